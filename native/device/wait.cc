@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "device/wait.h"
+
+#include <time.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace vale {
+namespace {
+
+constexpr unsigned kMaxWaits = 16;
+
+uint64_t now_ns() {
+  timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return static_cast<uint64_t>(ts.tv_sec) * 1000000000u + static_cast<uint64_t>(ts.tv_nsec);
+}
+
+void relax() {
+#if defined(__x86_64__)
+  _mm_pause();
+#endif
+}
+
+int look(PortWait* waits, unsigned n) {
+  int found = 0;
+  for (unsigned i = 0; i < n; i++) {
+    waits[i].revents = waits[i].port->ready(waits[i].events);
+    if (waits[i].revents != 0) found++;
+  }
+  return found;
+}
+
+}  // namespace
+
+int wait_ports(PortWait* waits, unsigned n, int timeout_ms, uint32_t spin_us, int stop_fd,
+               bool* stopped) {
+  if (n > kMaxWaits) n = kMaxWaits;
+  int found = look(waits, n);
+  if (found != 0 || timeout_ms == 0) return found;
+
+  if (spin_us != 0) {
+    const uint64_t end = now_ns() + spin_us * 1000ull;
+    do {
+      for (int i = 0; i < 8; i++) relax();
+      found = look(waits, n);
+      if (found != 0) return found;
+    } while (now_ns() < end);
+  }
+
+  for (unsigned i = 0; i < n; i++) waits[i].port->arm(waits[i].events);
+  found = look(waits, n);
+  if (found == 0) {
+    pollfd fds[kMaxWaits + 1];
+    nfds_t count = 0;
+    for (unsigned i = 0; i < n; i++) {
+      const int fd = waits[i].port->fd();
+      if (fd >= 0) fds[count++] = {fd, waits[i].port->poll_events(waits[i].events), 0};
+    }
+    if (stop_fd >= 0) fds[count++] = {stop_fd, POLLIN, 0};
+    const int got = poll(fds, count, timeout_ms);
+    if (got > 0 && stop_fd >= 0 && fds[count - 1].revents != 0 && stopped != nullptr) {
+      *stopped = true;
+    }
+  }
+  for (unsigned i = 0; i < n; i++) waits[i].port->disarm();
+  return found != 0 ? found : look(waits, n);
+}
+
+}  // namespace vale

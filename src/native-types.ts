@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/**
+ * The addon's whole surface, as TypeScript sees it. native/addon implements it; nothing else talks
+ * to the data plane. Every call that fails throws an Error whose message is the one line for the
+ * user, with `code` ("ENXIO") and `errno` (positive number) set.
+ */
+
+/** Wishes (slots, rings) count only for whoever creates the port; 0 or absent = default. */
+export interface OpenRequest {
+  /** Full name without suffixes: "vale0:a", or an interface's name for a wire. */
+  name: string;
+  /** NR_REG_*: 1 all rings (default), 2 host, 3 all and host, 4 one ring, 8 one host ring. */
+  mode?: number;
+  ringId?: number;
+  /** NR_EXCLUSIVE 0x800, NR_RX_RINGS_ONLY 0x2000, NR_TX_RINGS_ONLY 0x4000, … */
+  flags?: number;
+  txSlots?: number;
+  rxSlots?: number;
+  txRings?: number;
+  rxRings?: number;
+  hostTxRings?: number;
+  hostRxRings?: number;
+  memId?: number;
+  extraBufs?: number;
+  bufSize?: number;
+}
+
+export interface PortInfo {
+  name: string;
+  /** "user", "kernel", "af_packet", … */
+  device: string;
+  memsize: bigint;
+  offset: bigint;
+  txSlots: number;
+  rxSlots: number;
+  txRings: number;
+  rxRings: number;
+  hostTxRings: number;
+  hostRxRings: number;
+  memId: number;
+  extraBufs: number;
+  bufSize: number;
+  mtu: number;
+  /** "02:00:00:00:00:01"; all zero when the port has none. */
+  mac: string;
+}
+
+/** Reasons, in the order of native/device/device.h's enum Drop. */
+export type DropReason =
+  | 'no_destination'
+  | 'same_port'
+  | 'not_open'
+  | 'bad_slot'
+  | 'runt'
+  | 'too_long'
+  | 'peer_stalled'
+  | 'unmappable'
+  | 'sender_died'
+  | 'link_down'
+  | 'ring_full'
+  | 'too_big'
+  | 'header_mismatch';
+
+export interface PortCounters {
+  txFrames: bigint;
+  txBytes: bigint;
+  txCopies: bigint;
+  txDelivered: bigint;
+  rxFrames: bigint;
+  rxBytes: bigint;
+  rxRead: bigint;
+  rxGone: bigint;
+  drops: Record<DropReason, bigint>;
+}
+
+export interface PortRow {
+  name: string;
+  switchIndex: number;
+  portIndex: number;
+  attached: boolean;
+  persistent: boolean;
+  registrations: number;
+  headerLength: number;
+  info: PortInfo;
+  counters: PortCounters;
+}
+
+export interface SwitchRow {
+  name: string;
+  index: number;
+  ports: number;
+  fdbEntries: number;
+  ageing: number;
+  totals: PortCounters;
+}
+
+export interface FdbRow {
+  mac: string;
+  portIndex: number;
+  port: string;
+  isStatic: boolean;
+  /** Seconds since last seen; 0 for static entries. */
+  age: number;
+}
+
+/** The runtime directory and everything that can be asked of it. */
+export interface NativeRuntime {
+  /** Absolute path of the runtime directory in use. */
+  readonly directory: string;
+  list(): PortRow[];
+  switches(): SwitchRow[];
+  info(request: OpenRequest): PortInfo;
+  index(port: string): { switchIndex: number; portIndex: number };
+  create(request: OpenRequest): PortInfo;
+  remove(name: string): void;
+  attach(request: OpenRequest, host: boolean): { portIndex: number };
+  detach(port: string): { portIndex: number };
+  setHeaderLength(port: string, length: number): void;
+  getHeaderLength(port: string): number;
+  fdbShow(sw: string): FdbRow[];
+  fdbFlush(sw: string): number;
+  fdbAdd(port: string, mac: string): void;
+  fdbRemove(sw: string, mac: string): void;
+  setAgeing(sw: string, seconds: number): void;
+  /** Opens a switch port, or a wire when the name is an interface's. */
+  open(request: OpenRequest): NativePort;
+  close(): void;
+}
+
+/** One registration. */
+export interface NativePort {
+  readonly info: PortInfo;
+  /** The whole region, one view, no copies. Detached (length 0) after close(). */
+  readonly memory: ArrayBuffer;
+  /** Equal for two ports whose buffers are in one region; 0n = never. */
+  readonly memoryKey: bigint;
+  readonly firstTx: number;
+  readonly lastTx: number;
+  readonly firstRx: number;
+  readonly lastRx: number;
+  /** Byte offset in `memory` of tx ring i / rx ring i. */
+  txRingOffset(i: number): number;
+  rxRingOffset(i: number): number;
+  txsync(): void;
+  rxsync(): void;
+  /** poll(2)'s meaning; resolves with the events that hold (POLLIN 1, POLLOUT 4), 0 on timeout. */
+  wait(events: number, timeoutMs: number): Promise<number>;
+  counters(): PortCounters;
+  headerLength: number;
+  close(): void;
+}
+
+export type PktGenFunction = 'tx' | 'rx' | 'ping' | 'pong' | 'txseq' | 'rxseq';
+
+/** A range of addresses and ports; end = start for a single one. IPv4 as 4, IPv6 as 16 bytes. */
+export interface AddressRange {
+  start: Uint8Array;
+  end: Uint8Array;
+  portStart: number;
+  portEnd: number;
+}
+
+/** What native/engine/pktgen.h's PktGenConfig holds; every field is explicit. */
+export interface PktGenConfig {
+  function: PktGenFunction;
+  /** Total over all threads; 0 = for ever. */
+  count: number;
+  /** Frame bytes without FCS; sizeMin > 0 = random sizes in [sizeMin, size). */
+  size: number;
+  sizeMin: number;
+  burst: number;
+  family: 4 | 6;
+  source: AddressRange;
+  destination: AddressRange;
+  sourceMac: { start: string; end: string };
+  destinationMac: { start: string; end: string };
+  /** First core, -1 = none; thread i goes to (affinity + i) mod cpus. */
+  affinity: number;
+  cpus: number;
+  /** Frames per second and thread, 0 = no limit. */
+  rate: number;
+  dump: boolean;
+  headerLength: number;
+  /** Frames to play in order instead of the built one; empty = none. */
+  pcapFile: string;
+  randomSource: boolean;
+  randomDestination: boolean;
+  fragments: number;
+  maxFragment: number;
+  indirect: boolean;
+  /** rx: stop after 1 s of silence once traffic started. */
+  waitOnce: boolean;
+  verbose: number;
+  rubbish: boolean;
+  /** The reference's -o bits. */
+  options: number;
+  /** Busy-wait instead of sleeping. */
+  busy: boolean;
+  /** µs to spin before sleeping. */
+  spin: number;
+  seed: number;
+  /** s, 0 = none. */
+  duration: number;
+}
+
+export interface BridgeConfig {
+  burst: number;
+  /** false with -c */
+  zeroCopy: boolean;
+  loopback: boolean;
+  busy: boolean;
+  spin: number;
+  verbose: number;
+  affinity: number;
+}
+
+/** One engine thread's totals so far. Exact. */
+export interface EngineSample {
+  /** CLOCK_MONOTONIC, ns. */
+  time: bigint;
+  /** tx: put on the ring (offered). rx: received. bridge: moved, A→B then B→A as two threads. */
+  frames: bigint;
+  bytes: bigint;
+  /** Syncs that moved something. */
+  events: bigint;
+  /** tx: what txsync took (accepted); rx: same as frames. */
+  accepted: bigint;
+  /** Smallest free space seen since the last sample; -1 = none seen. */
+  minSpace: number;
+  /** CLOCK_MONOTONIC ns of the first and last frame; 0 = none yet. */
+  first: bigint;
+  last: bigint;
+  /** ping: round trips since the last sample, ns, and a log2 histogram. */
+  rttCount: bigint;
+  rttMin: bigint;
+  rttSum: bigint;
+  rttHistogram: BigUint64Array;
+  /** Lines the engine wants shown (sequence gaps, dumps): {stream:'out'|'err', text}. */
+  messages: { stream: 'out' | 'err'; text: string }[];
+  done: boolean;
+}
+
+/** A running engine: native threads over ports that it keeps open until it is done. */
+export interface NativeEngine {
+  sample(): EngineSample[];
+  /** Ask to stop; tx first drains what is on its rings. */
+  stop(): void;
+  /** Resolves when all threads have ended; rejects with the first thread's error. */
+  readonly done: Promise<void>;
+}
+
+export interface NativeBinding {
+  /** package version the addon was built from */
+  readonly version: string;
+  /** directory undefined: the default of this user (design.md, "runtime directory"). */
+  openRuntime(directory?: string): NativeRuntime;
+  /** ports[i] belongs to thread i; they must not be used from JavaScript until done. */
+  startPktGen(ports: NativePort[], config: PktGenConfig): NativeEngine;
+  startBridge(a: NativePort, b: NativePort, config: BridgeConfig): NativeEngine;
+  /** Local interfaces: name, mac, mtu. */
+  interfaces(): { name: string; mac: string; mtu: number }[];
+}
