@@ -54,7 +54,7 @@ struct netmap_ring {
   struct timeval ts; /* time of the last rxsync */
   uint64_t offset_mask;
   uint64_t buf_align;
-  uint8_t reserved_[48];
+  uint8_t reserved_[56];
   uint8_t sem[128]; /* scratch space for applications, preserved */
   struct netmap_slot slot[];
 };
