@@ -63,9 +63,11 @@ class alignas(128) Lane {
   void add(uint64_t frames, uint64_t bytes, uint64_t accepted) {
     bump(frames_, frames);
     bump(bytes_, bytes);
-    bump(accepted_, accepted);
+    add_accepted(accepted);
   }
-  void add_accepted(uint64_t frames) { bump(accepted_, frames); }
+  void add_accepted(uint64_t frames) {
+    accepted_.store(accepted() + frames, std::memory_order_release);
+  }
   void add_event() { bump(events_, 1); }
   void seen(uint64_t now) {  // frames moved at `now`
     if (first_.load(std::memory_order_relaxed) == 0) first_.store(now, std::memory_order_relaxed);
@@ -130,7 +132,9 @@ class Engine {
   // For the loops:
   bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
   int stop_fd() const { return stop_fd_; }  // readable for ever once stop() was called
+  bool sleep(uint64_t ns) const;          // until then, a day, or stop(); whether to stop
   Lane& lane(unsigned i) { return *lanes_[i]; }
+  unsigned lanes() const { return static_cast<unsigned>(lanes_.size()); }
   // A line for the user. While kMaxMessages wait to be sampled further ones are dropped, and the
   // next sample says how many.
   void say(bool error, std::string text);
@@ -149,12 +153,12 @@ class Engine {
   };
   static void* enter(void* thread);
   static void* time_out(void* engine);
-  void end_of(Thread& thread);
-  bool wait_for_stop(int64_t ns) const;
 
   int stop_fd_ = -1;
   std::atomic<bool> stopping_{false};
   std::atomic<unsigned> running_{0};
+  std::mutex start_lock_;
+  bool started_ = false;
   Body body_;
   Options options_;
   std::vector<std::unique_ptr<Thread>> threads_;
