@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. The control file of a runtime directory, as every process maps it: a header, then one array
+//   per kind of record. A frame touches, in this order:
+//   1. TxRing  of its sender: lock, then `take` (which slots were taken from the application).
+//   2. Switch  members, flood set; the FDB is a file of its own (switch/fdb.h).
+//   3. RxRing  of each destination: lock, intent, tail word.
+//   4. TxRing  again: `settle` (what became of the copies).
+//
+// Owns. Everything the application must not touch. Records are created, changed and freed under the
+//   directory lock (shm/directory.h) except for what a comment says is written by a sync, which is
+//   guarded by the lock word of that ring (shm/owner_lock.h).
+//
+// Invariants. A reader never goes beyond an array's allocated count, so it never faults on a page
+//   that was not reserved. A generation is never used twice. Counters and the position they belong to
+//   change in one store: two copies of a record alternate and a word {sequence, position} names the
+//   current one, so that a process killed between any two instructions leaves an exact account.
+//
+// Not here. What the application sees: the region (shm/region.h).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace vale {
+
+constexpr uint64_t kControlMagic = 0x6c6f72746e6f4356;  // "VControl" in a little-endian file
+constexpr uint32_t kControlVersion = 1;
+
+constexpr uint32_t kMaxProcs = 4096;
+constexpr uint32_t kMaxSwitches = 4096;
+constexpr uint32_t kMaxPorts = 32768;
+constexpr uint32_t kMaxRegs = 65536;
+constexpr uint32_t kMaxRings = 65536;  // of each direction
+constexpr uint32_t kMaxRegions = 32768;
+
+constexpr uint32_t kPortsPerSwitch = 254;  // 255 means "no port" in the ABI
+constexpr uint32_t kRegsPerPort = 64;      // one bit each in RxRing::wake
+constexpr uint32_t kRingsPerPort = 16;     // of each direction
+constexpr uint32_t kMaxSlots = 4096;       // MoreBits covers this many
+constexpr uint32_t kDefaultSlots = 1024;
+
+enum class State : uint32_t { free = 0, creating = 1, live = 2, dying = 3 };
+
+template <class T>
+using Shared = std::atomic<T>;
+static_assert(Shared<uint64_t>::is_always_lock_free && sizeof(Shared<uint64_t>) == 8);
+
+// {sequence, position} in one store.
+constexpr uint64_t make_word(uint32_t sequence, uint32_t position) {
+  return static_cast<uint64_t>(sequence) << 32 | position;
+}
+constexpr uint32_t word_sequence(uint64_t w) { return static_cast<uint32_t>(w >> 32); }
+constexpr uint32_t word_position(uint64_t w) { return static_cast<uint32_t>(w); }
+
+// A process (one mapping of this control file) that is alive while it holds the lock on its lease
+// file (shm/process.h).
+struct alignas(64) ProcRec {
+  Shared<State> state;
+  uint32_t gen;
+  uint32_t pid;  // for people only; never tested
+  char comm[20];
+};
+
+// Cumulative figures of one rx ring.
+struct alignas(64) RxStat {
+  uint64_t frames, bytes;
+  uint64_t ring_full, too_big, header_mismatch;
+  uint64_t gone;  // frames still unread when the ring was reset
+};
+
+struct alignas(64) RxRing {
+  // Line 0, written by whoever holds `lock`. Its last writer stays the same while one sender sends.
+  alignas(64) Shared<uint64_t> lock;
+  Shared<uint64_t> tag;       // the Switch member word of the port, 0 = not reachable
+  Shared<uint32_t> bound;     // registrations that bind this ring
+  uint32_t hwcur_seen;        // last read of hwcur: saves a remote line per run
+  Shared<uint32_t> intent_tx; // TxRing index + 1 of the delivery under way
+  Shared<uint32_t> intent_serial;
+  Shared<uint32_t> intent_sequence;  // of `tail` before it
+  Shared<uint32_t> intent_frames;    // how many of its copies the commit delivers
+  uint32_t teardown;          // redo mark of a reset (switch/ports.cc)
+  uint32_t pad;
+  uint64_t gone_target;
+  // Line 1: {sequence, hardware tail}; the one commit of a delivery. Polled by the receiver.
+  alignas(64) Shared<uint64_t> tail;
+  // Line 2, written by the receiver's sync.
+  alignas(64) Shared<uint64_t> sync_lock;
+  Shared<uint32_t> hwcur;  // first slot not yet released by the application
+  RxStat stat[2];  // [sequence & 1] is current
+  // Line 5: who sleeps (a bit per registration of the port); set by receivers, cleared by senders.
+  alignas(64) Shared<uint64_t> wake;
+  Shared<uint32_t> multi;  // a frame of several slots was ever delivered: MoreBits are in use
+  State state;
+  uint32_t port;
+  uint32_t num_slots;
+  uint32_t region, region_gen;
+  uint64_t ring_ofs;  // of the netmap_ring in the region
+  uint64_t buf_ofs;   // of buffer 0 in the region
+  uint32_t buf_size;
+  Shared<uint32_t> buf_bound;  // buffers below this index may be written
+};
+static_assert(sizeof(RxRing) == 6 * 64);
+
+// One bit per slot: the frame continues in the next slot. Only kept once RxRing::multi is set.
+struct MoreBits {
+  Shared<uint64_t> word[kMaxSlots / 64];
+};
+
+// What was taken from a tx ring.
+struct alignas(64) TakeStat {
+  uint64_t frames, bytes, copies;
+  uint64_t no_destination, same_port, bad_slot, runt, too_long;
+};
+// What became of the copies that were not dropped at once.
+struct alignas(64) SettleStat {
+  uint64_t delivered, dest_dropped;
+  uint64_t not_open, peer_stalled, unmappable, sender_died;
+};
+
+struct alignas(64) TxRing {
+  alignas(64) Shared<uint64_t> lock;
+  State state;
+  uint32_t port;
+  uint32_t num_slots;
+  uint32_t region, region_gen;
+  uint64_t ring_ofs, buf_ofs;
+  uint32_t buf_size;
+  Shared<uint32_t> buf_bound;
+  Shared<uint32_t> bound;
+  // Line 1, written under `lock`.
+  alignas(64) Shared<uint64_t> take_word;    // {sequence, first slot not yet taken}
+  Shared<uint64_t> settle_word;  // {sequence, 0}
+  // The delivery under way, and, if its lock was taken from us, what became of it.
+  Shared<uint32_t> serial;
+  Shared<uint32_t> dest;    // RxRing index
+  Shared<uint32_t> copies;  // of this delivery
+  uint32_t pad;
+  Shared<uint64_t> outcome;  // serial << 32 | delivered frames + 1 (0 in the low half: aborted)
+  TakeStat take[2];
+  SettleStat settle[2];
+};
+static_assert(sizeof(TxRing) == 6 * 64);
+
+struct alignas(64) PortRec {
+  Shared<State> state;
+  uint32_t gen;
+  char name[64];  // full name; a persistent port's bare name when created
+  Shared<int32_t> switch_slot;  // -1 = attached to none
+  uint32_t port_index;
+  uint32_t switch_gen;
+  uint32_t persistent;
+  uint32_t header_length;
+  uint32_t tx_base, tx_count, rx_base, rx_count;  // rings, as indices of their arrays
+  uint32_t tx_slots, rx_slots;
+  uint32_t region, region_gen;  // region_gen 0 = no memory now
+  uint32_t buf_size;
+  uint32_t wish_mem_id;
+  uint32_t learned;  // some FDB entry may point here
+  Shared<uint64_t> reg_mask;
+  uint32_t regs[kRegsPerPort];  // reg index per bit
+};
+
+struct alignas(64) RegRec {
+  Shared<State> state;
+  uint32_t gen;
+  uint32_t port, port_gen, bit;
+  uint32_t first_tx, last_tx, first_rx, last_rx;
+  uint64_t flags;
+  uint64_t nifp_ofs;
+  Shared<uint64_t> fifo_inode;
+  uint32_t nifp_object;  // index in the if pool, + 1
+  uint32_t extra_bufs;
+};
+
+// One allocator in the netmap sense: a region file and which of its objects are in use.
+struct alignas(64) RegionRec {
+  Shared<State> state;
+  uint32_t gen;
+  uint32_t mem_id;
+  uint32_t buf_size, buf_total;
+  Shared<uint32_t> buf_bound;  // buffers below are backed by memory
+  uint32_t if_size, if_total, ring_size, ring_total;
+  uint64_t if_ofs, ring_ofs, buf_ofs, memsize;
+  uint64_t if_map[4];
+  uint64_t ring_map[16];
+};
+
+// A member word: 0 = no port, else everything a sender needs to find a destination.
+//   bits 0–23 first rx ring, 24–28 number of rx rings, 29–30 header length code, 32–47 port record,
+//   48–55 generation (1–255).
+constexpr uint64_t make_member(uint32_t rx_base, uint32_t rx_count, uint32_t header_code,
+                               uint32_t port, uint32_t gen8) {
+  return rx_base | static_cast<uint64_t>(rx_count) << 24 | static_cast<uint64_t>(header_code) << 29 |
+         static_cast<uint64_t>(port) << 32 | static_cast<uint64_t>(gen8) << 48;
+}
+constexpr uint32_t member_rx_base(uint64_t m) { return m & 0xffffff; }
+constexpr uint32_t member_rx_count(uint64_t m) { return m >> 24 & 31; }
+constexpr uint32_t member_header(uint64_t m) { return m >> 29 & 3; }
+constexpr uint32_t member_port(uint64_t m) { return m >> 32 & 0xffff; }
+constexpr uint32_t member_gen(uint64_t m) { return m >> 48 & 0xff; }
+
+struct Totals {
+  uint64_t tx_frames, tx_bytes, tx_copies, tx_delivered, rx_frames, rx_bytes, rx_gone;
+  uint64_t drops[16];
+};
+
+struct alignas(64) SwitchRec {
+  Shared<State> state;
+  uint32_t gen;
+  char name[16];
+  uint32_t active;
+  Shared<uint32_t> ageing_s;
+  alignas(64) Shared<uint64_t> flood[4];   // ports that floods go to
+  alignas(64) Shared<uint64_t> member[256];
+  uint8_t order[256];  // port indices: [0, active) in use, order[active] is next
+  uint8_t gen8[256];   // last generation given to each index
+  Totals retired;      // ports that left
+};
+
+// A port's counters move into its switch's in steps that may be repeated (switch/ports.cc).
+struct Retire {
+  uint32_t active;
+  uint32_t switch_slot, port;
+  Totals target;
+};
+
+struct alignas(4096) Header {
+  Shared<uint64_t> magic;  // written last
+  uint32_t version;
+  uint32_t size;  // of this header
+  uint64_t file_size;
+  uint64_t layout_sum;  // a digest of every size and offset below
+  uint32_t next_gen;
+  uint32_t next_mem_id;
+  char holder[64];  // of the directory lock: "pkt-gen, process 1234"
+  Shared<uint32_t> procs, switches, ports, regs, rings_tx, rings_rx, regions;  // allocated counts
+  uint64_t epoch_ns;
+  Retire retire;
+};
+
+struct Arrays {
+  size_t procs, switches, ports, regs, tx, rx, more, regions, end;
+};
+constexpr size_t page_up(size_t n) { return (n + 4095) & ~size_t{4095}; }
+constexpr Arrays arrays() {
+  Arrays a{};
+  a.procs = sizeof(Header);
+  a.switches = page_up(a.procs + sizeof(ProcRec) * kMaxProcs);
+  a.ports = page_up(a.switches + sizeof(SwitchRec) * kMaxSwitches);
+  a.regs = page_up(a.ports + sizeof(PortRec) * kMaxPorts);
+  a.tx = page_up(a.regs + sizeof(RegRec) * kMaxRegs);
+  a.rx = page_up(a.tx + sizeof(TxRing) * kMaxRings);
+  a.more = page_up(a.rx + sizeof(RxRing) * kMaxRings);
+  a.regions = page_up(a.more + sizeof(MoreBits) * kMaxRings);
+  a.end = page_up(a.regions + sizeof(RegionRec) * kMaxRegions);
+  return a;
+}
+constexpr uint64_t layout_sum() {
+  constexpr Arrays a = arrays();
+  uint64_t sum = 1469598103934665603u;
+  for (uint64_t v : {uint64_t{a.procs}, uint64_t{a.switches}, uint64_t{a.ports}, uint64_t{a.regs},
+                     uint64_t{a.tx}, uint64_t{a.rx}, uint64_t{a.more}, uint64_t{a.regions},
+                     uint64_t{a.end}, uint64_t{sizeof(PortRec)}, uint64_t{sizeof(RegRec)}}) {
+    sum = (sum ^ v) * 1099511628211u;
+  }
+  return sum;
+}
+
+// The mapped control file.
+struct Control {
+  char* base = nullptr;
+
+  Header& header() const { return *reinterpret_cast<Header*>(base); }
+  ProcRec& proc(uint32_t i) const { return at<ProcRec>(arrays().procs, i); }
+  SwitchRec& sw(uint32_t i) const { return at<SwitchRec>(arrays().switches, i); }
+  PortRec& port(uint32_t i) const { return at<PortRec>(arrays().ports, i); }
+  RegRec& reg(uint32_t i) const { return at<RegRec>(arrays().regs, i); }
+  TxRing& tx(uint32_t i) const { return at<TxRing>(arrays().tx, i); }
+  RxRing& rx(uint32_t i) const { return at<RxRing>(arrays().rx, i); }
+  MoreBits& more(uint32_t i) const { return at<MoreBits>(arrays().more, i); }
+  RegionRec& region(uint32_t i) const { return at<RegionRec>(arrays().regions, i); }
+
+ private:
+  template <class T>
+  T& at(size_t offset, uint32_t i) const {
+    return *reinterpret_cast<T*>(base + offset + sizeof(T) * i);
+  }
+};
+
+}  // namespace vale

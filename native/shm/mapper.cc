@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "shm/mapper.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace vale {
+
+Mapper::Mapper(const Directory& directory) : directory_(directory) {
+  // Zero pages until used: a slot's entry costs memory only once its slot is mapped.
+  bytes_ = sizeof(Entry) * (kMaxRegions + kMaxSwitches);
+  void* m = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  regions_ = static_cast<Entry*>(m);
+  fdbs_ = regions_ + kMaxRegions;
+}
+
+Mapper::~Mapper() {
+  for (uint32_t slot : used_regions_) munmap(regions_[slot].base, regions_[slot].size);
+  for (uint32_t slot : used_fdbs_) munmap(fdbs_[slot].base, fdbs_[slot].size);
+  for (auto& [base, size] : retired_) munmap(base, size);
+  munmap(static_cast<void*>(regions_), bytes_);
+}
+
+void Mapper::file_name(char (&name)[32], Kind kind, uint32_t slot, uint32_t gen) {
+  std::snprintf(name, sizeof name, "%c%u.%u", kind == Kind::region ? 'm' : 's', slot, gen);
+}
+
+char* Mapper::map(Kind kind, uint32_t slot, uint32_t gen) {
+  if (gen == 0 || slot >= (kind == Kind::region ? kMaxRegions : kMaxSwitches)) return nullptr;
+  Entry& e = (kind == Kind::region ? regions_ : fdbs_)[slot];
+  if (e.failed.load(std::memory_order_relaxed) == gen) return nullptr;
+  std::lock_guard<std::mutex> guard(mutex_);
+  const uint32_t have = e.gen.load(std::memory_order_relaxed);
+  if (have == gen) return e.base;
+  if (have != 0) {
+    // A dead file's mapping. This may be the middle of a sync that still uses its addresses: it is
+    // set aside for reclaim().
+    retired_.emplace_back(e.base.load(std::memory_order_relaxed), e.size);
+    auto& used = kind == Kind::region ? used_regions_ : used_fdbs_;
+    used.erase(std::remove(used.begin(), used.end(), slot), used.end());
+    e.gen.store(0, std::memory_order_relaxed);
+  }
+  char name[32];
+  file_name(name, kind, slot, gen);
+  const int fd = directory_.open_file(name, O_RDWR);
+  struct stat st;
+  void* m = MAP_FAILED;
+  if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0) {
+    m = mmap(nullptr, static_cast<size_t>(st.st_size), PROT_READ | PROT_WRITE,
+             MAP_SHARED | MAP_NORESERVE, fd, 0);
+  }
+  if (fd >= 0) close(fd);
+  stale_.store(true, std::memory_order_relaxed);
+  if (m == MAP_FAILED) {
+    e.failed.store(gen, std::memory_order_relaxed);
+    return nullptr;
+  }
+  e.base.store(static_cast<char*>(m), std::memory_order_relaxed);
+  e.size = static_cast<size_t>(st.st_size);
+  e.gen.store(gen, std::memory_order_release);
+  (kind == Kind::region ? used_regions_ : used_fdbs_).push_back(slot);
+  return static_cast<char*>(m);
+}
+
+void Mapper::pin(uint32_t slot) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  regions_[slot].pins++;
+}
+
+void Mapper::unpin(uint32_t slot) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  regions_[slot].pins--;
+  stale_.store(true, std::memory_order_relaxed);
+}
+
+void Mapper::add(std::shared_ptr<Busy> busy) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  busy_.push_back(std::move(busy));
+}
+
+void Mapper::remove(const std::shared_ptr<Busy>& busy) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  busy_.erase(std::remove(busy_.begin(), busy_.end(), busy), busy_.end());
+}
+
+void Mapper::reclaim() {
+  std::unique_lock<std::mutex> guard(mutex_);
+  stale_.store(false, std::memory_order_relaxed);
+  const Control& c = directory_.control();
+  std::vector<std::pair<char*, size_t>> dead;
+  dead.swap(retired_);
+  auto sweep = [&](std::vector<uint32_t>& used, Entry* entries, auto&& live) {
+    used.erase(std::remove_if(used.begin(), used.end(),
+                              [&](uint32_t slot) {
+                                Entry& e = entries[slot];
+                                if (e.pins != 0 || live(slot, e.gen.load(std::memory_order_relaxed))) {
+                                  return false;
+                                }
+                                dead.emplace_back(e.base.load(std::memory_order_relaxed), e.size);
+                                e.gen.store(0, std::memory_order_seq_cst);
+                                return true;
+                              }),
+               used.end());
+  };
+  sweep(used_regions_, regions_, [&](uint32_t slot, uint32_t gen) {
+    const RegionRec& r = c.region(slot);
+    return r.state.load(std::memory_order_acquire) == State::live && r.gen == gen;
+  });
+  sweep(used_fdbs_, fdbs_, [&](uint32_t slot, uint32_t gen) {
+    const SwitchRec& r = c.sw(slot);
+    return r.state.load(std::memory_order_acquire) == State::live && r.gen == gen;
+  });
+  if (dead.empty()) return;
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  // Without the mutex: a sync that is waited for may be about to map something.
+  const std::vector<std::shared_ptr<Busy>> syncs = busy_;
+  guard.unlock();
+  for (const auto& b : syncs) {
+    while (b->depth.load(std::memory_order_seq_cst) != 0) sched_yield();
+  }
+  for (auto& [base, size] : dead) munmap(base, size);
+}
+
+}  // namespace vale

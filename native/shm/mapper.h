@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. A sender needs the memory of the ports it sends to:
+//   1. at(): the mapping of file {kind, slot} if it is of that generation; one load and a compare.
+//   2. A miss opens and maps the file; a failure is remembered for that generation.
+//   3. reclaim(), outside any sync: unmap what is no longer live and not pinned, once every sync
+//      that may have seen it has ended.
+//
+// Owns. This process's mappings. `entries` are written under `mutex_`, read by syncs without it.
+//
+// Invariants. A mapping that a sync got from at() stays until that sync ends: syncs raise their
+//   Busy flag before they look (a full fence apart), reclaim hides the entry, fences, then waits for
+//   each flag.
+//
+// Not here. What is in the files.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "shm/directory.h"
+
+namespace vale {
+
+// One per open port: raised around each sync.
+struct alignas(64) Busy {
+  std::atomic<uint32_t> depth{0};
+};
+
+class Mapper {
+ public:
+  explicit Mapper(const Directory& directory);
+  ~Mapper();
+  Mapper(const Mapper&) = delete;
+  Mapper& operator=(const Mapper&) = delete;
+
+  enum class Kind { region, fdb };
+
+  // Base address, or nullptr when the file is not there or cannot be mapped.
+  char* region(uint32_t slot, uint32_t gen) {
+    Entry& e = regions_[slot];
+    if (e.gen.load(std::memory_order_acquire) == gen) [[likely]] {
+      return e.base.load(std::memory_order_relaxed);
+    }
+    return map(Kind::region, slot, gen);
+  }
+  char* fdb(uint32_t slot, uint32_t gen) {
+    Entry& e = fdbs_[slot];
+    if (e.gen.load(std::memory_order_acquire) == gen) [[likely]] {
+      return e.base.load(std::memory_order_relaxed);
+    }
+    return map(Kind::fdb, slot, gen);
+  }
+
+  void pin(uint32_t slot);
+  void unpin(uint32_t slot);
+
+  void add(std::shared_ptr<Busy> busy);
+  void remove(const std::shared_ptr<Busy>& busy);
+  bool stale() const { return stale_.load(std::memory_order_relaxed); }
+  // Never call inside a sync of this thread.
+  void reclaim();
+
+  static void file_name(char (&name)[32], Kind kind, uint32_t slot, uint32_t gen);
+
+ private:
+  struct Entry {
+    std::atomic<uint32_t> gen;
+    std::atomic<uint32_t> failed;
+    std::atomic<char*> base;
+    size_t size;
+    uint32_t pins;
+  };
+  char* map(Kind kind, uint32_t slot, uint32_t gen);
+
+  const Directory& directory_;
+  std::mutex mutex_;
+  Entry* regions_ = nullptr;
+  Entry* fdbs_ = nullptr;
+  size_t bytes_ = 0;
+  std::vector<uint32_t> used_regions_, used_fdbs_;
+  std::vector<std::shared_ptr<Busy>> busy_;
+  std::vector<std::pair<char*, size_t>> retired_;
+  std::atomic<bool> stale_{false};
+};
+
+}  // namespace vale

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. Waking a receiver that said it sleeps:
+//   1. Receiver: set its bit in RxRing::wake, full fence, look once more, sleep at most 1 s.
+//   2. Sender: publish the tail, one full fence for the whole sync, look at the bits.
+//   3. A bit is set: write one byte to that registration's FIFO, then clear the bit.
+//
+// Owns. Write ends of FIFOs, opened O_RDWR so that a receiver's death raises no SIGPIPE.
+// Invariants. A byte means "look", nothing more; a full FIFO is success. Only a sync that found its
+//   rings empty drains the FIFO (switch/receive.h).
+// Not here. Who is alive: locks say that, never ENXIO.
+#pragma once
+
+#include <mutex>
+#include <unordered_map>
+
+#include "shm/directory.h"
+
+namespace vale {
+
+class Doorbells {
+ public:
+  explicit Doorbells(const Directory& directory) : directory_(directory) {}
+  ~Doorbells();
+  Doorbells(const Doorbells&) = delete;
+  Doorbells& operator=(const Doorbells&) = delete;
+
+  // Ring the registrations of `port` named in `bits`.
+  void ring(uint32_t port, uint64_t bits);
+  // Close what belongs to registrations that ended.
+  void reclaim();
+
+ private:
+  struct Bell {
+    uint32_t gen;
+    int fd;
+  };
+  const Directory& directory_;
+  std::mutex mutex_;
+  std::unordered_map<uint32_t, Bell> bells_;  // by registration index
+};
+
+}  // namespace vale

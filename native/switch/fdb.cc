@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "switch/fdb.h"
+
+#include <time.h>
+
+namespace vale {
+
+uint32_t now_seconds() {
+  timespec ts;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+  return static_cast<uint32_t>(ts.tv_sec);
+}
+
+Fdb::Pair Fdb::sets_of(Mac48 mac) const {
+  // Byte-swapped first: addresses often differ only in their last octets, which a multiplication
+  // must meet in its low bits to spread. Multiplier: 2^64 / golden ratio.
+  const uint64_t h = __builtin_bswap64(mac << 15) * 0x9e3779b97f4a7c15u;
+  return {{&sets_[h >> 50], &sets_[h >> 36 & (kFdbSets - 1)]}};
+}
+
+FdbRef Fdb::find(const SwitchRec& sw, Mac48 mac, uint32_t now) const {
+  const uint64_t key = mac >> 1;
+  for (FdbSet* set : sets_of(mac).set) {
+    for (uint32_t i = 0; i < kFdbWays; i++) {
+      const uint64_t w = set->entry[i].load(std::memory_order_relaxed);
+      if (w >> 17 == key && valid(sw, w, set->seen[i].load(std::memory_order_relaxed), now)) {
+        return {&set->entry[i], &set->seen[i], w};
+      }
+    }
+  }
+  return {};
+}
+
+FdbRef Fdb::learn(const SwitchRec& sw, Mac48 mac, uint32_t port, uint32_t gen, uint32_t now) {
+  return put(sw, fdb_word(mac, false, port, gen), now, false);
+}
+
+void Fdb::add_static(const SwitchRec& sw, Mac48 mac, uint32_t port, uint32_t gen, uint32_t now) {
+  put(sw, fdb_word(mac, true, port, gen), now, true);
+}
+
+FdbRef Fdb::put(const SwitchRec& sw, uint64_t word, uint32_t now, bool replace_static) {
+  const uint64_t key = word >> 17;
+  const Pair pair = sets_of(fdb_mac(word));
+  for (int attempt = 0; attempt < 8; attempt++) {
+    // The address itself if it is here, else the best place: free or no longer valid, else the one
+    // not seen for longest in the first set.
+    FdbRef place, oldest;
+    uint32_t age = 0;
+    bool same = false;
+    for (FdbSet* set : pair.set) {
+      for (uint32_t i = 0; i < kFdbWays && !same; i++) {
+        const uint64_t w = set->entry[i].load(std::memory_order_relaxed);
+        const uint32_t seen = set->seen[i].load(std::memory_order_relaxed);
+        const FdbRef here{&set->entry[i], &set->seen[i], w};
+        if (w != 0 && w >> 17 == key) {
+          place = here;
+          same = true;
+        } else if (place.entry == nullptr && !valid(sw, w, seen, now)) {
+          place = here;
+        } else if (set == pair.set[0] && !fdb_static(w) && (oldest.entry == nullptr || now - seen > age)) {
+          oldest = here;
+          age = now - seen;
+        }
+      }
+    }
+    if (place.entry == nullptr) place = oldest;
+    if (place.entry == nullptr) return {};
+    if (same && fdb_static(place.word) && !replace_static &&
+        valid(sw, place.word, 0, now)) {
+      return place;
+    }
+    if (place.word != word) {
+      uint64_t expected = place.word;
+      if (!place.entry->compare_exchange_strong(expected, word, std::memory_order_acq_rel)) continue;
+      place.word = word;
+    }
+    if (place.seen->load(std::memory_order_relaxed) != now) place.seen->store(now, std::memory_order_relaxed);
+    if (same) return place;
+    // Two senders may have inserted the same address in two places: the first place stays.
+    FdbRef first;
+    for (FdbSet* set : pair.set) {
+      for (uint32_t i = 0; i < kFdbWays; i++) {
+        uint64_t w = set->entry[i].load(std::memory_order_acquire);
+        if (w == 0 || w >> 17 != key) continue;
+        if (first.entry == nullptr) {
+          first = {&set->entry[i], &set->seen[i], w};
+        } else {
+          set->entry[i].compare_exchange_strong(w, 0, std::memory_order_acq_rel);
+        }
+      }
+    }
+    if (first.entry == place.entry) return place;
+  }
+  return {};
+}
+
+bool Fdb::remove(Mac48 mac) {
+  bool any = false;
+  for (FdbSet* set : sets_of(mac).set) {
+    for (auto& e : set->entry) {
+      uint64_t w = e.load(std::memory_order_relaxed);
+      if (w != 0 && w >> 17 == mac >> 1 && e.compare_exchange_strong(w, 0)) any = true;
+    }
+  }
+  return any;
+}
+
+uint32_t Fdb::flush_dynamic() {
+  uint32_t n = 0;
+  for (uint32_t s = 0; s < kFdbSets; s++) {
+    for (auto& e : sets_[s].entry) {
+      uint64_t w = e.load(std::memory_order_relaxed);
+      if (w != 0 && !fdb_static(w) && e.compare_exchange_strong(w, 0)) n++;
+    }
+  }
+  return n;
+}
+
+void Fdb::flush_port(uint32_t port) {
+  for (uint32_t s = 0; s < kFdbSets; s++) {
+    for (auto& e : sets_[s].entry) {
+      uint64_t w = e.load(std::memory_order_relaxed);
+      if (w != 0 && fdb_port(w) == port) e.compare_exchange_strong(w, 0);
+    }
+  }
+}
+
+std::vector<Fdb::Row> Fdb::rows(const SwitchRec& sw, uint32_t now) const {
+  std::vector<Row> out;
+  for (uint32_t s = 0; s < kFdbSets; s++) {
+    for (uint32_t i = 0; i < kFdbWays; i++) {
+      const uint64_t w = sets_[s].entry[i].load(std::memory_order_relaxed);
+      const uint32_t seen = sets_[s].seen[i].load(std::memory_order_relaxed);
+      if (valid(sw, w, seen, now)) out.push_back({w, seen});
+    }
+  }
+  return out;
+}
+
+uint32_t Fdb::count(const SwitchRec& sw, uint32_t now) const {
+  return static_cast<uint32_t>(rows(sw, now).size());
+}
+
+}  // namespace vale
