@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Every verb, by name. A verb's code is loaded only when it is called.
+import type { BaseCommand } from '../base-command.js';
+
+export type VerbClass = typeof BaseCommand;
+
+// In the order of the help page.
+export const verbs: Record<string, () => Promise<{ default: unknown }>> = {};

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Finds and loads the addon, once and only when it is needed; explains a failure in one line.
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { ValeError } from './errors.js';
+import type { NativeBinding } from './native-types.js';
+
+/** The directory of this package's package.json, from the sources as well as from dist. */
+export function packageRoot(): string {
+  let directory = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(directory, 'package.json'))) {
+    const parent = dirname(directory);
+    if (parent === directory)
+      throw new ValeError('vale-switch is damaged: its package.json is missing, install it again');
+    directory = parent;
+  }
+  return directory;
+}
+
+/**
+ * Where the addon may be, best first. What was built on this machine wins over what was shipped:
+ * it is there only because somebody built it here, and in a checkout it is the newer one.
+ */
+export function candidates(root: string, platform: string, arch: string): string[] {
+  return [
+    join(root, 'build', 'native', 'vale.node'),
+    join(root, 'prebuilds', `${platform}-${arch}`, 'vale.node'),
+  ];
+}
+
+/** The one line for a platform without a binary: packages to install, and the build command. */
+export function missingAddon(root: string, platform: string, arch: string): string {
+  const packages =
+    platform === 'freebsd' ? 'pkg install gmake (clang is in base)' : 'apt-get install g++ make';
+  const make = platform === 'freebsd' ? 'gmake' : 'make';
+  return (
+    `no native addon for ${platform}-${arch} in ${root}: install a C++20 compiler and make ` +
+    `(${packages}), then run: ${make} -C ${join(root, 'native')}`
+  );
+}
+
+let binding: NativeBinding | undefined;
+
+/** The addon. Loaded at the first call; throws a ValeError with the way out when it cannot be. */
+export function native(): NativeBinding {
+  if (binding) return binding;
+  const root = packageRoot();
+  const file = candidates(root, process.platform, process.arch).find((path) => existsSync(path));
+  if (!file) throw new ValeError(missingAddon(root, process.platform, process.arch));
+  try {
+    binding = createRequire(import.meta.url)(file) as NativeBinding;
+  } catch (error) {
+    const reason = (error as Error).message.split('\n')[0];
+    throw new ValeError(
+      `cannot load the native addon (${reason}): rebuild it with: make -C ${join(root, 'native')}`,
+    );
+  }
+  return binding;
+}
