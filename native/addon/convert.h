@@ -56,6 +56,7 @@ class Fields {
   void bytes(const char* name, uint8_t* out, size_t length);
   Napi::Value child(const char* name);
   void reject(const char* name, const char* expected);
+  void abandon() { ok_ = false; }  // a child has thrown already
 
  private:
   bool present(const char* name, Napi::Value* out);

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The addon's entry: NativeBinding of src/native-types.ts, made anew for every environment.
+#include <napi.h>
+
+#include "addon/convert.h"
+#include "addon/engine.h"
+#include "addon/environment.h"
+#include "addon/port.h"
+#include "addon/runtime.h"
+#include "device/wire.h"
+
+namespace vale::addon {
+namespace {
+
+Napi::Value list_interfaces(const Napi::CallbackInfo& call) {
+  const Napi::Env env = call.Env();
+  const std::vector<WireInterface> found = interfaces();
+  Napi::Array array = Napi::Array::New(env, found.size());
+  for (uint32_t i = 0; i < found.size(); i++) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("name", found[i].name);
+    object.Set("mac", format_mac(found[i].mac));
+    object.Set("mtu", found[i].mtu);
+    array.Set(i, object);
+  }
+  return array;
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  auto* data = new Environment;
+  env.SetInstanceData(data);
+  data->runtime_class = Napi::Persistent(RuntimeObject::define(env));
+  data->port_class = Napi::Persistent(PortObject::define(env));
+  data->engine_class = Napi::Persistent(EngineObject::define(env));
+
+  exports.Set("version", VALE_VERSION);
+  exports.Set("openRuntime", Napi::Function::New<RuntimeObject::open_runtime>(env, "openRuntime"));
+  exports.Set("startPktGen", Napi::Function::New<EngineObject::start_pktgen>(env, "startPktGen"));
+  exports.Set("startBridge", Napi::Function::New<EngineObject::start_bridge>(env, "startBridge"));
+  exports.Set("interfaces", Napi::Function::New<list_interfaces>(env, "interfaces"));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(vale, init)
+
+}  // namespace vale::addon
