@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** How a bad name is reported: one line that quotes what was typed, says what is wrong, and what to do. */
 
+import { ExitCode } from '../errors.js';
+
 export type NameErrorCode = 'EINVAL' | 'EOPNOTSUPP';
 
 const ERRNO: Record<NameErrorCode, number> = { EINVAL: 22, EOPNOTSUPP: 95 };
@@ -19,6 +21,8 @@ export function quote(text: string): string {
 
 export class NameError extends Error {
   override readonly name = 'NameError';
+  /** A name is part of the command line. */
+  readonly exitCode = ExitCode.Usage;
   readonly errno: number;
 
   /**
@@ -30,7 +34,7 @@ export class NameError extends Error {
   constructor(
     readonly input: string,
     readonly offendingToken: string,
-    problem: string,
+    readonly problem: string,
     readonly hint: string,
     readonly code: NameErrorCode = 'EINVAL',
   ) {
