@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Flags that several actions of `vale ctl` share.
+import { Flags } from '@oclif/core';
+
+import { secondsFlag } from './flags.js';
+import { ringConfig, type RingConfig } from './ring-config.js';
+
+/** How what an action finds is shown. */
+export const outputFlags = {
+  plain: Flags.boolean({
+    summary: "Print the reference's lines even on a terminal. The default when piped.",
+  }),
+  json: Flags.boolean({
+    summary: 'Print JSON: SI base units, counters as exact integers.',
+  }),
+};
+
+/** For what changes by itself. */
+export const watchFlags = {
+  watch: Flags.boolean({
+    summary: 'Look again and again, with rates: redrawn on a terminal, appended when piped.',
+  }),
+  interval: secondsFlag({
+    helpValue: 'SECONDS',
+    default: 1,
+    summary: 'Time between two looks of --watch. Default: 1.',
+  }),
+};
+
+export const memidFlag = Flags.string({
+  char: 'm',
+  helpValue: 'ID|PORT',
+  summary: 'Memory to use: its id, or a port to share memory with.',
+});
+
+/** What a created or attached port is made of. */
+export const wishFlags = {
+  config: Flags.custom<RingConfig>({ parse: async (text) => ringConfig(text) })({
+    char: 'C',
+    helpValue: 'CONFIG',
+    summary:
+      'Slots and rings: tx_slots[,rx_slots[,tx_rings[,rx_rings]]]. One number sets both slots, a third alone both rings.',
+  }),
+  memid: memidFlag,
+};
+
+export const verboseFlag = Flags.boolean({
+  char: 'v',
+  summary: 'Print what was made: slots, rings and memory of a port, or its index on the switch.',
+});

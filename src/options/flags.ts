@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Flag definitions that several verbs share.
+import { Flags } from '@oclif/core';
+
+import { integer, seconds, type NumberRule } from './number.js';
+
+/** A flag that takes a whole number within the rule. */
+export function numberFlag(rule: NumberRule) {
+  return Flags.custom<number>({ parse: async (text) => integer(text, rule) });
+}
+
+export const secondsFlag = Flags.custom<number>({ parse: async (text) => seconds(text) });
+
+/** How a run reports and how it waits: the same on every verb with an engine. */
+export const runFlags = {
+  json: Flags.boolean({ summary: 'Print one JSON object at the end instead of text.' }),
+  ndjson: Flags.boolean({
+    summary: 'Print one JSON object a line: one for each interval, then the one of --json.',
+  }),
+  busy: Flags.boolean({ summary: 'Poll without ever sleeping. Costs a whole core a thread.' }),
+  spin: numberFlag({ what: 'microseconds from 0 to 1000000', max: 1e6 })({
+    helpValue: 'US',
+    summary:
+      'Poll for US microseconds before going to sleep. Default: 50, or 0 on a machine with one CPU.',
+  }),
+};
+
+export const verboseFlag = Flags.boolean({
+  char: 'v',
+  summary: 'Say more on standard error. May be repeated.',
+});
+
+/** µs to poll before sleeping when the user does not say. */
+export function defaultSpin(onlineCpus: number): number {
+  return onlineCpus > 1 ? 50 : 0;
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// From pkt-gen's flags to the configuration its engine runs with.
+import { BadValue, expected, UsageError } from '../errors.js';
+import type { AddressRange, PktGenConfig, PktGenFunction } from '../native-types.js';
+import { addressRange, DEFAULT_PORT, familyOf, formatAddress } from './address.js';
+import { defaultSpin } from './flags.js';
+import type { MacRange } from './mac.js';
+
+export const FUNCTIONS: readonly PktGenFunction[] = ['rx', 'tx', 'ping', 'pong', 'txseq', 'rxseq'];
+
+/** The reference's -o bits. */
+const BIT = { indirect: 32, dump: 64, rubbish: 256, source: 512, destination: 1024, stats: 2048 };
+
+const DEFAULTS = {
+  4: { source: '10.0.0.1', destination: '10.1.0.1' },
+  6: { source: '2001:db8::1', destination: '2001:db8:1::1' },
+};
+
+/** What the flags of pkt-gen hold after each was checked alone. Absent = not typed. */
+export interface PktGenFlags {
+  function: PktGenFunction;
+  count: number;
+  size: number[];
+  burst?: number | undefined;
+  family?: 4 | 6 | undefined;
+  source?: string | undefined;
+  destination?: string | undefined;
+  sourceMac?: MacRange | undefined;
+  destinationMac?: MacRange | undefined;
+  affinity?: number | undefined;
+  cpus?: number | undefined;
+  threads: number;
+  rate: number;
+  dump: boolean;
+  header?: number | undefined;
+  pcap?: string | undefined;
+  randomSource: boolean;
+  randomDestination: boolean;
+  fragments: number;
+  maxFragment: number;
+  indirect: boolean;
+  once: boolean;
+  verbose: number;
+  rubbish: boolean;
+  options: number;
+  statistics: boolean;
+  duration: number;
+  seed?: number | undefined;
+  busy: boolean;
+  spin?: number | undefined;
+}
+
+/** What only the machine and the opened port can tell. */
+export interface PktGenContext {
+  onlineCpus: number;
+  /** Of the interface; zeros when it has none. */
+  interfaceMac: string;
+  /** The port's virtio-net header length, bytes. */
+  headerLength: number;
+  /** For a run without --seed. */
+  randomSeed: number;
+}
+
+/** -o's bits and the options that set the same bits, as one number. */
+export function optionBits(flags: PktGenFlags): number {
+  return (
+    flags.options |
+    (flags.indirect ? BIT.indirect : 0) |
+    (flags.dump ? BIT.dump : 0) |
+    (flags.rubbish ? BIT.rubbish : 0) |
+    (flags.randomSource ? BIT.source : 0) |
+    (flags.randomDestination ? BIT.destination : 0) |
+    (flags.statistics ? BIT.stats : 0)
+  );
+}
+
+export function wantsStatistics(flags: PktGenFlags): boolean {
+  return (optionBits(flags) & BIT.stats) !== 0;
+}
+
+/** Checks the flags against each other and fills in the defaults. Throws UsageError. */
+export function pktGenConfig(flags: PktGenFlags, context: PktGenContext): PktGenConfig {
+  const [size, sizeMin] = sizes(flags.size);
+  const family = flags.family ?? inferFamily(flags);
+  const bits = optionBits(flags);
+  const cpus = flags.cpus ?? 0;
+  if (cpus > context.onlineCpus)
+    throw expected(`at most the ${context.onlineCpus} CPUs online`, '-c', cpus);
+  if (flags.affinity !== undefined && flags.affinity >= context.onlineCpus && !cpus)
+    throw expected(`a CPU from 0 to ${context.onlineCpus - 1}`, '-a', flags.affinity);
+  if (flags.function === 'ping' && flags.threads > 1)
+    throw new UsageError(`ping runs in one thread: leave out -p ${flags.threads}`);
+  const macs = { start: context.interfaceMac, end: context.interfaceMac };
+  return {
+    function: flags.function,
+    count: flags.count,
+    size,
+    sizeMin,
+    burst: flags.burst || (flags.function === 'ping' || flags.function === 'pong' ? 1 : 512),
+    family,
+    source: range('-s', flags.source ?? DEFAULTS[family].source, family),
+    destination: range('-d', flags.destination ?? DEFAULTS[family].destination, family),
+    sourceMac: flags.sourceMac ?? macs,
+    destinationMac: flags.destinationMac ?? {
+      start: 'ff:ff:ff:ff:ff:ff',
+      end: 'ff:ff:ff:ff:ff:ff',
+    },
+    affinity: flags.affinity ?? -1,
+    cpus: cpus === 0 ? context.onlineCpus : cpus,
+    rate: flags.rate,
+    dump: (bits & BIT.dump) !== 0,
+    headerLength: flags.header ?? context.headerLength,
+    pcapFile: flags.pcap ?? '',
+    randomSource: (bits & BIT.source) !== 0,
+    randomDestination: (bits & BIT.destination) !== 0,
+    fragments: flags.fragments,
+    maxFragment: flags.maxFragment,
+    indirect: (bits & BIT.indirect) !== 0,
+    waitOnce: flags.once,
+    verbose: flags.verbose,
+    rubbish: (bits & BIT.rubbish) !== 0,
+    options: bits,
+    busy: flags.busy,
+    spin: flags.spin ?? defaultSpin(context.onlineCpus),
+    seed: flags.seed ?? context.randomSeed,
+    duration: flags.duration,
+  };
+}
+
+/** "10.0.0.1 -> 10.1.0.1 (00:… -> ff:…)", ranges as "first-last". */
+export function routeOf(config: PktGenConfig): string {
+  const side = (range: AddressRange) => {
+    const show = (address: Uint8Array, port: number) => {
+      const text = formatAddress(address);
+      if (range.portStart === range.portEnd && port === DEFAULT_PORT) return text;
+      return address.length === 4 ? `${text}:${port}` : `[${text}]:${port}`;
+    };
+    const first = show(range.start, range.portStart);
+    const last = show(range.end, range.portEnd);
+    return first === last ? first : `${first}-${last}`;
+  };
+  const mac = ({ start, end }: MacRange) => (start === end ? start : `${start}-${end}`);
+  return (
+    `${side(config.source)} -> ${side(config.destination)} ` +
+    `(${mac(config.sourceMac)} -> ${mac(config.destinationMac)})`
+  );
+}
+
+function sizes(typed: number[]): [size: number, sizeMin: number] {
+  const size = typed[0] ?? 60;
+  const sizeMin = typed.length > 1 ? (typed.at(-1) ?? 0) : 0;
+  if (sizeMin > size)
+    throw expected(`at most the first -l, ${size}, as the least random size`, '-l', sizeMin);
+  return [size, sizeMin === size ? 0 : sizeMin];
+}
+
+function inferFamily(flags: PktGenFlags): 4 | 6 {
+  const typed = flags.source ?? flags.destination;
+  return typed === undefined ? 4 : familyOf(typed);
+}
+
+/** The family is known only when all flags are, so the error needs its option's name here. */
+function range(option: string, text: string, family: 4 | 6): AddressRange {
+  try {
+    return addressRange(text, family);
+  } catch (error) {
+    throw error instanceof BadValue ? expected(error.what, option, text) : error;
+  }
+}

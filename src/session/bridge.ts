@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// One run of the bridge: open both ports, run the engine, sample it, report.
+import { availableParallelism } from 'node:os';
+
+import { ValeError } from '../errors.js';
+import type { NativeBinding, NativePort, NativeRuntime } from '../native-types.js';
+import { defaultSpin } from '../options/flags.js';
+import type { BridgeEnd, BridgeReporter } from '../report/bridge.js';
+import type { Output } from '../report/output.js';
+import { forwardedCounters } from './counters.js';
+import { Meter } from './meter.js';
+import { openForThreads, resolvePort } from './open.js';
+import { pause, supervise } from './supervise.js';
+
+export interface BridgeJob {
+  /** As typed; a is `${b}^` for an interface and its host stack, and b itself in loopback. */
+  a: string;
+  b: string;
+  burst: number;
+  /** Time between opening and starting, s; undefined: 4, or none between switch ports. */
+  wait?: number | undefined;
+  zeroCopy: boolean;
+  loopback: boolean;
+  busy: boolean;
+  spin?: number | undefined;
+  verbose: number;
+}
+
+/** Time between reports, ms. */
+const INTERVAL = 1000;
+
+/** Runs until `stop` fires; reports then too. */
+export async function runBridge(
+  job: BridgeJob,
+  binding: NativeBinding,
+  reporter: BridgeReporter,
+  output: Output,
+  stop: AbortSignal,
+): Promise<void> {
+  if (job.a === `${job.b}^`)
+    throw new ValeError(
+      `cannot open ${job.a}: bridging a port with its host stack is not supported; give a second port, or -L to send back what it receives`,
+    );
+  const runtime = binding.openRuntime();
+  const a = open(job.a, binding, runtime, output);
+  const b = open(job.b, binding, runtime, output);
+  reporter.opened({
+    ends: [end(a), end(b)],
+    zeroCopy: job.zeroCopy && a.memoryKey !== 0n && a.memoryKey === b.memoryKey,
+    burst: job.burst,
+  });
+  const wait = job.wait ?? (a.info.device === 'user' && b.info.device === 'user' ? 0 : 4);
+  reporter.waiting(wait);
+  await pause(wait, stop);
+  reporter.ready();
+
+  const ways: [from: NativePort, to: NativePort][] =
+    job.a === job.b
+      ? [[a, b]]
+      : [
+          [a, b],
+          [b, a],
+        ];
+  const counters = () => ways.map(([from, to]) => forwardedCounters(from, to));
+  const started = process.hrtime.bigint();
+  const meters = counters().map((base) => new Meter(started, base));
+  const engine = binding.startBridge(a, b, {
+    burst: job.burst,
+    zeroCopy: job.zeroCopy,
+    loopback: job.a === job.b,
+    busy: job.busy,
+    spin: job.spin ?? defaultSpin(availableParallelism()),
+    verbose: job.verbose,
+    affinity: -1,
+  });
+  let ended: boolean;
+  try {
+    ended = await supervise(engine, INTERVAL, stop, (samples) => {
+      for (const { stream, text } of samples.flatMap((sample) => sample.messages))
+        output[stream](text);
+      const now = process.hrtime.bigint();
+      const current = counters();
+      reporter.interval(
+        meters.map((meter, i) => meter.interval(now, samples.slice(i, i + 1), current[i]!)),
+      );
+    });
+  } finally {
+    const current = counters();
+    reporter.final(meters.map((meter, i) => meter.total(current[i]!)));
+  }
+  // An engine that is still running needs its ports; the end of the process closes them.
+  if (!ended) return;
+  a.close();
+  b.close();
+  runtime.close();
+}
+
+function open(
+  text: string,
+  binding: NativeBinding,
+  runtime: NativeRuntime,
+  output: Output,
+): NativePort {
+  const spec = resolvePort(text, binding, runtime);
+  if (spec.warning !== undefined) output.err(`vale: ${spec.warning}`);
+  return openForThreads(spec, undefined, 1, runtime)[0]!;
+}
+
+function end(port: NativePort): BridgeEnd {
+  const { name, device, rxRings } = port.info;
+  return { name, device, firstRx: port.firstRx, rxRings };
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// From a name as typed to open ports.
+import { UsageError } from '../errors.js';
+import type { NativeBinding, NativePort, NativeRuntime } from '../native-types.js';
+import type { RingConfig } from '../options/ring-config.js';
+import { parse, toOpenRequest, type Exists, type PortSpec } from '../port/name.js';
+import { RegMode } from '../port/registration.js';
+
+/** Prefixes of the reference's generator for devices that are not ports. */
+const FOREIGN: Record<string, string> = {
+  tap: 'open a TAP interface by its name alone, as in -i tap0',
+  pcap: 'open the interface by its name alone, as in -i eth0',
+};
+
+/** What a port's name means here and now. Throws NameError or UsageError. */
+export function resolvePort(
+  text: string,
+  binding: NativeBinding,
+  runtime: NativeRuntime,
+): PortSpec {
+  const foreign = /^(tap|pcap):/.exec(text)?.[1];
+  if (foreign !== undefined)
+    throw new UsageError(
+      `-i ${text}: ${foreign} devices are not supported; ${FOREIGN[foreign] ?? ''}`,
+    );
+  if (text === 'null')
+    throw new UsageError(
+      '-i null: the dummy device is not supported; to send without a receiver open a port of its own, as in -i vale-null',
+    );
+  return parse(text, { exists: existing(binding, runtime) });
+}
+
+/** Answers the name grammar from live state; asks each kind only once, and only if needed. */
+export function existing(binding: NativeBinding, runtime: NativeRuntime): Exists {
+  const known = new Map<string, Set<string>>();
+  const ask: Record<Parameters<Exists>[0], () => string[]> = {
+    switch: () => runtime.switches().map((row) => row.name),
+    port: () => runtime.list().map((row) => row.name),
+    interface: () => binding.interfaces().map((row) => row.name),
+  };
+  return (kind, name) => {
+    let names = known.get(kind);
+    if (names === undefined) known.set(kind, (names = new Set(ask[kind]())));
+    return names.has(name);
+  };
+}
+
+/**
+ * Opens a port for `threads` threads: one registration of all its rings for one thread, else thread i
+ * gets ring i alone. On failure whatever was opened is closed again.
+ */
+export function openForThreads(
+  spec: PortSpec,
+  rings: RingConfig | undefined,
+  threads: number,
+  runtime: NativeRuntime,
+): NativePort[] {
+  const memIdOf = (port: PortSpec) => runtime.info({ name: port.fullName }).memId;
+  const request = { ...toOpenRequest(spec, memIdOf), ...rings };
+  if (threads === 1) return [runtime.open(request)];
+  if (spec.mode !== RegMode.AllNic)
+    throw new UsageError(
+      `-p ${threads}: ${spec.text} names certain rings, and each thread takes a ring of its own; leave out one of the two`,
+    );
+  const ports: NativePort[] = [];
+  try {
+    for (let ringId = 0; ringId < threads; ringId += 1)
+      ports.push(runtime.open({ ...request, mode: RegMode.OneNic, ringId }));
+  } catch (error) {
+    for (const port of ports) port.close();
+    throw error;
+  }
+  return ports;
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// One run of the generator: open the ports, run the engine, sample it, drain, report.
+import { availableParallelism } from 'node:os';
+
+import { expected, UsageError } from '../errors.js';
+import type { NativeBinding, NativePort, NativeRuntime, PktGenConfig } from '../native-types.js';
+import { pktGenConfig, routeOf, wantsStatistics, type PktGenFlags } from '../options/pkt-gen.js';
+import type { RingConfig } from '../options/ring-config.js';
+import type { Output } from '../report/output.js';
+import { direction, type PktGenReporter, type PktGenRun } from '../report/pkt-gen.js';
+import { countersOf } from './counters.js';
+import { Meter } from './meter.js';
+import { openForThreads, resolvePort } from './open.js';
+import { pause, supervise } from './supervise.js';
+
+export interface PktGenJob {
+  /** As typed: "vale0:a", "eth0". */
+  port: string;
+  rings?: RingConfig | undefined;
+  flags: PktGenFlags;
+  /** Time between reports, ms. */
+  interval: number;
+  /** Time between opening and starting, s; undefined: 2 for a wire, none for a switch port. */
+  wait?: number | undefined;
+  /** Bytes added to each frame in bit rates. */
+  framing: number;
+  scale: boolean;
+}
+
+/** Runs until the engine is done or `stop` fires; reports in either case. */
+export async function runPktGen(
+  job: PktGenJob,
+  binding: NativeBinding,
+  reporter: PktGenReporter,
+  output: Output,
+  stop: AbortSignal,
+): Promise<void> {
+  const runtime = binding.openRuntime();
+  const ports = open(job, binding, runtime, output);
+  const config = configure(job, ports[0]);
+  reporter.start(describe(job, config, ports[0]));
+  const wait = job.wait ?? (ports[0].info.device === 'user' ? 0 : 2);
+  if (wait > 0) {
+    reporter.waiting(wait);
+    await pause(wait, stop);
+  }
+
+  const meter = new Meter(process.hrtime.bigint(), countersOf(ports));
+  const engine = binding.startPktGen(ports, config);
+  let ended: boolean;
+  try {
+    ended = await supervise(engine, job.interval, stop, (samples) => {
+      for (const { stream, text } of samples.flatMap((sample) => sample.messages))
+        output[stream](text);
+      reporter.interval(meter.interval(process.hrtime.bigint(), samples, countersOf(ports)));
+    });
+  } finally {
+    reporter.final(meter.total(countersOf(ports)));
+  }
+  // An engine that is still running needs its ports; the end of the process closes them.
+  if (!ended) return;
+  for (const port of ports) port.close();
+  runtime.close();
+}
+
+type Ports = [NativePort, ...NativePort[]];
+
+function open(
+  job: PktGenJob,
+  binding: NativeBinding,
+  runtime: NativeRuntime,
+  output: Output,
+): Ports {
+  const spec = resolvePort(job.port, binding, runtime);
+  if (spec.warning !== undefined) output.err(`vale: ${spec.warning}`);
+  const { header, threads } = job.flags;
+  const ports = openForThreads(spec, job.rings, threads, runtime) as Ports;
+  if (header !== undefined && header !== ports[0].headerLength) ports[0].headerLength = header;
+  return ports;
+}
+
+function configure(job: PktGenJob, port: NativePort): PktGenConfig {
+  const config = pktGenConfig(job.flags, {
+    onlineCpus: availableParallelism(),
+    interfaceMac: port.info.mac,
+    headerLength: port.headerLength,
+    randomSeed: Math.floor(Math.random() * 2 ** 32),
+  });
+  const { mtu, name } = port.info;
+  const sends = direction(config.function) === 'sender' || config.function === 'ping';
+  if (sends && config.pcapFile === '' && config.size > mtu)
+    throw expected(`at most the ${mtu} bytes that ${name} carries`, '-l', config.size);
+  if (config.pcapFile !== '' && config.function !== 'tx')
+    throw new UsageError(`-P plays frames and needs -f tx, not -f ${config.function}`);
+  return config;
+}
+
+function describe(job: PktGenJob, config: PktGenConfig, port: NativePort): PktGenRun {
+  const { info } = port;
+  const sender = direction(config.function) === 'sender';
+  return {
+    function: config.function,
+    port: info.name,
+    device: info.device,
+    queues: sender ? info.txRings + info.hostTxRings : info.rxRings + info.hostRxRings,
+    threads: job.flags.threads,
+    cpus: job.flags.cpus === undefined ? 1 : config.cpus,
+    route: routeOf(config),
+    size: config.size,
+    sizeMin: config.sizeMin,
+    burst: config.burst,
+    count: config.count,
+    rate: config.rate,
+    seed: config.seed,
+    framing: job.framing,
+    scale: job.scale,
+    statistics: wantsStatistics(job.flags),
+  };
+}
