@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. What the kernel says of a network interface: by name when a wire is opened, by index later,
+//   when its name may have changed.
+// Owns. Nothing. Invariants. Answers are a moment old.
+// Not here. Opening one (packet.h, device/wire.h).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace vale {
+
+struct Interface {
+  std::string name;
+  int index = 0;
+  int hardware = 0;      // ARPHRD_*
+  uint32_t mtu = 0;      // bytes, without the Ethernet header
+  uint8_t mac[6] = {};   // zeros when it has none
+  bool up = false;       // administratively
+  bool running = false;  // up and with carrier
+};
+
+// 0 or an errno: ENODEV when there is none of that name (or index) in this network namespace.
+int find_interface(const std::string& name, Interface* out);
+int find_interface(int index, Interface* out);
+
+// In the kernel's order.
+std::vector<Interface> list_interfaces();
+
+}  // namespace vale

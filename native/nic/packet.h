@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. An interface as a port: netmap rings in memory of this process, frames through the kernel.
+//   txsync: slots from head on become one batch for the kernel. What it has no room for stays in its
+//     slots; the ring's tail says so. Fragments go out as one frame.
+//   rxsync: frames the kernel has received are copied into slots, with what it keeps beside them put
+//     right: VLAN tags back in, half-made checksums completed, super-frames cut (segment.h).
+//
+// Owns. The region, the socket, what it sleeps on. One thread sleeps on a port at a time; tx and rx
+//   may be synced by two threads.
+//
+// Invariants. A frame is in rx slots whole or not at all. tx_copies = tx_delivered + drops but for
+//   ring_full, which counts frames the kernel had no place for, and what is dropped on receiving.
+//   The interface may go down and up; when it is removed, syncs return ENODEV.
+//   Frames go straight to the driver, past the queueing discipline: a packet capture on the same
+//   interface sees what arrives, the one at the far end sees what leaves.
+//
+// Not here. More than one ring a direction; keeping frames from the host's own stack.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "device/device.h"
+#include "nic/interface.h"
+#include "nic/packet_socket.h"
+#include "nic/private_region.h"
+#include "nic/segment.h"
+
+namespace vale {
+
+class PacketPort final : public Port {
+ public:
+  // EPERM, EINVAL (geometry, host rings, not Ethernet), EOPNOTSUPP (flags), ENOMEM.
+  static Status open(const OpenRequest& request, const Interface& interface,
+                     std::unique_ptr<Port>* out);
+  ~PacketPort() override;
+
+  int txsync() override;
+  int rxsync() override;
+  short ready(short events) override;
+  void arm(short events) override;
+  int fd() const override { return sleep_fd_; }
+  short poll_events(short) const override { return POLLIN; }
+  void disarm() override;
+  PortCounters counters() const override;
+
+ private:
+  struct Batch;
+  class Count {  // written by one thread at a time, read by any
+   public:
+    void add(uint64_t n) { n_.store(get() + n, std::memory_order_relaxed); }
+    uint64_t get() const { return n_.load(std::memory_order_relaxed); }
+
+   private:
+    std::atomic<uint64_t> n_{0};
+  };
+  struct Part {
+    const char* data;
+    uint32_t bytes;
+  };
+
+  PacketPort() = default;
+  Status open_sleep();
+
+  // tx
+  void push(netmap_ring* ring);
+  bool gather(const netmap_ring* ring, uint32_t head);
+  bool send_batch(netmap_ring* ring);
+  bool refused(netmap_ring* ring, int error);
+  void taken(netmap_ring* ring, unsigned frames);
+  void drop_taken(netmap_ring* ring, unsigned frames, Drop why);
+
+  // rx
+  void release(netmap_ring* ring);
+  void fill(netmap_ring* ring);
+  bool load();
+  bool deliver(netmap_ring* ring);
+  void put(netmap_ring* ring, const Part* parts, unsigned count, uint32_t bytes, uint32_t slots);
+  void drop_received(Drop why) { drops_[static_cast<unsigned>(why)].add(1); }
+  uint32_t rx_room(const netmap_ring* ring) const;
+
+  void look_for_removal();
+
+  std::unique_ptr<PrivateRegion> region_;
+  PacketSocket socket_;
+  int index_ = 0;
+  uint64_t flags_ = 0;
+  std::atomic<bool> removed_{false};
+
+  std::atomic_flag tx_busy_ = ATOMIC_FLAG_INIT;
+  uint32_t tx_hwcur_ = 0, tx_hwtail_ = 0;
+  bool tx_blocked_ = false;   // the driver's queue is full, of which the socket does not tell
+  std::unique_ptr<Batch> batch_;
+
+  std::atomic_flag rx_busy_ = ATOMIC_FLAG_INIT;
+  uint32_t rx_hwcur_ = 0, rx_hwtail_ = 0;
+  std::vector<uint8_t> rx_ends_;  // per slot: 1 when a frame ends there
+  ReceivedFrame frame_;
+  bool loaded_ = false;           // frame_ is shown by the socket and not yet released
+  bool cutting_ = false;          // and segmenter_ is at work on it
+  Segmenter segmenter_;
+  uint32_t idle_syncs_ = 0;
+
+  int sleep_fd_ = -1, retry_fd_ = -1;
+  uint32_t watched_ = 0;  // epoll events of the socket
+  bool retry_armed_ = false;
+  bool down_ = false;  // as far as the sleeper knows
+
+  Count tx_frames_, tx_bytes_, tx_delivered_, rx_frames_, rx_bytes_, rx_read_;
+  Count drops_[kDropReasons];
+  mutable std::atomic<uint64_t> kernel_drops_{0};  // collected when asked for
+};
+
+}  // namespace vale

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <arpa/inet.h>
+#include <sys/time.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "nic/checksum.h"
+#include "nic/packet.h"
+
+namespace vale {
+namespace {
+
+constexpr uint32_t kAddresses = 12;  // bytes before the place of a VLAN tag
+constexpr uint32_t kTag = 4;
+constexpr uint32_t kIdleLook = 4096;  // empty syncs between two looks for a removed interface
+
+uint32_t after(const netmap_ring* ring, uint32_t i) { return i + 1 == ring->num_slots ? 0 : i + 1; }
+
+uint32_t distance(const netmap_ring* ring, uint32_t from, uint32_t to) {
+  return to >= from ? to - from : to + ring->num_slots - from;
+}
+
+}  // namespace
+
+int PacketPort::rxsync() {
+  if (removed_.load(std::memory_order_relaxed)) return ENODEV;
+  if (first_rx_ == last_rx_ || rx_busy_.test_and_set(std::memory_order_acquire)) return 0;
+  netmap_ring* ring = region_->rx();
+  const uint32_t before = rx_hwtail_;
+  release(ring);
+  fill(ring);
+  gettimeofday(&ring->ts, nullptr);
+  __atomic_store_n(&ring->tail, rx_hwtail_, __ATOMIC_RELEASE);
+  // One that never sleeps would not hear of it otherwise.
+  if (rx_hwtail_ != before) {
+    idle_syncs_ = 0;
+  } else if (++idle_syncs_ % kIdleLook == 0) {
+    look_for_removal();
+  }
+  rx_busy_.clear(std::memory_order_release);
+  return removed_.load(std::memory_order_relaxed) ? ENODEV : 0;
+}
+
+// Takes back the slots that the application has done with.
+void PacketPort::release(netmap_ring* ring) {
+  const uint32_t head = __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE);
+  const uint32_t cur = __atomic_load_n(&ring->cur, __ATOMIC_RELAXED);
+  const uint32_t filled = distance(ring, rx_hwcur_, rx_hwtail_);
+  if (head >= ring->num_slots || cur >= ring->num_slots ||
+      distance(ring, rx_hwcur_, head) > filled ||
+      distance(ring, head, cur) > distance(ring, head, rx_hwtail_)) {
+    ring->head = ring->cur = rx_hwcur_;
+    return;
+  }
+  uint64_t frames = 0;
+  for (; rx_hwcur_ != head; rx_hwcur_ = after(ring, rx_hwcur_)) {
+    frames += rx_ends_[rx_hwcur_];
+    ring->slot[rx_hwcur_].flags &= static_cast<uint16_t>(~NS_BUF_CHANGED);
+  }
+  if (frames != 0) rx_read_.add(frames);
+}
+
+uint32_t PacketPort::rx_room(const netmap_ring* ring) const {
+  return ring->num_slots - 1 - distance(ring, rx_hwcur_, rx_hwtail_);
+}
+
+void PacketPort::fill(netmap_ring* ring) {
+  while (rx_room(ring) != 0 && load()) {
+    if (!deliver(ring)) break;
+    socket_.release();
+    loaded_ = false;
+  }
+}
+
+// Makes frame_ the next one to deliver; false when there is none.
+bool PacketPort::load() {
+  while (!loaded_) {
+    switch (socket_.receive(&frame_)) {
+      case Receive::none:
+        return false;
+      case Receive::no_room:
+        drop_received(Drop::ring_full);
+        socket_.release();
+        continue;
+      case Receive::too_big:
+        drop_received(Drop::too_big);
+        socket_.release();
+        continue;
+      case Receive::frame:
+        break;
+    }
+    loaded_ = true;
+    cutting_ = false;
+    if (frame_.vnet.gso_type != kGsoNone) {
+      cutting_ = segmenter_.start(frame_.data, frame_.bytes, frame_.vnet.gso_type,
+                                  frame_.vnet.gso_size);
+    }
+    const bool unknown = frame_.vnet.gso_type != kGsoNone && !cutting_;
+    if (unknown || frame_.bytes < kAddresses + 2) {
+      drop_received(unknown ? Drop::too_big : Drop::runt);
+      socket_.release();
+      loaded_ = false;
+    } else if (!cutting_ && (frame_.vnet.flags & kVnetNeedsChecksum) != 0) {
+      checksum_complete(frame_.data, frame_.bytes, frame_.vnet.csum_start,
+                        frame_.vnet.csum_offset);
+    }
+  }
+  return true;
+}
+
+// All of frame_ into the ring; false when there is no room, then what is left waits.
+bool PacketPort::deliver(netmap_ring* ring) {
+  do {
+    Part parts[4];
+    unsigned count = 0;
+    const uint32_t bytes =
+        (cutting_ ? segmenter_.next_bytes() : frame_.bytes) + (frame_.tagged ? kTag : 0);
+    const uint32_t needed = (bytes + ring->nr_buf_size - 1) / ring->nr_buf_size;
+    if (needed > NETMAP_MAX_FRAGS || needed > ring->num_slots - 1) {
+      drop_received(Drop::too_big);
+      return true;
+    }
+    if (needed > rx_room(ring)) return false;
+
+    Segment segment = {frame_.data, frame_.bytes, nullptr, 0};
+    if (cutting_) segment = segmenter_.next();
+    const uint16_t tag[2] = {htons(frame_.tpid), htons(frame_.tci)};
+    if (frame_.tagged) {
+      parts[count++] = {segment.header, kAddresses};
+      parts[count++] = {reinterpret_cast<const char*>(tag), kTag};
+      parts[count++] = {segment.header + kAddresses, segment.header_bytes - kAddresses};
+    } else {
+      parts[count++] = {segment.header, segment.header_bytes};
+    }
+    if (segment.payload_bytes != 0) parts[count++] = {segment.payload, segment.payload_bytes};
+    put(ring, parts, count, bytes, needed);
+  } while (cutting_ && !segmenter_.done());
+  return true;
+}
+
+// One frame into `slots` slots, which the ring has.
+void PacketPort::put(netmap_ring* ring, const Part* parts, unsigned count, uint32_t bytes,
+                     uint32_t slots) {
+  uint32_t at = rx_hwtail_;
+  bool usable = true;
+  for (uint32_t i = 0; i < slots; i++, at = after(ring, at)) {
+    usable &= region_->valid_buffer(ring->slot[at].buf_idx);
+  }
+  if (!usable) {  // the application has put a wrong buffer there: it sees an empty slot, as a remark
+    netmap_slot& slot = ring->slot[rx_hwtail_];
+    slot.len = 0;
+    slot.flags = 1 << NS_PORT_SHIFT;
+    rx_ends_[rx_hwtail_] = 0;
+    rx_hwtail_ = after(ring, rx_hwtail_);
+    drop_received(Drop::bad_slot);
+    return;
+  }
+
+  unsigned part = 0;
+  uint32_t taken = 0;  // of that part
+  uint32_t left = bytes;
+  at = rx_hwtail_;
+  for (uint32_t i = 0; i < slots; i++, at = after(ring, at)) {
+    netmap_slot& slot = ring->slot[at];
+    char* to = NETMAP_BUF(ring, slot.buf_idx);
+    const uint32_t here = std::min(left, ring->nr_buf_size);
+    for (uint32_t filled = 0; filled < here;) {
+      while (taken == parts[part].bytes && part + 1 < count) {
+        part++;
+        taken = 0;
+      }
+      const uint32_t n = std::min(here - filled, parts[part].bytes - taken);
+      std::memcpy(to + filled, parts[part].data + taken, n);
+      filled += n;
+      taken += n;
+    }
+    left -= here;
+    const bool last = i + 1 == slots;
+    slot.len = static_cast<uint16_t>(here);
+    slot.flags = static_cast<uint16_t>(slots << NS_PORT_SHIFT | (last ? 0 : NS_MOREFRAG));
+    slot.ptr = 0;
+    rx_ends_[at] = last ? 1 : 0;
+  }
+  rx_hwtail_ = at;
+  rx_frames_.add(1);
+  rx_bytes_.add(bytes);
+}
+
+}  // namespace vale
