@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { ensureModules, inRoot, make, root, run, say } from './lib.mjs';
+import { ensureModules, fail, inRoot, make, root, run, say } from './lib.mjs';
 
 /** The licences of what is bundled into dist, which they ask to be kept with it. */
 function licences(metafile) {
@@ -55,7 +55,7 @@ export async function bundle() {
   const { build } = await import('esbuild');
   const entryPoints = { cli: 'src/cli.ts', commands: 'src/commands/all.ts' };
   if (existsSync(inRoot('src/index.ts'))) entryPoints['lib/index'] = 'src/index.ts';
-  const { metafile } = await build({
+  const result = await build({
     absWorkingDir: root,
     entryPoints,
     outdir: 'dist',
@@ -77,7 +77,8 @@ export async function bundle() {
     banner: {
       js: "import{createRequire as valeRequire}from'node:module';const require=valeRequire(import.meta.url);",
     },
-  });
+  }).catch(() => fail('bundling failed, see above'));
+  const { metafile } = result;
   // Old chunks go after the new ones are in place: a running `vale` may still want them.
   const chunks = inRoot('dist/chunks');
   for (const name of existsSync(chunks) ? readdirSync(chunks) : [])

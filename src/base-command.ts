@@ -4,72 +4,32 @@ import { Command } from '@oclif/core/command';
 import { Config } from '@oclif/core/config';
 import type { Interfaces } from '@oclif/core';
 
-import { lastWins, readWords, type FlagShape, type FlagWord } from './argv.js';
-import { BadValue, expected, UsageError } from './errors.js';
+import { lastWins, readWords, type FlagWord } from './argv.js';
+import { asUsage, guarded, missingFlag, type Definition } from './parse-errors.js';
 import { stopSignal } from './process.js';
 
-type Parse = (input: unknown, context: unknown, options: unknown) => Promise<unknown>;
-
-/** What parse() needs to know of a flag or an argument; oclif's own types are per value type. */
-interface Definition extends FlagShape {
-  options?: readonly string[] | undefined;
-  parse?: Parse | undefined;
-}
 type Definitions = Record<string, Definition>;
 
-/** "one of tx, rx, ping" */
-function oneOf(options: readonly string[]): string {
-  return `one of ${options.join(', ')}`;
+/** The flags for oclif's parser, which gets "#N" for the value of words[N]. */
+function guardFlags(flags: Definitions, words: readonly FlagWord[]): Definitions {
+  const guard = ([name, flag]: [string, Definition]): [string, Definition] => {
+    if (flag.type === 'boolean') return [name, flag];
+    const parse = guarded(flag, (token) => {
+      const word = /^#\d+$/.test(token) ? words[Number(token.slice(1))] : undefined;
+      return { name: word?.spelled ?? `--${name}`, value: word?.value ?? token };
+    });
+    return [name, { ...flag, options: undefined, multipleNonGreedy: true, parse }];
+  };
+  return Object.fromEntries(Object.entries(flags).map(guard));
 }
 
-/**
- * parse() of a flag or argument, for the value behind `token`, with its errors in the one formula.
- */
-function guarded(
-  parse: Parse | undefined,
-  options: readonly string[] | undefined,
-  lookUp: (token: string) => { name: string; value: string },
-): Parse {
-  return async (token, context, definition) => {
-    if (typeof token !== 'string') return parse ? parse(token, context, definition) : token;
-    const { name, value } = lookUp(token);
-    if (options && !options.includes(value)) throw expected(oneOf(options), name, value);
-    try {
-      return parse ? await parse(value, context, definition) : value;
-    } catch (error) {
-      if (error instanceof BadValue) throw expected(error.what, name, value);
-      const stock = /^Expected (.*) but received:/s.exec((error as Error).message);
-      throw stock ? expected(stock[1]!, name, value) : error;
-    }
+/** The arguments for oclif's parser; a missing one is an error, not a reason to read stdin. */
+function guardArgs(args: Definitions): Definitions {
+  const guard = ([name, arg]: [string, Definition]): [string, Definition] => {
+    const parse = guarded(arg, (value) => ({ name: name.toUpperCase(), value }));
+    return [name, { ...arg, options: undefined, ignoreStdin: true, parse }];
   };
-}
-
-/** oclif's complaint about the command line as a whole, as one line. */
-function asUsage(error: unknown): unknown {
-  const { constructor, args, message } = error as {
-    constructor: { name: string };
-    args?: { name?: string }[] | string[];
-    message: string;
-  };
-  switch (constructor.name) {
-    case 'RequiredArgsError':
-      return new UsageError(
-        `missing ${(args as { name: string }[]).map((arg) => arg.name.toUpperCase()).join(' and ')}: see --help`,
-      );
-    case 'UnexpectedArgsError':
-      return new UsageError(`unexpected argument '${String(args?.[0])}': see --help`);
-    case 'FailedFlagValidationError':
-    case 'ViolatedFlagConstraintError':
-      return new UsageError(
-        message
-          .split('\n')
-          .slice(1, -1)
-          .map((line) => line.trim())
-          .join('; '),
-      );
-    default:
-      return error;
-  }
+  return Object.fromEntries(Object.entries(args).map(guard));
 }
 
 /**
@@ -122,39 +82,13 @@ export abstract class BaseCommand extends Command {
       this.exit(0);
     }
 
+    const missing = Object.entries(flags).find(
+      ([name, flag]) => flag.required && !words.flags.some((word) => word.name === name),
+    );
+    if (missing) throw missingFlag(...missing);
+
     // oclif gets "#N" for each value, so that no value can be taken for a flag.
     const values = lastWins(words.flags, shapes);
-    const lookUp = (name: string) => (token: string) => {
-      const word: FlagWord | undefined = /^#\d+$/.test(token)
-        ? values[Number(token.slice(1))]
-        : undefined;
-      return { name: word?.spelled ?? `--${name}`, value: word?.value ?? token };
-    };
-    const guardedFlags = Object.entries(flags).map(([name, flag]) => [
-      name,
-      flag.type === 'boolean'
-        ? flag
-        : {
-            ...flag,
-            name,
-            options: undefined,
-            multipleNonGreedy: true,
-            parse: guarded(flag.parse, flag.options, lookUp(name)),
-          },
-    ]);
-    const guardedArgs = Object.entries((input.args ?? {}) as unknown as Definitions).map(
-      ([name, arg]) => [
-        name,
-        {
-          ...arg,
-          name,
-          options: undefined,
-          // A missing argument is an error, not a reason to read stdin.
-          ignoreStdin: true,
-          parse: guarded(arg.parse, arg.options, (value) => ({ name: name.toUpperCase(), value })),
-        },
-      ],
-    );
     const canonical = values.flatMap((word, i) =>
       word.value === undefined
         ? [`--${word.negated ? 'no-' : ''}${word.name}`]
@@ -166,13 +100,16 @@ export abstract class BaseCommand extends Command {
           ...input,
           strict: (input as { strict?: boolean }).strict ?? true,
           baseFlags: {},
-          flags: Object.fromEntries(guardedFlags),
-          args: Object.fromEntries(guardedArgs),
+          flags: guardFlags(flags, values),
+          args: guardArgs((input.args ?? {}) as unknown as Definitions),
         } as unknown as Interfaces.Input<F, B, A>,
         [...canonical, '--', ...words.args],
       );
     } catch (error) {
       throw asUsage(error);
+    } finally {
+      // oclif has put its own reading there; verbs may look at what was typed.
+      this.argv = argv;
     }
   }
 }
