@@ -81,7 +81,7 @@ export default class Bridge extends BaseCommand {
         spin: flags.spin,
         verbose: words.filter(({ name }) => name === 'verbose').length,
       },
-      native(),
+      native,
       await bridgeReporter(flags, output),
       text,
       stop,

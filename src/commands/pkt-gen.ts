@@ -105,7 +105,7 @@ export default class PktGen extends BaseCommand {
       helpValue: 'CPUS',
       summary: 'How many CPUs -a goes round. Default, and for 0: all that are online.',
     }),
-    threads: numberFlag({ what: 'a number of threads from 1 to 16', min: 1, max: 16 })({
+    threads: numberFlag({ what: 'a number of threads from 1 to 1024', min: 1, max: 1024 })({
       char: 'p',
       helpValue: 'THREADS',
       default: 1,
@@ -269,7 +269,7 @@ export default class PktGen extends BaseCommand {
           spin: flags.spin,
         },
       },
-      native(),
+      native,
       await pktGenReporter(flags, output),
       flags.json || flags.ndjson ? jsonOnly(output) : output,
       stop,

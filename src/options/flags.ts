@@ -31,6 +31,6 @@ export const verboseFlag = Flags.boolean({
 });
 
 /** µs to poll before sleeping when the user does not say. */
-export function defaultSpin(onlineCpus: number): number {
-  return onlineCpus > 1 ? 50 : 0;
+export function defaultSpin(usableCpus: number): number {
+  return usableCpus > 1 ? 50 : 0;
 }

@@ -11,6 +11,9 @@ export const FUNCTIONS: readonly PktGenFunction[] = ['rx', 'tx', 'ping', 'pong',
 /** The reference's -o bits. */
 const BIT = { indirect: 32, dump: 64, rubbish: 256, source: 512, destination: 1024, stats: 2048 };
 
+const NO_MAC = '00:00:00:00:00:00';
+const BROADCAST = 'ff:ff:ff:ff:ff:ff';
+
 const DEFAULTS = {
   4: { source: '10.0.0.1', destination: '10.1.0.1' },
   6: { source: '2001:db8::1', destination: '2001:db8:1::1' },
@@ -50,15 +53,23 @@ export interface PktGenFlags {
   spin?: number | undefined;
 }
 
-/** What only the machine and the opened port can tell. */
-export interface PktGenContext {
+export interface Machine {
   onlineCpus: number;
-  /** Of the interface; zeros when it has none. */
-  interfaceMac: string;
-  /** The port's virtio-net header length, bytes. */
-  headerLength: number;
+  /** CPUs this process may run on. */
+  usableCpus: number;
   /** For a run without --seed. */
   randomSeed: number;
+}
+
+/** What only the opened port can tell. */
+export interface PortFacts {
+  name: string;
+  /** Of the interface; zeros when it has none. */
+  mac: string;
+  /** Most bytes of a frame. */
+  mtu: number;
+  /** virtio-net header, bytes. */
+  headerLength: number;
 }
 
 /** -o's bits and the options that set the same bits, as one number. */
@@ -78,19 +89,23 @@ export function wantsStatistics(flags: PktGenFlags): boolean {
   return (optionBits(flags) & BIT.stats) !== 0;
 }
 
-/** Checks the flags against each other and fills in the defaults. Throws UsageError. */
-export function pktGenConfig(flags: PktGenFlags, context: PktGenContext): PktGenConfig {
+/**
+ * Checks the flags against each other and fills in the defaults; those of the port come with
+ * forPort(). Throws UsageError.
+ */
+export function pktGenConfig(flags: PktGenFlags, machine: Machine): PktGenConfig {
   const [size, sizeMin] = sizes(flags.size);
   const family = flags.family ?? inferFamily(flags);
   const bits = optionBits(flags);
   const cpus = flags.cpus ?? 0;
-  if (cpus > context.onlineCpus)
-    throw expected(`at most the ${context.onlineCpus} CPUs online`, '-c', cpus);
-  if (flags.affinity !== undefined && flags.affinity >= context.onlineCpus && !cpus)
-    throw expected(`a CPU from 0 to ${context.onlineCpus - 1}`, '-a', flags.affinity);
+  if (cpus > machine.onlineCpus)
+    throw expected(`at most the ${machine.onlineCpus} CPUs online`, '-c', cpus);
+  if (flags.affinity !== undefined && flags.affinity >= machine.onlineCpus && !cpus)
+    throw expected(`a CPU from 0 to ${machine.onlineCpus - 1}`, '-a', flags.affinity);
   if (flags.function === 'ping' && flags.threads > 1)
     throw new UsageError(`ping runs in one thread: leave out -p ${flags.threads}`);
-  const macs = { start: context.interfaceMac, end: context.interfaceMac };
+  if (flags.pcap !== undefined && flags.function !== 'tx')
+    throw new UsageError(`-P plays frames and needs -f tx, not -f ${flags.function}`);
   return {
     function: flags.function,
     count: flags.count,
@@ -100,16 +115,13 @@ export function pktGenConfig(flags: PktGenFlags, context: PktGenContext): PktGen
     family,
     source: range('-s', flags.source ?? DEFAULTS[family].source, family),
     destination: range('-d', flags.destination ?? DEFAULTS[family].destination, family),
-    sourceMac: flags.sourceMac ?? macs,
-    destinationMac: flags.destinationMac ?? {
-      start: 'ff:ff:ff:ff:ff:ff',
-      end: 'ff:ff:ff:ff:ff:ff',
-    },
+    sourceMac: flags.sourceMac ?? { start: NO_MAC, end: NO_MAC },
+    destinationMac: flags.destinationMac ?? { start: BROADCAST, end: BROADCAST },
     affinity: flags.affinity ?? -1,
-    cpus: cpus === 0 ? context.onlineCpus : cpus,
+    cpus: cpus === 0 ? machine.onlineCpus : cpus,
     rate: flags.rate,
     dump: (bits & BIT.dump) !== 0,
-    headerLength: flags.header ?? context.headerLength,
+    headerLength: flags.header ?? 0,
     pcapFile: flags.pcap ?? '',
     randomSource: (bits & BIT.source) !== 0,
     randomDestination: (bits & BIT.destination) !== 0,
@@ -121,9 +133,21 @@ export function pktGenConfig(flags: PktGenFlags, context: PktGenContext): PktGen
     rubbish: (bits & BIT.rubbish) !== 0,
     options: bits,
     busy: flags.busy,
-    spin: flags.spin ?? defaultSpin(context.onlineCpus),
-    seed: flags.seed ?? context.randomSeed,
+    spin: flags.spin ?? defaultSpin(machine.usableCpus),
+    seed: flags.seed ?? machine.randomSeed,
     duration: flags.duration,
+  };
+}
+
+/** The configuration on a certain port. Throws UsageError when that cannot carry the frames. */
+export function forPort(config: PktGenConfig, flags: PktGenFlags, port: PortFacts): PktGenConfig {
+  const builds = config.pcapFile === '' && !/^(rx|rxseq|pong)$/.test(config.function);
+  if (builds && config.size > port.mtu)
+    throw expected(`at most the ${port.mtu} bytes that ${port.name} carries`, '-l', config.size);
+  return {
+    ...config,
+    sourceMac: flags.sourceMac ?? { start: port.mac, end: port.mac },
+    headerLength: flags.header ?? port.headerLength,
   };
 }
 

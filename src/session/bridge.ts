@@ -32,7 +32,7 @@ const INTERVAL = 1000;
 /** Runs until `stop` fires; reports then too. */
 export async function runBridge(
   job: BridgeJob,
-  binding: NativeBinding,
+  load: () => NativeBinding,
   reporter: BridgeReporter,
   output: Output,
   stop: AbortSignal,
@@ -41,6 +41,7 @@ export async function runBridge(
     throw new ValeError(
       `cannot open ${job.a}: bridging a port with its host stack is not supported; give a second port, or -L to send back what it receives`,
     );
+  const binding = load();
   const runtime = binding.openRuntime();
   const a = open(job.a, binding, runtime, output);
   const b = open(job.b, binding, runtime, output);

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // One run of the generator: open the ports, run the engine, sample it, drain, report.
-import { availableParallelism } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 
-import { expected, UsageError } from '../errors.js';
 import type { NativeBinding, NativePort, NativeRuntime, PktGenConfig } from '../native-types.js';
-import { pktGenConfig, routeOf, wantsStatistics, type PktGenFlags } from '../options/pkt-gen.js';
+import {
+  forPort,
+  pktGenConfig,
+  routeOf,
+  wantsStatistics,
+  type PktGenFlags,
+} from '../options/pkt-gen.js';
 import type { RingConfig } from '../options/ring-config.js';
 import type { Output } from '../report/output.js';
 import { direction, type PktGenReporter, type PktGenRun } from '../report/pkt-gen.js';
@@ -30,14 +35,21 @@ export interface PktGenJob {
 /** Runs until the engine is done or `stop` fires; reports in either case. */
 export async function runPktGen(
   job: PktGenJob,
-  binding: NativeBinding,
+  load: () => NativeBinding,
   reporter: PktGenReporter,
   output: Output,
   stop: AbortSignal,
 ): Promise<void> {
+  const checked = pktGenConfig(job.flags, {
+    onlineCpus: cpus().length,
+    usableCpus: availableParallelism(),
+    randomSeed: Math.floor(Math.random() * 2 ** 32),
+  });
+  const binding = load();
   const runtime = binding.openRuntime();
   const ports = open(job, binding, runtime, output);
-  const config = configure(job, ports[0]);
+  const { headerLength, info } = ports[0];
+  const config = forPort(checked, job.flags, { ...info, headerLength });
   reporter.start(describe(job, config, ports[0]));
   const wait = job.wait ?? (ports[0].info.device === 'user' ? 0 : 2);
   if (wait > 0) {
@@ -77,22 +89,6 @@ function open(
   const ports = openForThreads(spec, job.rings, threads, runtime) as Ports;
   if (header !== undefined && header !== ports[0].headerLength) ports[0].headerLength = header;
   return ports;
-}
-
-function configure(job: PktGenJob, port: NativePort): PktGenConfig {
-  const config = pktGenConfig(job.flags, {
-    onlineCpus: availableParallelism(),
-    interfaceMac: port.info.mac,
-    headerLength: port.headerLength,
-    randomSeed: Math.floor(Math.random() * 2 ** 32),
-  });
-  const { mtu, name } = port.info;
-  const sends = direction(config.function) === 'sender' || config.function === 'ping';
-  if (sends && config.pcapFile === '' && config.size > mtu)
-    throw expected(`at most the ${mtu} bytes that ${name} carries`, '-l', config.size);
-  if (config.pcapFile !== '' && config.function !== 'tx')
-    throw new UsageError(`-P plays frames and needs -f tx, not -f ${config.function}`);
-  return config;
 }
 
 function describe(job: PktGenJob, config: PktGenConfig, port: NativePort): PktGenRun {
