@@ -21,7 +21,7 @@ export function fail(text) {
   process.exit(1);
 }
 
-function has(command) {
+export function has(command) {
   return spawnSync(command, ['--version'], { stdio: 'ignore' }).error === undefined;
 }
 
@@ -79,7 +79,7 @@ function checkToolchain() {
 }
 
 /** Where the addon's headers are, wherever npm has put them. */
-function headerPaths() {
+export function headerPaths() {
   const require = createRequire(import.meta.url);
   const folder = (name) => dirname(require.resolve(`${name}/package.json`));
   try {

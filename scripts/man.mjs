@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The parts of the manual pages that repeat a verb's flags, from the flag definitions themselves:
+//   node scripts/man.mjs    writes them between the marker comments of man/vale-VERB.8
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+import { inRoot } from './lib.mjs';
+
+/** Verbs with a page of their own in section 8. */
+export const VERBS = ['pkt-gen', 'bridge', 'ctl'];
+
+/** Text with what roff would take for itself escaped. */
+function escape(text) {
+  return text
+    .replaceAll('\\', '\\e')
+    .replace(/(^|[\s(,])(-{1,2})(?=\w)/g, (_, before, dashes) => before + '\\-'.repeat(dashes.length))
+    .replace(/^([.'])/, '\\&$1');
+}
+
+/** A sentence a line, as mdoc wants it, no line above 80 characters. */
+function prose(text) {
+  const sentences = text.match(/\S.*?[.:;?](?=\s+[A-Z]|$)|\S.*$/gs) ?? [];
+  return sentences.flatMap((sentence) => {
+    const lines = [''];
+    for (const word of sentence.split(/\s+/)) {
+      const line = lines.at(-1);
+      if (line !== '' && line.length + word.length > 78) lines.push(word);
+      else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+    }
+    return lines.map(escape);
+  });
+}
+
+/** An argument for an mdoc macro: a name that the macro parser would call is escaped. */
+const value = (flag) => (flag.helpValue ?? flag.name).toLowerCase();
+
+function item(name, flag) {
+  const takes = flag.type === 'option';
+  const long = takes ? `Fl -${name} Ns = Ns Ar ${value(flag)}` : `Fl -${name}`;
+  const short = flag.char ? `Fl ${flag.char}${takes ? ` Ar ${value(flag)}` : ''} , ` : '';
+  const preset =
+    takes && flag.default !== undefined && flag.default !== 0 ? [`Default: ${flag.default}.`] : [];
+  return [
+    `.It ${short}${long}`,
+    ...prose(flag.summary ?? flag.description ?? ''),
+    ...preset.flatMap(prose),
+  ];
+}
+
+/** The list of options, in mdoc. */
+export function optionList(flags) {
+  const items = Object.entries(flags).flatMap(([name, flag]) => item(name, flag));
+  return ['.Bl -tag -width Ds', ...items, '.It Fl -help', 'Show a summary of the options.', '.El'];
+}
+
+/** The synopsis, in mdoc: options with a letter, then those without. */
+export function synopsis(verb, { flags, args = {} }) {
+  const lines = [`.Nm vale ${verb}`];
+  const words = Object.entries(flags).map(([name, flag]) => {
+    const spelled = flag.char
+      ? `Fl ${flag.char}${flag.type === 'option' ? ` Ar ${value(flag)}` : ''}`
+      : `Fl -${name}${flag.type === 'option' ? ` Ns = Ns Ar ${value(flag)}` : ''}`;
+    return flag.required ? `.${spelled}` : `.Op ${spelled}`;
+  });
+  return [...lines, ...words, ...Object.keys(args).map((name) => `.Op Ar ${name}`)];
+}
+
+/** The page with the text between its markers replaced. Throws if a marker is missing. */
+export function fill(page, name, lines) {
+  const begin = `.\\" BEGIN ${name}, written by scripts/man.mjs\n`;
+  const end = `.\\" END ${name}\n`;
+  const from = page.indexOf(begin);
+  const to = page.indexOf(end);
+  if (from < 0 || to < from) throw new Error(`no markers for ${name}`);
+  return page.slice(0, from + begin.length) + `${lines.join('\n')}\n` + page.slice(to);
+}
+
+/** The manual page of a verb as it should be. */
+export function manPage(verb, page, command) {
+  const filled = fill(page, 'OPTIONS', optionList(command.flags));
+  return page.includes('BEGIN SYNOPSIS') ? fill(filled, 'SYNOPSIS', synopsis(verb, command)) : filled;
+}
+
+export const manFile = (verb) => inRoot('man', `vale-${verb}.8`);
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { bundle } = await import('./build.mjs');
+  await bundle();
+  const { COMMANDS } = await import('../dist/commands.js');
+  for (const verb of VERBS.filter((name) => COMMANDS[name])) {
+    const file = manFile(verb);
+    writeFileSync(file, manPage(verb, readFileSync(file, 'utf8'), COMMANDS[verb]));
+  }
+}
