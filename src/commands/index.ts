@@ -4,7 +4,6 @@ import type { BaseCommand } from '../base-command.js';
 
 export type VerbClass = typeof BaseCommand;
 
-// In the order of the help page.
 export const verbs: Record<string, () => Promise<{ default: unknown }>> = {
   'pkt-gen': () => import('./pkt-gen.js'),
   bridge: () => import('./bridge.js'),
