@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What start_pktgen() hands to the loops, and the loops. Each runs in a thread of its own until it has
+// done its share or the engine stops, and returns the error that ended it, if any.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "engine/pcap.h"
+#include "engine/pktgen.h"
+#include "engine/tx_ring.h"
+
+namespace vale {
+
+struct PktGenRun {
+  PktGenConfig config;
+  std::vector<Port*> ports;
+  Capture capture;
+  SlotPlan plan;
+  std::atomic<uint64_t> received{0};  // by all rx threads, kept only when there is a count to reach
+
+  // How many frames thread i is to send, 0 = no limit; *nothing: its share of the count is none.
+  uint64_t share(unsigned i, bool* nothing) const {
+    const uint64_t n = config.count / ports.size() + (i < config.count % ports.size() ? 1 : 0);
+    *nothing = config.count != 0 && n == 0;
+    return n;
+  }
+  // A stream of random numbers of its own for every thread and purpose.
+  uint64_t seed(unsigned thread, unsigned purpose) const {
+    return config.seed ^ (0x51ed270b7a1f3c65u * (2 * thread + purpose + 1));
+  }
+};
+
+Status run_tx(PktGenRun& run, Engine& engine, unsigned thread);
+Status run_rx(PktGenRun& run, Engine& engine, unsigned thread);
+Status run_ping(PktGenRun& run, Engine& engine, unsigned thread);
+Status run_pong(PktGenRun& run, Engine& engine, unsigned thread);
+
+// The error of a txsync or rxsync.
+Status port_gone(const Port& port, int err);
+// Waits for the port to take what is on its tx rings: as long as that needs, but no longer than 500 ms
+// once the engine stops. Returns how many frames it still took.
+uint64_t drain(Engine& engine, Port& port, std::vector<TxRing>& rings);
+// The tx rings of a port.
+std::vector<TxRing> tx_rings(Port& port, const SlotPlan& plan);
+// Says what is in a slot, as the reference's -X does.
+void dump_slot(Engine& engine, netmap_ring* ring, uint32_t slot);
+
+}  // namespace vale

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. One tx ring as a sender sees it. put() writes a frame into the next slots, repeat() sends what
+//   the slots hold already; after the port's txsync, settle() says how many frames it took.
+// Owns. What it knows of the ring: which buffers hold what. With `indirect`, the payloads as well.
+// Invariants. head and cur only ever pass whole frames. A buffer is written only where it differs from
+//   what it holds.
+// Not here. The sync itself, waiting, what frames are.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "abi/netmap.h"
+
+namespace vale {
+
+// How frames are cut into slots.
+struct SlotPlan {
+  uint32_t fragments = 1;     // slots a frame at least
+  uint32_t max_fragment = 0;  // bytes a slot at most, 0 = the buffer's size
+  uint32_t first_bytes = 14;  // what the first slot holds at least: headers a switch looks at
+  bool indirect = false;      // payloads outside the buffers, by NS_INDIRECT
+  bool rubbish = false;       // do not write payloads
+  bool rewrite = false;       // write every byte of every frame
+
+  // Sizes of the slots of a frame of `bytes`: first, then `longer` of base + 1, then base.
+  struct Cut {
+    uint32_t slots, first, base, longer;
+  };
+  Cut cut(uint32_t bytes, uint32_t buffer_bytes) const;
+};
+
+class TxRing {
+ public:
+  TxRing(netmap_ring* ring, const SlotPlan& plan);
+
+  uint32_t space() const;  // free slots
+
+  // data: `bytes` bytes, of which all but the first `varying` are the same as in every other frame put
+  // here (up to the shorter); from `data + bytes` to `data + whole` is what longer ones go on with.
+  // false when there is no room.
+  bool put(const uint8_t* data, uint32_t bytes, uint32_t varying, uint32_t whole);
+
+  // Copies a received frame, slot by slot, from slots `first` on of an rx ring. false when there is no
+  // room, or a slot of it is longer than the buffers here.
+  bool copy(netmap_ring* from, uint32_t first, uint32_t slots);
+
+  // Whether all slots hold the one frame of `bytes` that put() has always been given.
+  bool uniform(uint32_t bytes) const {
+    return filled_ == ring_->num_slots && bytes == uniform_ && !plan_.rewrite;
+  }
+  // Sends up to `frames` of those; how many there was room for. Costs the same for one and for all.
+  uint32_t repeat(uint32_t frames);
+  // The frame put last was the last of its batch.
+  void end_batch();
+
+  // Before waiting for room: wake only when there is more of it than now.
+  void want_more() { ring_->cur = ring_->tail; }
+  // How many more frames the port has taken since the last call. After a txsync.
+  uint32_t settle();
+  bool pending() const { return settled_ != ring_->head; }
+
+  netmap_ring* ring() const { return ring_; }
+
+ private:
+  uint32_t next(uint32_t i) const { return i + 1 == ring_->num_slots ? 0 : i + 1; }
+  uint32_t distance(uint32_t from, uint32_t to) const {
+    return to >= from ? to - from : to + ring_->num_slots - from;
+  }
+  void fill(uint32_t slot, const uint8_t* data, uint32_t offset, uint32_t bytes, uint32_t varying,
+            uint32_t whole);
+
+  netmap_ring* ring_;
+  SlotPlan plan_;
+  uint32_t settled_;      // first slot not known to be taken
+  bool multi_ = false;    // some frame was longer than a slot
+  uint32_t uniform_ = 0;  // bytes of all frames so far, 0 = none, kMixed = different ones
+  uint32_t filled_ = 0;   // slots that were given such a frame
+  std::vector<uint32_t> holds_;    // by slot: 1 + offset in the frame of what its buffer holds, 0 = nothing
+  std::vector<uint8_t> payloads_;  // indirect: nr_buf_size bytes a slot
+};
+
+}  // namespace vale
