@@ -31,6 +31,11 @@ class VerbHelp extends CommandHelp {
 
 class Page extends Help {
   protected override CommandHelpClass = VerbHelp;
+
+  /** What has actions, as ctl, is a verb itself and listed as one. */
+  protected override get sortedTopics() {
+    return [];
+  }
 }
 
 function page(config: Config): Help {

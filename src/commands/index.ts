@@ -7,4 +7,5 @@ export type VerbClass = typeof BaseCommand;
 export const verbs: Record<string, () => Promise<{ default: unknown }>> = {
   'pkt-gen': () => import('./pkt-gen.js'),
   bridge: () => import('./bridge.js'),
+  ctl: () => import('./ctl.js'),
 };

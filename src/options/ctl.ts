@@ -2,7 +2,9 @@
 // Flags that several actions of `vale ctl` share.
 import { Flags } from '@oclif/core';
 
+import { BadValue, expected } from '../errors.js';
 import { secondsFlag } from './flags.js';
+import { mac } from './mac.js';
 import { ringConfig, type RingConfig } from './ring-config.js';
 
 /** How what an action finds is shown. */
@@ -23,7 +25,7 @@ export const watchFlags = {
   interval: secondsFlag({
     helpValue: 'SECONDS',
     default: 1,
-    summary: 'Time between two looks of --watch. Default: 1.',
+    summary: 'Time between two looks of --watch.',
   }),
 };
 
@@ -48,3 +50,26 @@ export const verboseFlag = Flags.boolean({
   char: 'v',
   summary: 'Print what was made: slots, rings and memory of a port, or its index on the switch.',
 });
+
+/** A MAC address of one station: what a forwarding database holds. Throws BadValue. */
+export function unicastMac(text: string): string {
+  const address = mac(text);
+  if (Number.parseInt(address.slice(0, 2), 16) & 1)
+    throw new BadValue('the MAC address of one station (its first byte is even)');
+  return address;
+}
+
+/** -C of vale ctl, where its meaning hangs on the action. Throws UsageError. */
+export function configFor(polling: boolean, text: string): RingConfig | undefined {
+  if (!polling) {
+    try {
+      return ringConfig(text);
+    } catch (error) {
+      throw error instanceof BadValue ? expected(error.what, '-C', text) : error;
+    }
+  }
+  const [mode, , cores] = text.split(',');
+  if (!/^[01](,\d{1,4}){0,2}$/.test(text) || (mode === '0' && cores !== undefined))
+    throw expected('mode,core or 1,core,cores', '-C', text);
+  return undefined;
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-2-Clause
+import { Flags } from '@oclif/core';
+
+import { BaseCommand } from '../base-command.js';
+import { nearest, UsageError } from '../errors.js';
+import { configFor, outputFlags, verboseFlag, watchFlags, wishFlags } from '../options/ctl.js';
+import { createdLines, indexLines, infoLines, portIndexLine } from '../report/ctl-plain.js';
+import { listView } from '../report/ctl-views.js';
+import { withControl, type Control } from '../session/control.js';
+import { show } from '../session/show.js';
+import { actions } from './ctl/index.js';
+
+/** The flags that say what to do, and how an error calls them. */
+const DOING = {
+  create: '-n',
+  remove: '-r',
+  attach: '-a',
+  'attach-host': '-h',
+  detach: '-d',
+  info: '-g',
+  index: '-l',
+  'poll-on': '-p',
+  'poll-off': '-P',
+} as const;
+type Doing = keyof typeof DOING;
+
+const doing = (char: string, helpValue: string, summary: string) =>
+  Flags.string({ char: char as 'n', helpValue, summary });
+
+export default class Ctl extends BaseCommand {
+  static override summary = 'List ports and switches; create, attach, detach and remove ports.';
+
+  static override description =
+    "Without an action, lists all. The options -n -r -a -h -d -g -l -p -P are those of netmap's vale-ctl, one a call; the actions do the same and more. -h attaches a port with its host stack; --help is help.";
+
+  static override examples = [
+    '<%= config.bin %> ctl',
+    '<%= config.bin %> ctl --watch',
+    '<%= config.bin %> ctl -n p0',
+    '<%= config.bin %> ctl -a vale0:p0',
+    '<%= config.bin %> ctl -l vale0:p0',
+    '<%= config.bin %> ctl stats vale0',
+    '<%= config.bin %> ctl fdb show vale0',
+  ];
+
+  static override flags = {
+    create: doing('n', 'NAME', 'Create a persistent port.'),
+    remove: doing('r', 'NAME', 'Remove a persistent port.'),
+    attach: doing('a', 'SWITCH:NAME', 'Attach a persistent port to a switch.'),
+    'attach-host': doing(
+      'h',
+      'SWITCH:NAME',
+      'Attach a network interface and its host stack to a switch.',
+    ),
+    detach: doing('d', 'SWITCH:NAME', 'Detach a port from its switch.'),
+    info: doing('g', 'PORT', 'Print slots, rings and memory of a port.'),
+    index: doing(
+      'l',
+      'SWITCH:NAME',
+      "Print the indices of a switch's port; 255 where there is none.",
+    ),
+    'poll-on': doing('p', 'SWITCH:NAME', 'Start polling an attached network interface.'),
+    'poll-off': doing('P', 'SWITCH:NAME', 'Stop polling an attached network interface.'),
+    config: Flags.string({
+      char: 'C',
+      helpValue: 'CONFIG',
+      summary: `${wishFlags.config.summary} With -p: mode (0 one core, 1 several), first core, number of cores.`,
+    }),
+    memid: wishFlags.memid,
+    verbose: verboseFlag,
+    ...outputFlags,
+    ...watchFlags,
+  };
+
+  static override strict = false;
+
+  async run(): Promise<void> {
+    const [first = '', ...rest] = this.argv;
+    if (Object.hasOwn(actions, first)) return this.delegate(first, rest);
+    const { flags, argv } = await this.parse(Ctl);
+    this.refuseWords(argv as string[]);
+    const chosen = (Object.keys(DOING) as Doing[]).filter((key) => flags[key] !== undefined);
+    const [action, second] = chosen;
+    if (action === undefined) {
+      const stop = flags.watch ? this.stop : undefined;
+      return withControl((control) => show(listView, flags, () => control.look(), stop));
+    }
+    if (second !== undefined)
+      throw new UsageError(
+        `${DOING[action]} and ${DOING[second]} are two actions: give one of them a call`,
+      );
+    if (flags.watch)
+      throw new UsageError(`--watch goes with the listing, not with ${DOING[action]}`);
+    if (flags.json)
+      throw new UsageError(
+        `--json goes with the listing, not with ${DOING[action]}: use vale ctl info or vale ctl index`,
+      );
+    const name = flags[action] ?? '';
+    const polls = action === 'poll-on' || action === 'poll-off';
+    const config = flags.config === undefined ? undefined : configFor(polls, flags.config);
+    await withControl((control) => {
+      const lines = act(control, action, name, { config, memid: flags.memid }, flags.verbose);
+      for (const line of lines) this.log(line);
+    });
+  }
+
+  /** "vale ctl fdb add …" to the class of "ctl fdb add". */
+  private async delegate(first: string, rest: string[]): Promise<void> {
+    const [second = ''] = rest;
+    const deeper = Object.hasOwn(actions, `${first}:${second}`);
+    const name = deeper ? `${first}:${second}` : first;
+    const parts = names(`${first}:`);
+    if (!deeper && parts.length > 0 && /^[a-z]/.test(second) && !second.startsWith('vale'))
+      throw unknownAction(second, parts, `ctl ${first}`);
+    const Action = (await actions[name]!()).default;
+    Action.id = `ctl:${name}`;
+    await Action.run(deeper ? rest.slice(1) : rest, this.config);
+  }
+
+  private refuseWords([word]: string[]): void {
+    if (word === undefined) return;
+    if (Object.hasOwn(actions, word))
+      throw new UsageError(
+        `${word} and an option before it are two actions: write vale ctl ${word} first`,
+      );
+    throw unknownAction(word, names(''), 'ctl');
+  }
+}
+
+/** Names of the actions right below `prefix`. */
+function names(prefix: string): string[] {
+  return Object.keys(actions)
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => name.slice(prefix.length))
+    .filter((name) => !name.includes(':'));
+}
+
+function unknownAction(word: string, known: string[], where: string): UsageError {
+  const near = nearest(word, known);
+  return new UsageError(
+    `unknown action '${word}': ${near ? `did you mean '${near}'?` : `see vale ${where} --help`}`,
+  );
+}
+
+/** @returns what to print */
+function act(
+  control: Control,
+  action: Doing,
+  name: string,
+  wishes: Parameters<Control['create']>[1],
+  verbose: boolean,
+): string[] {
+  const told = (index: number): string[] => (verbose ? [portIndexLine(index)] : []);
+  switch (action) {
+    case 'create': {
+      const info = control.create(name, wishes);
+      return verbose ? createdLines(info) : [];
+    }
+    case 'remove':
+      control.remove(name);
+      return [];
+    case 'attach':
+    case 'attach-host':
+      return told(control.attach(name, action === 'attach-host', wishes));
+    case 'detach':
+      return told(control.detach(name));
+    case 'info':
+      return infoLines(control.info(name, wishes.memid));
+    case 'index':
+      if (!name.startsWith('vale'))
+        throw new UsageError(
+          `expected a port of a switch, as in vale0:a, for -l but received ${name}`,
+        );
+      return indexLines(control.index(name));
+    case 'poll-on':
+    case 'poll-off':
+      return control.poll(name, action === 'poll-on');
+  }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What `vale ctl` finds, as JSON. The schema is docs/json.md; keys are added, never changed.
+import type { FdbRow, PortCounters, PortInfo } from '../native-types.js';
+import type { Snapshot } from '../session/control.js';
+import type { Rate, Rates } from '../session/rates.js';
+import { totalEntries } from './ctl-counters.js';
+
+export function countersJson(counters: PortCounters) {
+  return { ...Object.fromEntries(totalEntries(counters)), drops: counters.drops };
+}
+
+function rateJson(rate: Rate | undefined) {
+  return rate === undefined
+    ? {}
+    : {
+        rates: {
+          rx_frames_per_second: rate.rxFrames,
+          rx_bits_per_second: rate.rxBits,
+          tx_frames_per_second: rate.txFrames,
+          tx_bits_per_second: rate.txBits,
+          drops_per_second: rate.drops,
+        },
+      };
+}
+
+export function infoJson(info: PortInfo) {
+  return {
+    name: info.name,
+    device: info.device,
+    memory_id: info.memId,
+    memory_bytes: info.memsize,
+    buffer_bytes: info.bufSize,
+    extra_buffers: info.extraBufs,
+    tx_rings: info.txRings,
+    rx_rings: info.rxRings,
+    host_tx_rings: info.hostTxRings,
+    host_rx_rings: info.hostRxRings,
+    tx_slots: info.txSlots,
+    rx_slots: info.rxSlots,
+    mtu_bytes: info.mtu,
+    mac: info.mac,
+  };
+}
+
+/** `ctl list` and `ctl stats` */
+export function snapshotJson({ directory, time, switches, ports }: Snapshot, rates?: Rates) {
+  return {
+    directory,
+    time,
+    switches: switches.map((row) => ({
+      name: row.name,
+      index: row.index,
+      ports: row.ports,
+      fdb_entries: row.fdbEntries,
+      ageing_seconds: row.ageing,
+      counters: countersJson(row.totals),
+      ...rateJson(rates?.get(`${row.name}:`)),
+    })),
+    ports: ports.map((row) => ({
+      ...infoJson(row.info),
+      name: row.name,
+      attached: row.attached,
+      switch_index: row.attached ? row.switchIndex : null,
+      port_index: row.attached ? row.portIndex : null,
+      persistent: row.persistent,
+      registrations: row.registrations,
+      header_bytes: row.headerLength,
+      counters: countersJson(row.counters),
+      ...rateJson(rates?.get(row.name)),
+    })),
+  };
+}
+
+export function indexJson(name: string, index: { switchIndex: number; portIndex: number }) {
+  return { name, switch_index: index.switchIndex, port_index: index.portIndex };
+}
+
+/** `ctl fdb` */
+export function fdbJson(tables: readonly { switch: string; rows: FdbRow[] }[]) {
+  return tables.map((table) => ({
+    switch: table.switch,
+    entries: table.rows.map((row) => ({
+      mac: row.mac,
+      port: row.port,
+      port_index: row.portIndex,
+      static: row.isStatic,
+      age_seconds: row.isStatic ? null : row.age,
+    })),
+  }));
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What `vale ctl` finds, for people at a terminal.
+import type { FdbRow, PortInfo, PortRow, SwitchRow } from '../native-types.js';
+import type { Snapshot } from '../session/control.js';
+import { allDrops, countersByName, type Rate, type Rates } from '../session/rates.js';
+import { counterEntries } from './ctl-counters.js';
+import { tableLines, type Cell, type Column, type Look } from './table.js';
+import { bitRate, byteCount, count, packetRate } from './units.js';
+
+const right = (title: string, spare?: number): Column => ({ title, align: 'right', spare });
+const drops = (n: bigint): Cell => (n > 0n ? { text: count(n), style: 'alert' } : '0');
+
+/** Both directions as "1x1024", or "1x1024/2x512" where they differ (tx first). */
+export function rings(info: PortInfo): string {
+  const tx = `${info.txRings}x${info.txSlots}`;
+  const rx = `${info.rxRings}x${info.rxSlots}`;
+  return tx === rx ? tx : `${tx}/${rx}`;
+}
+
+function rateColumns(rates: Rates | undefined): Column[] {
+  return rates ? [right('RX'), right('TX'), right('RX RATE', 1), right('TX RATE', 2)] : [];
+}
+
+function rateCells(rates: Rates | undefined, rate: Rate | undefined): Cell[] {
+  if (rates === undefined) return [];
+  return [
+    packetRate(rate?.rxFrames ?? 0),
+    packetRate(rate?.txFrames ?? 0),
+    bitRate(rate?.rxBits ?? 0),
+    bitRate(rate?.txBits ?? 0),
+  ];
+}
+
+function switchTable(switches: readonly SwitchRow[], look: Look, rates?: Rates): string[] {
+  return tableLines(
+    [
+      { title: 'SWITCH' },
+      right('INDEX'),
+      right('PORTS'),
+      right('MACS', 5),
+      right('AGEING', 6),
+      right('RX FRAMES', rates ? 3 : undefined),
+      right('TX FRAMES', rates ? 4 : undefined),
+      ...rateColumns(rates),
+      right('DROPS'),
+    ],
+    switches.map((row) => [
+      { text: row.name, style: 'strong' },
+      String(row.index),
+      String(row.ports),
+      count(row.fdbEntries),
+      row.ageing === 0 ? 'never' : `${row.ageing} s`,
+      count(row.totals.rxFrames),
+      count(row.totals.txFrames),
+      ...rateCells(rates, rates?.get(`${row.name}:`)),
+      drops(allDrops(row.totals)),
+    ]),
+    look,
+  );
+}
+
+function portTable(ports: readonly PortRow[], look: Look, rates?: Rates): string[] {
+  return tableLines(
+    [
+      { title: 'PORT' },
+      right('INDEX', 5),
+      right('OPEN', 7),
+      right('MEMORY', 9),
+      right('RINGS', 8),
+      right('RX FRAMES', rates ? 3 : undefined),
+      right('TX FRAMES', rates ? 4 : undefined),
+      ...rateColumns(rates),
+      right('DROPS'),
+    ],
+    ports.map((row) => [
+      { text: row.name, style: 'strong' },
+      row.attached ? `${row.switchIndex}/${row.portIndex}` : '-',
+      row.persistent && row.registrations === 0
+        ? { text: 'kept', style: 'faint' }
+        : String(row.registrations),
+      `${row.info.memId} (${byteCount(row.info.memsize, 1)})`,
+      rings(row.info),
+      count(row.counters.rxFrames),
+      count(row.counters.txFrames),
+      ...rateCells(rates, rates?.get(row.name)),
+      drops(allDrops(row.counters)),
+    ]),
+    look,
+  );
+}
+
+/** `ctl list`: the switches, then the ports. */
+export function listTables({ switches, ports }: Snapshot, look: Look, rates?: Rates): string[] {
+  const lines = switches.length > 0 ? switchTable(switches, look, rates) : [];
+  if (lines.length > 0 && ports.length > 0) lines.push('');
+  return ports.length > 0 ? [...lines, ...portTable(ports, look, rates)] : lines;
+}
+
+function rateEntries(rate: Rate): [name: string, value: string][] {
+  return [
+    ['tx', packetRate(rate.txFrames)],
+    ['tx rate', bitRate(rate.txBits)],
+    ['rx', packetRate(rate.rxFrames)],
+    ['rx rate', bitRate(rate.rxBits)],
+    ['dropped', packetRate(rate.drops)],
+  ];
+}
+
+/** `ctl stats`: a row a counter, a column a port, as many columns beside each other as fit. */
+export function statsTables(snapshot: Snapshot, look: Look, rates?: Rates): string[] {
+  const named = countersByName(snapshot);
+  const columns = named.map(([name, counters]) => {
+    const rate = rates?.get(name);
+    const entries: [string, Cell][] = counterEntries(counters).map(([key, value]) => [
+      key.replaceAll('_', ' '),
+      key.startsWith('drop_') ? drops(value) : count(value),
+    ]);
+    return { name, entries: [...(rate ? rateEntries(rate) : []), ...entries] };
+  });
+  const width = ({ name, entries }: (typeof columns)[number]): number =>
+    entries.reduce(
+      (most, [, cell]) => Math.max(most, (typeof cell === 'string' ? cell : cell.text).length),
+      name.length,
+    ) + 2;
+  const labels = columns[0]?.entries.map(([key]) => key) ?? [];
+  const room = look.width - Math.max(0, ...labels.map((label) => label.length));
+  const lines: string[] = [];
+  for (let first = 0; first < columns.length;) {
+    let last = first;
+    let used = 0;
+    do used += width(columns[last++]!);
+    while (last < columns.length && used + width(columns[last]!) <= room);
+    const group = columns.slice(first, last);
+    if (first > 0) lines.push('');
+    lines.push(
+      ...tableLines(
+        [{ title: '' }, ...group.map(({ name }) => right(name))],
+        labels.map((label, i) => [label, ...group.map(({ entries }) => entries[i]?.[1] ?? '')]),
+        look,
+      ),
+    );
+    first = last;
+  }
+  return lines;
+}
+
+/** `ctl info`: more than the reference tells. */
+export function infoTable(info: PortInfo): [name: string, value: string][] {
+  return [
+    ['name', info.name],
+    ['device', info.device],
+    ['memory', `${info.memId} (${byteCount(info.memsize)})`],
+    ['buffers', `${count(info.bufSize)} B each, ${count(info.extraBufs)} extra`],
+    ['tx rings', `${info.txRings} of ${info.txSlots} slots`],
+    ['rx rings', `${info.rxRings} of ${info.rxSlots} slots`],
+    ['host rings', `${info.hostTxRings} tx, ${info.hostRxRings} rx`],
+    ['frames', `up to ${count(info.mtu)} B`],
+    ['MAC', /[1-9a-f]/.test(info.mac) ? info.mac : 'none'],
+  ];
+}
+
+export function fdbTable(
+  tables: readonly { switch: string; rows: FdbRow[] }[],
+  look: Look,
+): string[] {
+  return tableLines(
+    [{ title: 'SWITCH' }, { title: 'MAC' }, { title: 'PORT' }, right('INDEX', 1), right('AGE')],
+    tables.flatMap(({ switch: sw, rows }) =>
+      rows.map((row) => [
+        sw,
+        row.mac,
+        { text: row.port, style: 'strong' as const },
+        String(row.portIndex),
+        row.isStatic ? 'static' : `${row.age} s`,
+      ]),
+    ),
+    look,
+  );
+}

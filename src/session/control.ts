@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What `vale ctl` does, without how it looks: names as typed in, rows of the runtime out. A failure
+// is one line in the reference's form, "failed to ACTION NAME: REASON".
+import { ValeError } from '../errors.js';
+import type {
+  FdbRow,
+  NativeBinding,
+  NativeRuntime,
+  OpenRequest,
+  PortInfo,
+  PortRow,
+  SwitchRow,
+} from '../native-types.js';
+import type { RingConfig } from '../options/ring-config.js';
+import {
+  NameError,
+  parse,
+  parsePersistent,
+  parseSwitch,
+  parseSwitchOrPort,
+  quote,
+  toOpenRequest,
+  type Exists,
+  type PortSpec,
+} from '../port/name.js';
+import { MAX_MEM_ID } from '../port/registration.js';
+import { errorText } from './errno.js';
+import { existing } from './open.js';
+import { elsewhere } from './sudo.js';
+
+/** What a new port is made of; absent = default. */
+export interface Wishes {
+  config?: RingConfig | undefined;
+  /** A memory id, or the name of a port whose memory it is. */
+  memid?: string | undefined;
+}
+
+/** Everything there is, at one instant. */
+export interface Snapshot {
+  directory: string;
+  /** Seconds since 1970. */
+  time: number;
+  switches: SwitchRow[];
+  ports: PortRow[];
+}
+
+/** The reference's value for "this switch, but no such port". */
+export const NO_PORT = 255;
+
+export class Control {
+  private readonly exists: Exists;
+  private readonly names: { exists: Exists };
+
+  /** @param warn takes one line for stderr */
+  constructor(
+    private readonly binding: NativeBinding,
+    private readonly runtime: NativeRuntime,
+    private readonly warn: (line: string) => void,
+  ) {
+    this.exists = existing(binding, runtime);
+    this.names = { exists: this.exists };
+  }
+
+  create(name: string, wishes: Wishes): PortInfo {
+    return this.attempt('create', name, () =>
+      this.runtime.create(this.request(parsePersistent(name, this.names), wishes)),
+    );
+  }
+
+  remove(name: string): void {
+    this.attempt('remove', name, () =>
+      this.runtime.remove(parsePersistent(name, this.names).fullName),
+    );
+  }
+
+  /** @returns the port's index on its switch */
+  attach(name: string, host: boolean, wishes: Wishes): number {
+    return this.attempt('attach', name, () => {
+      const spec = this.switchPort(name);
+      if (this.exists('interface', spec.port) && !this.isPersistent(spec.port))
+        throw new Failure(
+          'EOPNOTSUPP',
+          `${spec.port} is a network interface, which this version cannot attach; join it to the switch with: vale bridge -i ${spec.port} -i ${spec.switch}:NAME`,
+        );
+      return this.runtime.attach(this.request(spec, wishes), host).portIndex;
+    });
+  }
+
+  /** @returns the index the port had on its switch */
+  detach(name: string): number {
+    return this.attempt(
+      'detach',
+      name,
+      () => this.runtime.detach(this.switchPort(name).fullName).portIndex,
+    );
+  }
+
+  info(name: string, memid?: string): PortInfo {
+    return this.attempt('obtain info for', name, () =>
+      this.runtime.info(this.request(this.port(name), { memid })),
+    );
+  }
+
+  /** Indices of a port; for a switch, or a port that is not on it, NO_PORT as the port's. */
+  index(name: string): { switchIndex: number; portIndex: number } {
+    return this.attempt('list', name, () => {
+      const target = parseSwitchOrPort(name, this.names);
+      if (target.kind !== 'switch') return this.runtime.index(target.fullName);
+      return { switchIndex: this.findSwitch(target.switch).index, portIndex: NO_PORT };
+    });
+  }
+
+  /** Polling is a matter of attached interfaces, of which there are none yet. */
+  poll(name: string, on: boolean): never {
+    return this.attempt(on ? 'enable polling on' : 'disable polling on', name, () => {
+      const spec = this.switchPort(name);
+      if (!this.exists('port', spec.fullName) && !this.exists('interface', spec.port))
+        throw new Failure('ENXIO', `there is no port ${spec.fullName}; see: vale ctl`);
+      throw new Failure(
+        'EOPNOTSUPP',
+        'only an attached network interface can be polled, and this version cannot attach one; no other port needs it',
+      );
+    });
+  }
+
+  /** All there is, or of `name`: that switch with its ports, or that port with its switch. */
+  look(name?: string): Snapshot {
+    return this.attempt('list', name, () => {
+      const switches = this.runtime.switches();
+      const ports = this.runtime.list();
+      const { directory } = this.runtime;
+      const all = { directory, time: Date.now() / 1000, switches, ports };
+      if (name === undefined) return all;
+      const target = parseSwitchOrPort(name, this.names);
+      if (target.kind === 'switch') {
+        const { index } = this.findSwitch(target.switch);
+        return {
+          ...all,
+          switches: switches.filter((row) => row.name === target.switch),
+          ports: ports.filter((row) => row.attached && row.switchIndex === index),
+        };
+      }
+      this.tell(target);
+      const port = ports.find((row) => row.name === target.fullName);
+      if (port === undefined)
+        throw new Failure('ENXIO', `there is no port ${target.fullName}; see: vale ctl`);
+      return { ...all, switches: [], ports: [port] };
+    });
+  }
+
+  fdbShow(name?: string): { switch: string; rows: FdbRow[] }[] {
+    return this.attempt('list addresses of', name, () => {
+      const names =
+        name === undefined
+          ? this.runtime.switches().map((row) => row.name)
+          : [this.existingSwitch(name)];
+      return names.map((sw) => ({ switch: sw, rows: this.runtime.fdbShow(sw) }));
+    });
+  }
+
+  /** @returns how many entries went */
+  fdbFlush(name: string): number {
+    return this.attempt('flush addresses of', name, () =>
+      this.runtime.fdbFlush(this.existingSwitch(name)),
+    );
+  }
+
+  fdbAdd(name: string, mac: string): void {
+    this.attempt('add an address to', name, () =>
+      this.runtime.fdbAdd(this.switchPort(name).fullName, mac),
+    );
+  }
+
+  fdbRemove(name: string, mac: string): void {
+    this.attempt('remove an address from', name, () =>
+      this.runtime.fdbRemove(this.existingSwitch(name), mac),
+    );
+  }
+
+  /** Seconds until an address not seen is forgotten; 0 = never. */
+  ageing(name: string): number {
+    return this.attempt(
+      'obtain ageing of',
+      name,
+      () => this.findSwitch(parseSwitch(name).switch).ageing,
+    );
+  }
+
+  setAgeing(name: string, seconds: number): void {
+    this.attempt('set ageing of', name, () =>
+      this.runtime.setAgeing(this.existingSwitch(name), seconds),
+    );
+  }
+
+  private findSwitch(name: string): SwitchRow {
+    const row = this.runtime.switches().find((sw) => sw.name === name);
+    if (row === undefined) throw new Failure('ENOENT', `there is no switch ${name}; see: vale ctl`);
+    return row;
+  }
+
+  private existingSwitch(name: string): string {
+    return this.findSwitch(parseSwitch(name).switch).name;
+  }
+
+  private port(name: string): PortSpec {
+    return this.tell(parse(name, this.names));
+  }
+
+  private switchPort(name: string): PortSpec {
+    const spec = this.port(name);
+    if (spec.kind !== 'port')
+      throw new NameError(
+        name,
+        name,
+        'this is no port of a switch',
+        `name both, as in vale0:${spec.port}`,
+      );
+    return spec;
+  }
+
+  private tell(spec: PortSpec): PortSpec {
+    if (spec.warning !== undefined) this.warn(spec.warning);
+    return spec;
+  }
+
+  /** A persistent port is listed under its own name, or as SWITCH:NAME while attached. */
+  private isPersistent(name: string): boolean {
+    return this.runtime
+      .list()
+      .some((row) => row.persistent && (row.name === name || row.name.endsWith(`:${name}`)));
+  }
+
+  private request(spec: PortSpec, { config, memid }: Wishes): OpenRequest {
+    const request = toOpenRequest(spec, (port) => this.memoryOf(port));
+    const id = memid === undefined ? undefined : this.memoryId(memid);
+    if (id !== undefined && (request.memId ?? id) !== id)
+      throw new NameError(
+        spec.text,
+        `@${request.memId}`,
+        `-m says memory ${id}`,
+        'keep one of the two',
+      );
+    return { ...request, ...config, ...(id === undefined ? {} : { memId: id }) };
+  }
+
+  private memoryId(text: string): number {
+    if (!/^\d+$/.test(text)) return this.memoryOf(parse(text, this.names));
+    const id = Number(text);
+    if (id < 1 || id > MAX_MEM_ID)
+      throw new NameError(text, text, 'no memory has this id', `use 1 to ${MAX_MEM_ID}`);
+    return id;
+  }
+
+  private memoryOf(port: PortSpec): number {
+    return this.runtime.info({ name: port.fullName }).memId;
+  }
+
+  private attempt<T>(action: string, name: string | undefined, act: () => T): T {
+    try {
+      return act();
+    } catch (error) {
+      const other = name === undefined ? undefined : elsewhere(name, this.binding, this.runtime);
+      const typed = name === undefined ? '' : ` ${quote(name).slice(1, -1)}`;
+      throw new ValeError(`failed to ${action}${typed}: ${other ?? reason(error, name)}`);
+    }
+  }
+}
+
+/** A refusal of ours, in the form the addon's have. */
+class Failure extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** strerror's text, as scripts know it, and in brackets what explains it. */
+function reason(error: unknown, name = ''): string {
+  if (!(error instanceof Error)) return String(error);
+  const text = errorText((error as { code?: unknown }).code);
+  const why = error instanceof NameError ? nameReason(error, name) : error.message;
+  if (text === undefined || why === text) return why;
+  const detail = why.startsWith(`${name}: `) ? why.slice(name.length + 2) : why;
+  return detail === text ? text : `${text} (${detail})`;
+}
+
+/** The line has named `name` already; another name, as in -m, must be told. */
+function nameReason(error: NameError, name: string): string {
+  return error.input === name ? `${error.problem}; ${error.hint}` : error.message;
+}
+
+/** Runs `act` with the runtime directory open. */
+export async function withControl<T>(act: (control: Control) => T | Promise<T>): Promise<T> {
+  const { native } = await import('../native.js');
+  const binding = native();
+  const runtime = binding.openRuntime();
+  try {
+    return await act(
+      new Control(binding, runtime, (line) => process.stderr.write(`vale: ${line}\n`)),
+    );
+  } finally {
+    runtime.close();
+  }
+}
