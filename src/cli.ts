@@ -28,11 +28,15 @@ async function runVerb(name: string, argv: string[]): Promise<void> {
   await Verb.run.call(Verb as never, argv, await loadConfig());
 }
 
-async function help(name: string | undefined): Promise<void> {
+/** Help on everything, or on the verb, or on the action of a verb, that `words` name. */
+async function help(words: readonly string[]): Promise<void> {
   const { showRootHelp, showVerbHelp } = await import('./help.js');
-  if (name === undefined) return showRootHelp(await loadConfig());
-  findVerb(name);
-  return showVerbHelp(await loadConfig(), name);
+  const [verb] = words;
+  if (verb === undefined) return showRootHelp(await loadConfig());
+  findVerb(verb);
+  const config = await loadConfig();
+  const action = words.join(':');
+  return showVerbHelp(config, config.findCommand(action) ? action : verb);
 }
 
 function showVersion(): void {
@@ -50,8 +54,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   ownProcess();
   const [verb, ...rest] = argv;
   try {
-    if (verb === undefined || verb === '-h' || verb === '--help') await help(undefined);
-    else if (verb === 'help') await help(rest.find((word) => !word.startsWith('-')));
+    if (verb === undefined || verb === '-h' || verb === '--help') await help([]);
+    else if (verb === 'help') await help(rest.filter((word) => !word.startsWith('-')));
     else if (verb === '-V' || verb === '--version') showVersion();
     else await runVerb(verb, rest);
   } catch (error) {

@@ -31,14 +31,19 @@ export function candidates(root: string, platform: string, arch: string): string
   ];
 }
 
+/** The command that builds the addon: npm's in a checkout, make in an installed package. */
+function buildCommand(root: string): string {
+  if (existsSync(join(root, 'scripts', 'build.mjs'))) return `npm --prefix ${root} run build`;
+  return `${process.platform === 'freebsd' ? 'gmake' : 'make'} -C ${join(root, 'native')}`;
+}
+
 /** The one line for a platform without a binary: packages to install, and the build command. */
 export function missingAddon(root: string, platform: string, arch: string): string {
   const packages =
-    platform === 'freebsd' ? 'pkg install gmake (clang is in base)' : 'apt-get install g++ make';
-  const make = platform === 'freebsd' ? 'gmake' : 'make';
+    platform === 'freebsd' ? 'pkg install gmake; clang is in base' : 'apt-get install g++ make';
   return (
     `no native addon for ${platform}-${arch} in ${root}: install a C++20 compiler and make ` +
-    `(${packages}), then run: ${make} -C ${join(root, 'native')}`
+    `(${packages}), then run: ${buildCommand(root)}`
   );
 }
 
@@ -55,7 +60,7 @@ export function native(): NativeBinding {
   } catch (error) {
     const reason = (error as Error).message.split('\n')[0];
     throw new ValeError(
-      `cannot load the native addon (${reason}): rebuild it with: make -C ${join(root, 'native')}`,
+      `cannot load the native addon (${reason}): rebuild it with: ${buildCommand(root)}`,
     );
   }
   return binding;
