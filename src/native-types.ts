@@ -145,6 +145,8 @@ export interface NativePort {
   rxsync(): void;
   /** poll(2)'s meaning; resolves with the events that hold (POLLIN 1, POLLOUT 4), 0 on timeout. */
   wait(events: number, timeoutMs: number): Promise<number>;
+  /** Ends all pending waits of this port now; they resolve with 0. */
+  wake(): void;
   counters(): PortCounters;
   headerLength: number;
   close(): void;

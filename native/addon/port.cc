@@ -39,6 +39,7 @@ Napi::Function PortObject::define(Napi::Env env) {
                          InstanceMethod<&PortObject::txsync>("txsync"),
                          InstanceMethod<&PortObject::rxsync>("rxsync"),
                          InstanceMethod<&PortObject::wait>("wait"),
+                         InstanceMethod<&PortObject::wake>("wake"),
                          InstanceMethod<&PortObject::counters>("counters"),
                          InstanceAccessor<&PortObject::header_length,
                                           &PortObject::set_header_length>("headerLength"),
@@ -288,13 +289,18 @@ void PortObject::woken() {
   pump();
 }
 
-void PortObject::close(const Napi::CallbackInfo& call) {
+void PortObject::abandon_waits() {
+  if (waiters_.empty()) return;
+  for (const Waiter& waiter : waiters_) waiter.promise.Resolve(Napi::Number::New(Env(), 0));
+  waiters_.clear();
+  finish_waits();
+}
+
+void PortObject::wake(const Napi::CallbackInfo&) { abandon_waits(); }
+
+void PortObject::close(const Napi::CallbackInfo&) {
   if (port_ == nullptr) return;
-  if (!waiters_.empty()) {
-    for (const Waiter& waiter : waiters_) waiter.promise.Resolve(Napi::Number::New(call.Env(), 0));
-    waiters_.clear();
-    finish_waits();
-  }
+  abandon_waits();
   if (watch_ != 0) poller_->forget(watch_);
   watch_ = 0;
   if (!memory_.IsEmpty()) {

@@ -62,6 +62,7 @@ class PortObject final : public Napi::ObjectWrap<PortObject>, private Poller::Cl
   void txsync(const Napi::CallbackInfo& call);
   void rxsync(const Napi::CallbackInfo& call);
   Napi::Value wait(const Napi::CallbackInfo& call);
+  void wake(const Napi::CallbackInfo& call);
   Napi::Value counters(const Napi::CallbackInfo& call);
   Napi::Value header_length(const Napi::CallbackInfo& call);
   void set_header_length(const Napi::CallbackInfo& call, const Napi::Value& value);
@@ -71,6 +72,7 @@ class PortObject final : public Napi::ObjectWrap<PortObject>, private Poller::Cl
   void pump();
   short settle();
   void finish_waits();
+  void abandon_waits();
 
   Port* usable(Napi::Env env, const char* what);
   Port* open_port(Napi::Env env);

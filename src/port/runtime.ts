@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/** The runtime directory and everything that can be asked of it: what `vale ctl` does, for programs. */
+import { native } from '../native.js';
+import type {
+  FdbRow,
+  NativeBinding,
+  NativeRuntime,
+  OpenRequest,
+  PortInfo,
+  PortRow,
+  SwitchRow,
+} from '../native-types.js';
+import {
+  parse,
+  parsePersistent,
+  parseSwitch,
+  parseSwitchOrPort,
+  toOpenRequest,
+  type Exists,
+  type PortSpec,
+} from './name.js';
+import { ValePort } from './port.js';
+import { RegFlag } from './registration.js';
+
+/** What a port is made of. Counts only for whoever makes the port; absent = default. */
+export interface PortWishes {
+  /** Slots of each tx ring, 4 to 16384; default 1024. */
+  txSlots?: number;
+  /** Slots of each rx ring, 4 to 16384; default 1024. */
+  rxSlots?: number;
+  /** 1 to 16; default 1. */
+  txRings?: number;
+  /** 1 to 16; default 1. */
+  rxRings?: number;
+  /** Bytes of a buffer, 64 to 65536; longer frames take several slots. */
+  bufSize?: number;
+  /** Buffers beyond those of the rings. */
+  extraBufs?: number;
+  /** Use the memory of this port, by name, instead of memory of its own. */
+  share?: string;
+}
+
+export interface OpenOptions extends PortWishes {
+  /** Nobody else may have the port open. */
+  exclusive?: boolean;
+}
+
+/**
+ * A runtime directory. Names are those of the command line: "vale0:a", "vale-foo", "eth0", with
+ * suffixes ("vale0:a-1" for one ring). Errors carry `code`: EINVAL for a name, ENXIO for a port or
+ * interface that is not there, ENOENT for a switch, EBUSY, EEXIST, EPERM, ENOMEM, EBADF after close().
+ */
+export class Runtime implements Disposable {
+  readonly #binding: NativeBinding;
+  readonly #runtime: NativeRuntime;
+
+  /**
+   * @param directory absolute path; default: $VALE_DIR, else the user's own
+   * @throws EACCES, EPERM, ENOMEM, … when it cannot be used
+   */
+  constructor(directory?: string) {
+    this.#binding = native();
+    this.#runtime = this.#binding.openRuntime(directory);
+  }
+
+  /** Absolute path. */
+  get directory(): string {
+    return this.#runtime.directory;
+  }
+
+  /** All ports, by switch and index; persistent ones that are detached too. */
+  list(): PortRow[] {
+    return this.#runtime.list();
+  }
+
+  /** All switches with their totals. */
+  switches(): SwitchRow[] {
+    return this.#runtime.switches();
+  }
+
+  /** Network interfaces that can be opened as a wire. */
+  interfaces(): { name: string; mac: string; mtu: number }[] {
+    return this.#binding.interfaces();
+  }
+
+  /** Rings, slots and memory of a port. */
+  info(port: string): PortInfo {
+    return this.#runtime.info({ name: this.#parse(port).fullName });
+  }
+
+  /** Indices of a port; of a switch, with 255 for the port's. */
+  index(name: string): { switchIndex: number; portIndex: number } {
+    const target = parseSwitchOrPort(name, { exists: this.#exists() });
+    return this.#runtime.index(target.kind === 'switch' ? `${target.switch}:` : target.fullName);
+  }
+
+  /** Makes a persistent port, which stays when nobody has it open, until remove(). */
+  create(name: string, wishes: PortWishes = {}): PortInfo {
+    const spec = parsePersistent(name, { exists: this.#exists() });
+    return this.#runtime.create(this.#request(spec, wishes));
+  }
+
+  /** Removes a persistent port. */
+  remove(name: string): void {
+    this.#runtime.remove(parsePersistent(name, { exists: this.#exists() }).fullName);
+  }
+
+  /** Puts a persistent port on a switch, as in "vale0:p0". @returns its index there */
+  attach(port: string, wishes: PortWishes = {}): number {
+    return this.#runtime.attach(this.#request(this.#parse(port), wishes), false).portIndex;
+  }
+
+  /** Takes a port off its switch. @returns the index it had */
+  detach(port: string): number {
+    return this.#runtime.detach(this.#parse(port).fullName).portIndex;
+  }
+
+  /** Length of a port's virtio-net header, bytes: 0, 10 or 12. */
+  headerLength(port: string): number {
+    return this.#runtime.getHeaderLength(this.#parse(port).fullName);
+  }
+
+  setHeaderLength(port: string, bytes: number): void {
+    this.#runtime.setHeaderLength(this.#parse(port).fullName, bytes);
+  }
+
+  /** Which addresses a switch knows, and where. */
+  fdb(sw: string): FdbRow[] {
+    return this.#runtime.fdbShow(parseSwitch(sw).switch);
+  }
+
+  /** Forgets what a switch has learned; static entries stay. @returns how many went */
+  fdbFlush(sw: string): number {
+    return this.#runtime.fdbFlush(parseSwitch(sw).switch);
+  }
+
+  /** Adds a static entry: frames to `mac` ("02:00:00:00:00:01") go to `port`. */
+  fdbAdd(port: string, mac: string): void {
+    this.#runtime.fdbAdd(this.#parse(port).fullName, mac);
+  }
+
+  fdbRemove(sw: string, mac: string): void {
+    this.#runtime.fdbRemove(parseSwitch(sw).switch, mac);
+  }
+
+  /** Seconds until an address that is not seen is forgotten; 0 = never. Default 300. */
+  setAgeing(sw: string, seconds: number): void {
+    this.#runtime.setAgeing(parseSwitch(sw).switch, seconds);
+  }
+
+  /**
+   * Opens a port of a switch, making it if it is not there, or an interface as a wire.
+   * @throws EINVAL a bad name, EBUSY exclusively open elsewhere, ENXIO no such interface, EPERM no
+   *   right to it, ENOMEM /dev/shm is full, ENOSPC the switch has 254 ports
+   */
+  openPort(name: string, options: OpenOptions = {}): Promise<ValePort> {
+    return Promise.resolve().then(() => {
+      const spec = this.#parse(name);
+      if (spec.warning !== undefined) process.emitWarning(spec.warning, 'ValeWarning');
+      const request = this.#request(spec, options);
+      if (options.exclusive) request.flags = (request.flags ?? 0) | RegFlag.Exclusive;
+      return new ValePort(this.#runtime.open(request));
+    });
+  }
+
+  /** Ports that were opened stay open. */
+  close(): void {
+    this.#runtime.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #parse(name: string): PortSpec {
+    return parse(name, { exists: this.#exists() });
+  }
+
+  #request(spec: PortSpec, wishes: PortWishes): OpenRequest {
+    const { txSlots, rxSlots, txRings, rxRings, bufSize, extraBufs, share } = wishes;
+    const memIdOf = (port: PortSpec) => this.#runtime.info({ name: port.fullName }).memId;
+    const request = toOpenRequest(spec, memIdOf);
+    if (share !== undefined) request.memId = memIdOf(this.#parse(share));
+    const given = { txSlots, rxSlots, txRings, rxRings, bufSize, extraBufs };
+    for (const [key, value] of Object.entries(given) as [keyof typeof given, number | undefined][])
+      if (value !== undefined) request[key] = value;
+    return request;
+  }
+
+  /** Answers the name grammar from live state; asks each kind only once a name. */
+  #exists(): Exists {
+    const known = new Map<string, Set<string>>();
+    const ask: Record<Parameters<Exists>[0], () => { name: string }[]> = {
+      switch: () => this.#runtime.switches(),
+      port: () => this.#runtime.list(),
+      interface: () => this.#binding.interfaces(),
+    };
+    return (kind, name) => {
+      let names = known.get(kind);
+      if (names === undefined) known.set(kind, (names = new Set(ask[kind]().map((r) => r.name))));
+      return names.has(name);
+    };
+  }
+}
