@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Runs trials: one window is one run of a measuring program. What is compared is taken in
+// alternation, limit then figure, so that both meet the same machine.
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+
+import { has, inRoot, make } from '../scripts/lib.mjs';
+import { NEAR } from './trials.mjs';
+
+/** A trial that cannot run here; the message says why and what to do. */
+export class Skip extends Error {}
+
+/** Thrown out of a run that SIGINT ended. */
+export class Interrupted extends Error {}
+
+const toolPath = (tool, build = 'native') => join('build', build, 'bench', tool);
+
+function toolArguments(args) {
+  return Object.entries(args).flatMap(([key, value]) =>
+    value === true ? [`--${key}`] : [`--${key}`, String(value)],
+  );
+}
+
+/** The command of a figure as a user would type it in the package's root. */
+export function commandLine({ tool, args, command }) {
+  return command
+    ? ['node', ...command].join(' ')
+    : [toolPath(tool), ...toolArguments(args)].join(' ');
+}
+
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+export const spread = (values) => ({
+  median: median(values),
+  min: Math.min(...values),
+  max: Math.max(...values),
+});
+
+/** Where two processors are to each other, from the round trip of a line between them, s. */
+export function placement(roundTrip) {
+  if (roundTrip < 35e-9) return 'sibling';
+  return roundTrip < NEAR ? 'near' : 'far';
+}
+
+const roundTrips = (window) =>
+  window.roundTripBefore === undefined ? [] : [window.roundTripBefore, window.roundTripAfter];
+
+/**
+ * Did the processors stay where they were, and the processes on them, through these windows? A
+ * receiver that sleeps is off its processor by itself, and a ping-pong is on one side at a time.
+ */
+function undisturbed(windows, { receiverSleeps, bothSleep }) {
+  const places = new Set(windows.flatMap(roundTrips).map(placement));
+  const ran = (window) =>
+    bothSleep ||
+    ((window.cpuShare ?? 1) > 0.93 && (receiverSleeps || (window.peerCpuShare ?? 1) > 0.93));
+  return places.size <= 1 && windows.every(ran);
+}
+
+export class Runner {
+  /** @param {{seconds: number, pairs: number, retrySeconds: number, quick: boolean,
+   *   environment: Record<string, string>, progress: (text: string) => void}} options
+   *  retrySeconds: how long disturbed windows may be taken again, over the whole run */
+  constructor(options) {
+    this.options = options;
+    this.child = undefined;
+    this.interrupted = false;
+    this.retryLeft = options.retrySeconds;
+  }
+
+  /** After this every run in progress or to come throws Interrupted. */
+  interrupt() {
+    this.interrupted = true;
+    this.child?.kill('SIGINT');
+  }
+
+  /** stdout and stderr of a command that must succeed. */
+  async capture(command, args) {
+    if (this.interrupted) throw new Interrupted();
+    const child = spawn(command, args, {
+      cwd: inRoot(),
+      env: { ...process.env, ...this.options.environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.child = child;
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (data) => (stdout += data));
+    child.stderr.on('data', (data) => (stderr += data));
+    const code = await new Promise((resolve, reject) => {
+      child.on('error', reject);
+      child.on('close', (status, signal) => resolve(signal ?? status));
+    });
+    if (this.interrupted) throw new Interrupted();
+    if (code !== 0) {
+      const why = stderr.trim().split('\n').at(-1) || `ended with ${code}`;
+      throw new Error(`${command} ${args.join(' ')}: ${why}`);
+    }
+    return { stdout, stderr };
+  }
+
+  async window(figure, seconds) {
+    const args = [...toolArguments(figure.args), '--seconds', String(seconds)];
+    const { stdout } = await this.capture(inRoot(toolPath(figure.tool)), args);
+    return JSON.parse(stdout);
+  }
+
+  run(trial) {
+    if (trial.kind === 'startup') return this.startup(trial);
+    if (trial.kind === 'instructions') return this.instructions(trial);
+    return this.figure(trial);
+  }
+
+  /** Takes windows of the figure, each after one of its limit when it has one. */
+  async figure(trial) {
+    const { pairs, quick } = this.options;
+    const seconds = trial.seconds?.[quick ? 'quick' : 'full'] ?? this.options.seconds;
+    const receiverSleeps = (trial.args.receiver ?? 'busy') !== 'busy';
+    const bothSleep = trial.field !== undefined;
+    const wanted = trial.windows ?? pairs;
+    const kept = [];
+    let repeated = 0;
+    let disturbed = 0;
+    while (kept.length < wanted) {
+      const started = Date.now();
+      const limit = trial.limit && (await this.window(trial.limit, seconds));
+      const figure = await this.window(trial, seconds);
+      const clean = undisturbed(limit ? [limit, figure] : [figure], {
+        receiverSleeps,
+        bothSleep,
+      });
+      if (!clean && repeated < wanted && this.retryLeft > 0) {
+        this.retryLeft -= (Date.now() - started) / 1000;
+        repeated++;
+        continue;
+      }
+      if (!clean) disturbed++;
+      kept.push({ limit, figure });
+    }
+    const value = (window) => window[trial.field ?? 'framesPerSecond'];
+    const figures = kept.map(({ figure }) => figure);
+    const both = kept.flatMap(({ limit, figure }) => (limit ? [limit, figure] : [figure]));
+    const before = both.flatMap((window) => window.roundTripBefore ?? []);
+    const after = both.flatMap((window) => window.roundTripAfter ?? []);
+    return {
+      value: spread(figures.map(value)),
+      ratio: trial.limit && spread(kept.map((pair) => value(pair.figure) / value(pair.limit))),
+      limitValue: trial.limit && spread(kept.map((pair) => value(pair.limit))),
+      bitsPerSecond: figures[0].bitsPerSecond && median(figures.map((f) => f.bitsPerSecond)),
+      dropped:
+        figures[0].offered === undefined
+          ? undefined
+          : median(figures.map((f) => f.dropped / Math.max(1, f.offered))),
+      p99: figures[0].p99 === undefined ? undefined : median(figures.map((f) => f.p99)),
+      roundTrip: before.length > 0 ? { before: median(before), after: median(after) } : undefined,
+      repeated,
+      disturbed,
+      windows: kept,
+    };
+  }
+
+  /** Wall time of two node commands in alternation. */
+  async startup(trial) {
+    const once = async (command) => {
+      const start = process.hrtime.bigint();
+      await this.capture(process.execPath, command);
+      return Number(process.hrtime.bigint() - start) * 1e-9;
+    };
+    const windows = [];
+    for (let pair = 0; pair < trial.windows; pair++) {
+      windows.push({ limit: await once(trial.limit.command), figure: await once(trial.command) });
+    }
+    return this.compared(windows);
+  }
+
+  /** Instructions a frame, with counters and with them compiled out. */
+  async instructions(trial) {
+    if (!has('valgrind')) throw new Skip('valgrind is missing: apt-get install valgrind');
+    const build = 'no-counters';
+    await make([
+      `BUILD=../build/${build}`,
+      'CXXFLAGS=-O2 -g1 -DVALE_NO_COUNTERS',
+      `../${toolPath(trial.tool, build)}`,
+    ]);
+    const perFrame = async (path) => {
+      const collected = async (frames) => {
+        const args = [...toolArguments(trial.args), '--frames', String(frames)];
+        const { stderr } = await this.capture('valgrind', [
+          '--tool=callgrind',
+          '--callgrind-out-file=/dev/null',
+          inRoot(path),
+          ...args,
+        ]);
+        const [, count] = /Collected : (\d+)/.exec(stderr) ?? [];
+        if (count === undefined) throw new Error('valgrind printed no instruction count');
+        return Number(count);
+      };
+      // The difference of two lengths leaves out everything that happens once.
+      const [few, many] = [25_600, 102_400];
+      return ((await collected(many)) - (await collected(few))) / (many - few);
+    };
+    const limit = await perFrame(toolPath(trial.tool, build));
+    const figure = await perFrame(toolPath(trial.tool));
+    return this.compared([{ limit, figure }]);
+  }
+
+  compared(windows) {
+    return {
+      value: spread(windows.map(({ figure }) => figure)),
+      ratio: spread(windows.map(({ figure, limit }) => figure / limit)),
+      limitValue: spread(windows.map(({ limit }) => limit)),
+      repeated: 0,
+      disturbed: 0,
+      windows,
+    };
+  }
+}
+
+/** 'met', 'missed', or why the bar says nothing about this result. */
+export function judge(bar, result) {
+  if (bar.whenNear && result.roundTrip) {
+    const trip = Math.max(result.roundTrip.before, result.roundTrip.after);
+    if (placement(trip) === 'far') return 'not judged: far';
+  }
+  const value = result[bar.of].median;
+  return value >= (bar.min ?? -Infinity) && value <= (bar.max ?? Infinity) ? 'met' : 'missed';
+}
