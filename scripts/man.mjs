@@ -13,14 +13,16 @@ export const VERBS = ['pkt-gen', 'bridge', 'ctl'];
 function escape(text) {
   return text
     .replaceAll('\\', '\\e')
-    .replace(/(^|[\s(,])(-{1,2})(?=\w)/g, (_, before, dashes) => before + '\\-'.repeat(dashes.length))
+    .replace(
+      /(^|[\s(,])(-{1,2})(?=\w)/g,
+      (_, before, dashes) => before + '\\-'.repeat(dashes.length),
+    )
     .replace(/^([.'])/, '\\&$1');
 }
 
 /** A sentence a line, as mdoc wants it, no line above 80 characters. */
 function prose(text) {
-  const sentences = text.match(/\S.*?[.:;?](?=\s+[A-Z]|$)|\S.*$/gs) ?? [];
-  return sentences.flatMap((sentence) => {
+  return text.split(/(?<=[.?])\s+/).flatMap((sentence) => {
     const lines = [''];
     for (const word of sentence.split(/\s+/)) {
       const line = lines.at(-1);
@@ -31,7 +33,7 @@ function prose(text) {
   });
 }
 
-/** An argument for an mdoc macro: a name that the macro parser would call is escaped. */
+/** What a flag's value is called, as manual pages do: in small letters. */
 const value = (flag) => (flag.helpValue ?? flag.name).toLowerCase();
 
 function item(name, flag) {
@@ -40,11 +42,10 @@ function item(name, flag) {
   const short = flag.char ? `Fl ${flag.char}${takes ? ` Ar ${value(flag)}` : ''} , ` : '';
   const preset =
     takes && flag.default !== undefined && flag.default !== 0 ? [`Default: ${flag.default}.`] : [];
-  return [
-    `.It ${short}${long}`,
-    ...prose(flag.summary ?? flag.description ?? ''),
-    ...preset.flatMap(prose),
-  ];
+  const named = flag.helpValue
+    ? flag.summary.replace(new RegExp(`\\b(?:${flag.helpValue})\\b`, 'g'), value(flag))
+    : flag.summary;
+  return [`.It ${short}${long}`, ...prose(named), ...preset.flatMap(prose)];
 }
 
 /** The list of options, in mdoc. */
@@ -65,6 +66,40 @@ export function synopsis(verb, { flags, args = {} }) {
   return [...lines, ...words, ...Object.keys(args).map((name) => `.Op Ar ${name}`)];
 }
 
+/** The actions below a verb, in mdoc; what the verb's own flags mean is not said again. */
+export function actionList(verb, commands) {
+  const common = Object.keys(commands[verb].flags);
+  const actions = Object.entries(commands).filter(([name]) => name.startsWith(`${verb}:`));
+  const items = actions.flatMap(([name, { summary, flags = {}, args = {} }]) => {
+    const words = Object.entries(args).map(([arg, { required }]) =>
+      required ? `Ar ${arg}` : `Op Ar ${arg}`,
+    );
+    const own = Object.entries(flags).filter(([flag]) => !common.includes(flag));
+    const also = Object.entries(flags).filter(([flag]) => common.includes(flag));
+    const spelled = also.map(([flag, { char }]) => `.Fl ${char ?? `-${flag}`}`);
+    return [
+      `.It ${['Cm', ...name.split(':').slice(1), ...words].join(' ')}`,
+      ...prose(summary),
+      ...(spelled.length > 0 ? ['Takes', ...listed(spelled)] : []),
+      ...own.flatMap(([flag, { summary: text }]) => [
+        '.Pp',
+        'With',
+        `.Fl -${flag} :`,
+        ...prose(text),
+      ]),
+    ];
+  });
+  return ['.Bl -tag -width Ds', ...items, '.El'];
+}
+
+/** Macro lines joined as "a, b and c." */
+function listed(lines) {
+  return lines.flatMap((line, i) => {
+    if (i === lines.length - 1) return [...(i > 0 ? ['and'] : []), `${line} .`];
+    return [i < lines.length - 2 ? `${line} ,` : line];
+  });
+}
+
 /** The page with the text between its markers replaced. Throws if a marker is missing. */
 export function fill(page, name, lines) {
   const begin = `.\\" BEGIN ${name}, written by scripts/man.mjs\n`;
@@ -76,9 +111,15 @@ export function fill(page, name, lines) {
 }
 
 /** The manual page of a verb as it should be. */
-export function manPage(verb, page, command) {
-  const filled = fill(page, 'OPTIONS', optionList(command.flags));
-  return page.includes('BEGIN SYNOPSIS') ? fill(filled, 'SYNOPSIS', synopsis(verb, command)) : filled;
+export function manPage(verb, page, commands) {
+  const parts = {
+    SYNOPSIS: () => synopsis(verb, commands[verb]),
+    OPTIONS: () => optionList(commands[verb].flags),
+    ACTIONS: () => actionList(verb, commands),
+  };
+  return Object.entries(parts)
+    .filter(([name]) => page.includes(`BEGIN ${name},`))
+    .reduce((text, [name, lines]) => fill(text, name, lines()), page);
 }
 
 export const manFile = (verb) => inRoot('man', `vale-${verb}.8`);
@@ -89,6 +130,6 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { COMMANDS } = await import('../dist/commands.js');
   for (const verb of VERBS.filter((name) => COMMANDS[name])) {
     const file = manFile(verb);
-    writeFileSync(file, manPage(verb, readFileSync(file, 'utf8'), COMMANDS[verb]));
+    writeFileSync(file, manPage(verb, readFileSync(file, 'utf8'), COMMANDS));
   }
 }

@@ -27,7 +27,7 @@ export class Columns {
 
   /** Right-aligned; a cell too wide pushes the rest of its row, rather than lose digits. */
   private line(cells: readonly string[]): string {
-    return cells.map((cell, i) => cell.padStart(this.columns[i]?.width ?? 0)).join('  ');
+    return cells.map((cell, i) => cell.padStart(this.columns[i]?.width ?? 0)).join(' ');
   }
 }
 

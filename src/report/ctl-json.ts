@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What `vale ctl` finds, as JSON. The schema is docs/json.md; keys are added, never changed.
+// What `vale ctl` finds, as JSON. The schema is docs/schema/ctl.json; keys are added, never changed.
 import type { FdbRow, PortCounters, PortInfo } from '../native-types.js';
 import type { Snapshot } from '../session/control.js';
 import type { Rate, Rates } from '../session/rates.js';

@@ -9,7 +9,8 @@ import { averageBatch, bitRate, frameRate } from './rates.js';
 import { RateWindow } from './reference.js';
 import * as units from './units.js';
 
-const WIDTH = 12;
+/** Of a column of counts: a hundred million frames a second and more. */
+const WIDTH = 11;
 
 export class TerminalReport implements PktGenReporter {
   private run!: PktGenRun;
@@ -28,7 +29,9 @@ export class TerminalReport implements PktGenReporter {
       kind
     ];
     const threads = run.threads === 1 ? '' : `, ${run.threads} threads`;
-    this.output.out(`${verb} ${run.port} (${run.device}), ${run.queues} rings${threads}`);
+    this.output.out(
+      `${verb} ${run.port} (${run.device}), ${run.queues} ${run.queues === 1 ? 'ring' : 'rings'}${threads}`,
+    );
     if (kind === 'sender') this.output.out(run.route);
     this.table = new Columns(this.columns(), (line) => this.output.out(line), this.heading);
   }
@@ -79,7 +82,7 @@ export class TerminalReport implements PktGenReporter {
 
   private columns(): Column[] {
     const unit = (name: string, plain: string) => (this.run.scale ? name : plain);
-    const wide = this.run.scale ? 8 : WIDTH;
+    const wide = this.run.scale ? 7 : WIDTH;
     const column = (title: string, width = WIDTH): Column => ({ title, width });
     const own = {
       sender: [column('offered'), column('accepted'), column('delivered'), column('dropped')],
@@ -90,7 +93,7 @@ export class TerminalReport implements PktGenReporter {
           : [column('received'), column('answered')],
     }[direction(this.run.function)];
     return [
-      column('time s', 7),
+      column('time s', 6),
       column(unit('Mpps', 'pps'), wide),
       column(unit('Gbit/s', 'bit/s'), wide),
       ...(this.run.statistics ? [column('mean', wide), column('std', wide)] : []),

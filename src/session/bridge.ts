@@ -102,8 +102,7 @@ function open(
   runtime: NativeRuntime,
   output: Output,
 ): NativePort {
-  const spec = resolvePort(text, binding, runtime);
-  if (spec.warning !== undefined) output.err(`vale: ${spec.warning}`);
+  const spec = resolvePort(text, binding, runtime, output.err);
   return openForThreads(spec, undefined, 1, runtime)[0]!;
 }
 

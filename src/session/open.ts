@@ -5,6 +5,7 @@ import type { NativeBinding, NativePort, NativeRuntime } from '../native-types.j
 import type { RingConfig } from '../options/ring-config.js';
 import { parse, toOpenRequest, type Exists, type PortSpec } from '../port/name.js';
 import { RegMode } from '../port/registration.js';
+import { elsewhere } from './sudo.js';
 
 /** Prefixes of the reference's generator for devices that are not ports. */
 const FOREIGN: Record<string, string> = {
@@ -12,11 +13,15 @@ const FOREIGN: Record<string, string> = {
   pcap: 'open the interface by its name alone, as in -i eth0',
 };
 
-/** What a port's name means here and now. Throws NameError or UsageError. */
+/**
+ * What a port's name means here and now. Throws NameError or UsageError.
+ * @param warn takes one line about a name that may not mean what its author thinks
+ */
 export function resolvePort(
   text: string,
   binding: NativeBinding,
   runtime: NativeRuntime,
+  warn: (line: string) => void,
 ): PortSpec {
   const foreign = /^(tap|pcap):/.exec(text)?.[1];
   if (foreign !== undefined)
@@ -27,7 +32,10 @@ export function resolvePort(
     throw new UsageError(
       '-i null: the dummy device is not supported; to send without a receiver open a port of its own, as in -i vale-null',
     );
-  return parse(text, { exists: existing(binding, runtime) });
+  const spec = parse(text, { exists: existing(binding, runtime) });
+  const other = elsewhere(text, binding, runtime);
+  for (const line of [spec.warning, other]) if (line !== undefined) warn(`vale: ${line}`);
+  return spec;
 }
 
 /** Answers the name grammar from live state; asks each kind only once, and only if needed. */

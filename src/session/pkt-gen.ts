@@ -83,8 +83,7 @@ function open(
   runtime: NativeRuntime,
   output: Output,
 ): Ports {
-  const spec = resolvePort(job.port, binding, runtime);
-  if (spec.warning !== undefined) output.err(`vale: ${spec.warning}`);
+  const spec = resolvePort(job.port, binding, runtime, output.err);
   const { header, threads } = job.flags;
   const ports = openForThreads(spec, job.rings, threads, runtime) as Ports;
   if (header !== undefined && header !== ports[0].headerLength) ports[0].headerLength = header;

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The manual pages and docs/json.md agree with the program.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+
+import { COMMANDS } from '../src/commands/all.js';
+import { packageRoot } from '../src/native.js';
+import { needs } from './support/need.js';
+
+interface Flag {
+  char?: string;
+  summary?: string;
+  helpValue?: string;
+  type: 'boolean' | 'option';
+}
+interface Verb {
+  summary?: string;
+  flags: Record<string, Flag>;
+}
+
+const root = packageRoot();
+const page = (file: string) => readFileSync(join(root, 'man', file), 'utf8');
+const pages = readdirSync(join(root, 'man')).filter((file) => /\.[0-9]$/.test(file));
+const verbs = Object.entries(COMMANDS as unknown as Record<string, Verb>).filter(
+  ([name]) => !name.includes(':'),
+);
+
+describe('manual pages', () => {
+  let man: typeof import('../scripts/man.mjs');
+  beforeAll(async () => {
+    man = await import('../scripts/man.mjs');
+  });
+
+  test('there is one for each verb, for vale, and for names and semantics', () => {
+    const expected = [...verbs.map(([verb]) => `vale-${verb}.8`), 'vale.1', 'vale.4'];
+    expect(pages).toEqual(expect.arrayContaining(expected));
+    for (const file of pages) expect(existsSync(join(root, 'man', file))).toBe(true);
+  });
+
+  test('package.json installs them all', () => {
+    const { man: installed } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      man: string[];
+    };
+    expect(installed.toSorted()).toEqual(pages.map((file) => `man/${file}`).toSorted());
+  });
+
+  test.each(verbs)('vale-%s(8) has the options that the verb has: if not, npm run man', (verb) => {
+    const file = `vale-${verb}.8`;
+    expect(page(file)).toBe(man.manPage(verb, page(file), COMMANDS));
+  });
+
+  test.each(verbs)('vale %s --help names each option that the page has, and no other', (verb) => {
+    const { stdout } = spawnSync(process.execPath, [join(root, 'bin/vale.js'), verb, '--help'], {
+      encoding: 'utf8',
+      env: { ...process.env, COLUMNS: '120', NO_COLOR: '1' },
+    });
+    const inHelp = [...stdout.matchAll(/^ +(?:-\w, +)?--(?:\[no-\])?([a-z-]+)/gm)].map(
+      ([, name]) => name,
+    );
+    const inPage = [...page(`vale-${verb}.8`).matchAll(/^\.It .*?Fl -([a-z-]+)/gm)].map(
+      ([, n]) => n,
+    );
+    expect(inHelp.filter((name) => name !== 'help').toSorted()).toEqual(
+      inPage.filter((name) => name !== 'help').toSorted(),
+    );
+  });
+
+  test.each(verbs)('vale(1) and vale %s agree on what the verb is for', (verb) => {
+    expect(page('vale.1')).toMatch(new RegExp(`^\\.It Cm ${verb}$`, 'm'));
+  });
+
+  needs('mandoc').test('are clean under mandoc -T lint -W warning', () => {
+    const { status, stdout, stderr } = spawnSync(
+      'mandoc',
+      ['-T', 'lint', '-W', 'warning', ...pages.map((file) => join(root, 'man', file))],
+      { encoding: 'utf8' },
+    );
+    expect(stdout + stderr).toBe('');
+    expect(status).toBe(0);
+  });
+
+  test('every drop reason is explained in vale(4)', async () => {
+    const { SOURCE_DROPS } = await import('../src/session/meter.js');
+    const { noDrops } = await import('./support/samples.js');
+    const explained = [...page('vale.4').matchAll(/^\.It Cm ([a-z_]+)$/gm)].map(([, name]) => name);
+    expect(explained).toEqual(Object.keys(noDrops));
+    expect(explained.slice(0, SOURCE_DROPS.length)).toEqual(SOURCE_DROPS);
+  });
+});
