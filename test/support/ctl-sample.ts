@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Made-up rows of a runtime, for what a real one cannot be brought to show at will.
+import type {
+  DropReason,
+  NativeBinding,
+  NativeRuntime,
+  PortCounters,
+  PortInfo,
+  PortRow,
+  SwitchRow,
+} from '../../src/native-types.js';
+import type { Snapshot } from '../../src/session/control.js';
+
+export const DROP_REASONS: readonly DropReason[] = [
+  'no_destination',
+  'same_port',
+  'not_open',
+  'bad_slot',
+  'runt',
+  'too_long',
+  'peer_stalled',
+  'unmappable',
+  'sender_died',
+  'link_down',
+  'ring_full',
+  'too_big',
+  'header_mismatch',
+];
+
+type CounterWishes = Partial<Omit<PortCounters, 'drops'>> & {
+  drops?: Partial<Record<DropReason, bigint>>;
+};
+
+export function counters({ drops, ...totals }: CounterWishes = {}): PortCounters {
+  const none = Object.fromEntries(DROP_REASONS.map((reason) => [reason, 0n]));
+  return {
+    txFrames: 0n,
+    txBytes: 0n,
+    txCopies: 0n,
+    txDelivered: 0n,
+    rxFrames: 0n,
+    rxBytes: 0n,
+    rxRead: 0n,
+    rxGone: 0n,
+    ...totals,
+    drops: { ...(none as Record<DropReason, bigint>), ...drops },
+  };
+}
+
+export function info(name: string, more: Partial<PortInfo> = {}): PortInfo {
+  return {
+    name,
+    device: 'user',
+    memsize: 42369024n,
+    offset: 0n,
+    txSlots: 1024,
+    rxSlots: 1024,
+    txRings: 1,
+    rxRings: 1,
+    hostTxRings: 0,
+    hostRxRings: 0,
+    memId: 2,
+    extraBufs: 0,
+    bufSize: 2112,
+    mtu: 65536,
+    mac: '00:00:00:00:00:00',
+    ...more,
+  };
+}
+
+export function port(name: string, more: Partial<PortRow> = {}): PortRow {
+  return {
+    name,
+    switchIndex: 0,
+    portIndex: 0,
+    attached: true,
+    persistent: false,
+    registrations: 1,
+    headerLength: 0,
+    info: info(name),
+    counters: counters(),
+    ...more,
+  };
+}
+
+export function sw(name: string, more: Partial<SwitchRow> = {}): SwitchRow {
+  return { name, index: 0, ports: 1, fdbEntries: 0, ageing: 300, totals: counters(), ...more };
+}
+
+export function snapshot(more: Partial<Snapshot> = {}): Snapshot {
+  return { directory: '/run/user/1000/vale', time: 1000, switches: [], ports: [], ...more };
+}
+
+/** Two ports and the counters beyond what a number of JavaScript holds exactly. */
+export const busy: Snapshot = snapshot({
+  switches: [
+    sw('vale0', {
+      ports: 2,
+      fdbEntries: 12,
+      totals: counters({ txFrames: 5_000_000_000n, rxFrames: 4_999_999_999n, drops: { runt: 1n } }),
+    }),
+  ],
+  ports: [
+    port('vale0:a', {
+      counters: counters({
+        txFrames: 5_000_000_000n,
+        txBytes: 2n ** 63n + 1n,
+        txCopies: 5_000_000_000n,
+        txDelivered: 4_999_999_999n,
+        drops: { runt: 1n },
+      }),
+    }),
+    port('vale0:receiver', {
+      portIndex: 1,
+      info: info('vale0:receiver', { memId: 3, rxRings: 4, rxSlots: 512 }),
+      counters: counters({ rxFrames: 4_999_999_999n, rxBytes: 300_000_000_000n }),
+    }),
+    port('p0', { attached: false, persistent: true, registrations: 0 }),
+  ],
+});
+
+/** A runtime that holds `rows` and does what `more` says. */
+export function runtime(rows: Snapshot, more: Partial<NativeRuntime> = {}): NativeRuntime {
+  const refuse = (): never => {
+    throw new Error('not asked for in this test');
+  };
+  return {
+    directory: rows.directory,
+    list: () => rows.ports,
+    switches: () => rows.switches,
+    info: refuse,
+    index: refuse,
+    create: refuse,
+    remove: refuse,
+    attach: refuse,
+    detach: refuse,
+    setHeaderLength: refuse,
+    getHeaderLength: refuse,
+    fdbShow: refuse,
+    fdbFlush: refuse,
+    fdbAdd: refuse,
+    fdbRemove: refuse,
+    setAgeing: refuse,
+    open: refuse,
+    close: () => undefined,
+    ...more,
+  };
+}
+
+export function binding(
+  directories: Record<string, Snapshot> = {},
+  interfaces: string[] = [],
+): NativeBinding {
+  return {
+    interfaces: () => interfaces.map((name) => ({ name, mac: '02:00:00:00:00:01', mtu: 1500 })),
+    openRuntime: (directory = '') => {
+      const rows = directories[directory];
+      if (rows === undefined) throw new Error(`no directory ${directory}`);
+      return runtime(rows);
+    },
+  } as unknown as NativeBinding;
+}
+
+/** An error as the addon throws it. */
+export function nativeError(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code, errno: 1 });
+}
