@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // npm run check: types, lint, format, and native code without a warning. All of them run, so that one
 // call shows everything there is to mend.
+// npm run format (--fix): mends what a tool can mend.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -16,7 +17,11 @@ function nativeSources() {
     .map((file) => join('native', file));
 }
 
-const steps = [
+const fixes = [
+  ['lint', node('eslint/bin/eslint.js', '--fix', '.')],
+  ['format', node('prettier/bin/prettier.cjs', '--write', '--log-level=warn', '.')],
+];
+const checks = [
   ['types', node('typescript/bin/tsc', '--noEmit', '-p', '.')],
   ['lint', node('eslint/bin/eslint.js', '--max-warnings=0', '.')],
   ['format', node('prettier/bin/prettier.cjs', '--check', '--log-level=warn', '.')],
@@ -38,9 +43,13 @@ const steps = [
     ],
   ],
 ];
-if (has('clang-format'))
-  steps.push(['native format', ['clang-format', '--dry-run', '-Werror', ...nativeSources()]]);
-else say('native format: skipped, clang-format is not installed');
+
+const fix = process.argv.includes('--fix');
+const steps = fix ? fixes : checks;
+if (has('clang-format')) {
+  const how = fix ? ['-i'] : ['--dry-run', '-Werror'];
+  steps.push(['native format', ['clang-format', ...how, ...nativeSources()]]);
+} else say('native format: skipped, clang-format is not installed');
 
 const failed = steps.filter(([name, [command, ...args]]) => {
   const { status } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] });
