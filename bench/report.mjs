@@ -35,7 +35,9 @@ function cells(row) {
   }
   const { scale, unit, digits } = units[trial.metric];
   const bits =
-    result.bitsPerSecond === undefined ? '' : `, ${fixed(result.bitsPerSecond * 1e-9, 1)} Gbit/s`;
+    trial.metric !== 'rate' || result.bitsPerSecond === undefined
+      ? ''
+      : `, ${fixed(result.bitsPerSecond * 1e-9, 1)} Gbit/s`;
   const p99 = result.p99 === undefined ? '' : `, p99 ${fixed(result.p99 * scale, digits)}`;
   const trips = result.roundTrip;
   return [

@@ -84,7 +84,8 @@ struct alignas(128) Line {
   std::atomic<uint64_t> value{0};
 };
 
-// Set by SIGINT and SIGTERM. The one global: a signal handler has nowhere else to write.
+// Set by SIGINT and SIGTERM, and when the peer ends, so that nobody spins for a dead one. The one
+// global: a signal handler has nowhere else to write.
 inline volatile sig_atomic_t stop_requested = 0;
 inline bool stopped() { return stop_requested != 0; }
 inline void stop_on_signals() {
@@ -92,6 +93,7 @@ inline void stop_on_signals() {
   action.sa_handler = [](int) { stop_requested = 1; };
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGCHLD, &action, nullptr);
 }
 
 // `--key value` and `--flag`, each declared once with its default. Exits 2 on anything else.

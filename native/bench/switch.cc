@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// How many unicast frames a second go through the switch, counted where they arrive: a sender and a
+// receiver as two processes on two processors, or both ends in lockstep in one process (--one-core).
+// The sender never waits: what the receiver cannot take is dropped, and reported beside.
+#include "bench/ports.h"
+
+namespace {
+
+using bench::Line;
+
+struct Shared {
+  Line turn;        // round trip
+  Line arrived[2];  // meet()
+  Line received;    // receiver: frames
+  Line end;         // sender: 1 = nothing follows
+};
+
+struct Options {
+  unsigned size, batch;
+  double seconds;
+  uint64_t frames;  // one core: stop after so many instead of after `seconds`; 0 = by time
+  bench::Waiting receiver;
+};
+
+void print(const Options& o, unsigned cores, uint64_t sent, uint64_t received,
+           const bench::Window& window, double before, double after) {
+  bench::Json json;
+  json.text("tool", "switch").whole("size", o.size).whole("batch", o.batch).whole("cores", cores);
+  json.rate(received, o.size, window).whole("offered", sent);
+  json.whole("dropped", sent > received ? sent - received : 0);
+  if (cores == 2) json.real("roundTripBefore", before).real("roundTripAfter", after);
+  json.print();
+}
+
+void one_core(const Options& o) {
+  bench::pin(0);
+  bench::End a, b;
+  a.open("valebench:tx");
+  b.open("valebench:rx");
+  // Both directions once, so that both are learned.
+  bench::Sender(b, 1, 60).send(1);
+  bench::Receiver drain(a);
+  bench::receive(&drain, bench::Waiting::busy);
+  bench::Sender sender(a, 0, o.size);
+  bench::Receiver receiver(b);
+
+  uint64_t sent = 0, received = 0;
+  const auto turns = [&](unsigned n) {
+    for (unsigned i = 0; i < n; i++) {
+      sent += sender.send(o.batch);
+      receiver.sync();
+      received += receiver.take();
+    }
+  };
+  bench::Window window;
+  if (o.frames == 0) {
+    for (const uint64_t end = bench::now_ns() + bench::kWarmUp; bench::now_ns() < end;) turns(64);
+    sent = received = 0;
+  }
+  window.open(0);
+  const uint64_t end = bench::now_ns() + static_cast<uint64_t>(o.seconds * 1e9);
+  const auto more = [&] { return o.frames != 0 ? sent < o.frames : bench::now_ns() < end; };
+  while (more() && !bench::stopped()) turns(o.frames != 0 ? 1 : 64);
+  window.close();
+  if (receiver.bytes() % o.size != 0) bench::die(1, "frames arrived with a wrong length");
+  print(o, 1, sent, received, window, 0, 0);
+}
+
+[[noreturn]] void receive(const Options& o, Shared* s) {
+  bench::End end;
+  end.open("valebench:rx");
+  bench::meet(end, 1, s->arrived);
+  bench::Receiver receiver(end);
+  bench::answer_round_trips(&s->turn);
+  uint64_t received = 0;
+  while (s->end.value.load(std::memory_order_relaxed) == 0 && !bench::stopped()) {
+    const unsigned frames = bench::receive(&receiver, o.receiver);
+    if (frames == 0) continue;
+    received += frames;
+    s->received.value.store(received, std::memory_order_relaxed);
+  }
+  bench::answer_round_trips(&s->turn);
+  if (receiver.bytes() != received * o.size) bench::die(1, "frames arrived with a wrong length");
+  std::exit(0);
+}
+
+void two_cores(const Options& o) {
+  Shared* s = bench::shared<Shared>();
+  const pid_t child = bench::fork_peer();
+  if (child == 0) receive(o, s);
+  bench::End end;
+  end.open("valebench:tx");
+  bench::meet(end, 0, s->arrived);
+  bench::Sender sender(end, 0, o.size);
+  const double before = bench::round_trip(&s->turn);
+
+  bench::Window window;
+  uint64_t sent = 0, seen = 0;
+  const uint64_t start = bench::now_ns() + bench::kWarmUp;
+  const uint64_t stop = start + static_cast<uint64_t>(o.seconds * 1e9);
+  for (uint64_t now = 0; now < stop && !bench::stopped(); now = bench::now_ns()) {
+    if (!window.opened() && now >= start) {
+      sent = 0;
+      seen = s->received.value.load(std::memory_order_relaxed);
+      window.open(child);
+    }
+    for (unsigned i = 0; i < 64; i++) sent += sender.send(o.batch);
+  }
+  const uint64_t received = s->received.value.load(std::memory_order_relaxed) - seen;
+  window.close();
+  s->end.value.store(1);
+  const double after = bench::round_trip(&s->turn);
+  bench::join_peer(child);
+  print(o, 2, sent, received, window, before, after);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  bench::Args args(argc, argv);
+  Options o;
+  o.size = args.whole("size", 60, 14, bench::kStride);
+  // A ring of 1024 slots holds 1023 frames: a batch of 1024 is as many as fit.
+  o.batch = std::min(args.whole("batch", 256, 1, bench::kSlots), bench::kSlots - 1);
+  o.seconds = args.number("seconds", 0.4, 0.01, 60);
+  o.frames = static_cast<uint64_t>(args.number("frames", 0, 0, 1e12));
+  o.receiver = bench::waiting(&args, "receiver");
+  const bool single = args.flag("one-core");
+  args.done();
+  if (o.frames != 0 && !single) bench::die(2, "--frames needs --one-core");
+  bench::stop_on_signals();
+  if (single) {
+    one_core(o);
+  } else {
+    two_cores(o);
+  }
+}
