@@ -24,74 +24,9 @@
 
 #include "abi/netmap.h"
 #include "status.h"
+#include "types.h"
 
 namespace vale {
-
-// What to open. Wishes (slots, rings) count only for the one who creates the port; 0 = default.
-struct OpenRequest {
-  std::string name;                 // "vale0:a", or an interface's name for a wire; no suffixes
-  uint32_t mode = NR_REG_ALL_NIC;   // NR_REG_*
-  uint16_t ring_id = 0;             // for the ONE_ modes
-  uint64_t flags = 0;               // NR_EXCLUSIVE, NR_TX_RINGS_ONLY, …
-  uint32_t tx_slots = 0, rx_slots = 0;
-  uint16_t tx_rings = 0, rx_rings = 0;
-  uint16_t host_tx_rings = 0, host_rx_rings = 0;
-  uint16_t mem_id = 0;              // 0 = memory of its own
-  uint32_t extra_bufs = 0;
-  uint32_t buf_size = 0;            // bytes a buffer, 0 = default; additions of ours end here
-};
-
-// What was opened.
-struct PortInfo {
-  std::string name;                 // full name, as listed
-  std::string device;               // "user", "kernel", "af_packet", …
-  uint64_t offset = 0;              // of the netmap_if in the region
-  uint64_t memsize = 0;             // bytes of the region
-  uint32_t tx_slots = 0, rx_slots = 0;
-  uint16_t tx_rings = 0, rx_rings = 0;
-  uint16_t host_tx_rings = 0, host_rx_rings = 0;
-  uint16_t mem_id = 0;
-  uint32_t extra_bufs = 0;          // how many were really given
-  uint32_t buf_size = 0;
-  uint32_t mtu = 65536;             // most bytes of a frame the port carries
-  uint8_t mac[6] = {};              // of the interface; zeros when the port has none
-};
-
-// Why a copy of a frame was not delivered. A source reason is counted at the sender's tx ring, a
-// destination reason at the receiver's rx ring. Order and names are the JSON schema's.
-enum class Drop : unsigned {
-  // source
-  no_destination,  // nobody else is on the switch, or the port is attached to none
-  same_port,       // the destination was learned on the port the frame came from
-  not_open,        // the destination ring is bound by nobody
-  bad_slot,        // buffer index or length out of range, or NS_INDIRECT pointer unreadable
-  runt,            // shorter than an Ethernet header (after the port's virtio-net header)
-  too_long,        // more than 64 fragments
-  peer_stalled,    // the destination ring's lock is held by a process that does not run
-  unmappable,      // this process cannot map the destination's region
-  sender_died,     // the sender was killed before the copy was settled
-  link_down,       // a wire: the kernel did not take the frame
-  // destination
-  ring_full,
-  too_big,         // does not fit the destination's buffers or its whole ring
-  header_mismatch, // the ports' virtio-net header lengths differ
-  count_
-};
-constexpr unsigned kDropReasons = static_cast<unsigned>(Drop::count_);
-constexpr unsigned kFirstDestinationDrop = static_cast<unsigned>(Drop::ring_full);
-extern const char* const kDropNames[kDropReasons];
-
-// Totals of one port since it was created; frames are whole frames, bytes are without FCS.
-// copies = Σ delivered at all destinations + Σ drops, once nothing is in flight.
-struct PortCounters {
-  uint64_t tx_frames = 0, tx_bytes = 0;  // taken from the port's tx rings (accepted)
-  uint64_t tx_copies = 0;                // (frame, eligible destination), or 1 if dropped at source
-  uint64_t tx_delivered = 0;             // of tx_copies, how many reached an rx ring
-  uint64_t rx_frames = 0, rx_bytes = 0;  // put into the port's rx rings (delivered)
-  uint64_t rx_read = 0;                  // of those, how many the application has released
-  uint64_t rx_gone = 0;                  // still unread when the ring went away
-  uint64_t drops[kDropReasons] = {};
-};
 
 class Port {
  public:
@@ -143,35 +78,6 @@ class Port {
   char* base_ = nullptr;
   unsigned first_tx_ = 0, last_tx_ = 0, first_rx_ = 0, last_rx_ = 0;
   uint64_t memory_key_ = 0;
-};
-
-// One row of a listing, in the reference's order: switch slot, then port index.
-struct PortRow {
-  std::string name;        // "vale0:a", or a persistent port's bare name while detached
-  uint32_t switch_index = 0, port_index = 0;
-  bool attached = false;
-  bool persistent = false;
-  uint32_t registrations = 0;  // how often it is open
-  PortInfo info;
-  uint32_t header_length = 0;
-  PortCounters counters;
-};
-
-struct SwitchRow {
-  std::string name;
-  uint32_t index = 0;
-  uint32_t ports = 0;
-  uint32_t fdb_entries = 0;
-  uint32_t ageing_s = 300;
-  PortCounters totals;  // live ports and those that left
-};
-
-struct FdbRow {
-  uint8_t mac[6];
-  uint32_t port_index = 0;
-  std::string port;
-  bool is_static = false;
-  uint32_t age_s = 0;  // since last seen; 0 for static entries
 };
 
 // Where ports come from: this project's switch, the kernel's netmap, a wire. A device that does not

@@ -143,21 +143,28 @@ struct alignas(64) TxRing {
 };
 static_assert(sizeof(TxRing) == 6 * 64);
 
+// Sums over the rings of one port, or over ports; the fields of PortCounters (types.h).
+struct Totals {
+  uint64_t tx_frames, tx_bytes, tx_copies, tx_delivered, rx_frames, rx_bytes, rx_read, rx_gone;
+  uint64_t drops[16];
+};
+
 struct alignas(64) PortRec {
   Shared<State> state;
   uint32_t gen;
-  char name[64];  // full name; a persistent port's bare name when created
+  char name[64];  // without its switch
   Shared<int32_t> switch_slot;  // -1 = attached to none
-  uint32_t port_index;
-  uint32_t switch_gen;
+  Shared<uint32_t> port_index;
+  uint32_t last_switch, last_switch_gen;  // whose totals this port's counters belong to
   uint32_t persistent;
-  uint32_t header_length;
+  Shared<uint32_t> header_length;
   uint32_t tx_base, tx_count, rx_base, rx_count;  // rings, as indices of their arrays
   uint32_t tx_slots, rx_slots;
   uint32_t region, region_gen;  // region_gen 0 = no memory now
   uint32_t buf_size;
   uint32_t wish_mem_id;
   uint32_t learned;  // some FDB entry may point here
+  Totals base;              // of this port when it was attached
   Shared<uint64_t> reg_mask;
   uint32_t regs[kRegsPerPort];  // reg index per bit
 };
@@ -177,7 +184,7 @@ struct alignas(64) RegRec {
 // One allocator in the netmap sense: a region file and which of its objects are in use.
 struct alignas(64) RegionRec {
   Shared<State> state;
-  uint32_t gen;
+  Shared<uint32_t> gen;
   uint32_t mem_id;
   uint32_t buf_size, buf_total;
   Shared<uint32_t> buf_bound;  // buffers below are backed by memory
@@ -201,16 +208,11 @@ constexpr uint32_t member_header(uint64_t m) { return m >> 29 & 3; }
 constexpr uint32_t member_port(uint64_t m) { return m >> 32 & 0xffff; }
 constexpr uint32_t member_gen(uint64_t m) { return m >> 48 & 0xff; }
 
-struct Totals {
-  uint64_t tx_frames, tx_bytes, tx_copies, tx_delivered, rx_frames, rx_bytes, rx_gone;
-  uint64_t drops[16];
-};
-
 struct alignas(64) SwitchRec {
   Shared<State> state;
-  uint32_t gen;
+  Shared<uint32_t> gen;
   char name[16];
-  uint32_t active;
+  Shared<uint32_t> active;
   Shared<uint32_t> ageing_s;
   alignas(64) Shared<uint64_t> flood[4];   // ports that floods go to
   alignas(64) Shared<uint64_t> member[256];
@@ -219,11 +221,11 @@ struct alignas(64) SwitchRec {
   Totals retired;      // ports that left
 };
 
-// A port's counters move into its switch's in steps that may be repeated (switch/ports.cc).
+// A port's counters move into its switch's in one step that may be repeated (switch/counters.h).
 struct Retire {
   uint32_t active;
-  uint32_t switch_slot, port;
-  Totals target;
+  uint32_t switch_slot, switch_gen, port, port_gen;
+  Totals retired, base;  // what SwitchRec::retired and PortRec::base become
 };
 
 struct alignas(4096) Header {
@@ -235,7 +237,9 @@ struct alignas(4096) Header {
   uint32_t next_gen;
   uint32_t next_mem_id;
   char holder[64];  // of the directory lock: "pkt-gen, process 1234"
-  Shared<uint32_t> procs, switches, ports, regs, rings_tx, rings_rx, regions;  // allocated counts
+  // How many records of each array are usable.
+  Shared<uint32_t> procs, switches, ports, regs, rings_tx, rings_rx, regions;
+  uint32_t dirty;  // a change was begun and not ended: repair before the next (switch/reap.h)
   uint64_t epoch_ns;
   Retire retire;
 };

@@ -100,8 +100,9 @@ Status region_create(Runtime& rt, const Geometry& g, uint32_t* out) {
   while (id < 2 || id > 65535 || taken(id)) id = id >= 65535 ? 2 : id + 1;
   h.next_mem_id = id + 1;
 
-  r.gen = h.next_gen++;
-  if (r.gen == 0) r.gen = h.next_gen++;
+  uint32_t gen = h.next_gen++;
+  if (gen == 0) gen = h.next_gen++;
+  r.gen = gen;
   r.mem_id = id;
   std::memset(r.if_map, 0, sizeof r.if_map);
   std::memset(r.ring_map, 0, sizeof r.ring_map);

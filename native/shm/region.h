@@ -16,8 +16,8 @@
 // Not here. Which port uses which region (switch/ports.h).
 #pragma once
 
-#include "device/device.h"
 #include "shm/runtime.h"
+#include "types.h"
 
 namespace vale {
 

@@ -14,7 +14,7 @@ uint32_t now_seconds() {
 Fdb::Pair Fdb::sets_of(Mac48 mac) const {
   // Byte-swapped first: addresses often differ only in their last octets, which a multiplication
   // must meet in its low bits to spread. Multiplier: 2^64 / golden ratio.
-  const uint64_t h = __builtin_bswap64(mac << 15) * 0x9e3779b97f4a7c15u;
+  const uint64_t h = __builtin_bswap64(mac << 16) * 0x9e3779b97f4a7c15u;
   return {{&sets_[h >> 50], &sets_[h >> 36 & (kFdbSets - 1)]}};
 }
 

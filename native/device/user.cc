@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "device/user.h"
+
+#include <net/if.h>
+
+#include "device/user_port.h"
+#include "switch/counters.h"
+#include "switch/ports.h"
+#include "switch/reap.h"
+
+namespace vale {
+namespace {
+
+class UserDevice final : public Device {
+ public:
+  explicit UserDevice(std::shared_ptr<Runtime> rt) : rt_(std::move(rt)) {}
+  ~UserDevice() override;
+
+  const char* name() const override { return "user"; }
+  Status open(const OpenRequest& q, std::unique_ptr<Port>* out) override { return UserPort::open(rt_, q, out); }
+  Status list(std::vector<PortRow>* out) override;
+  Status switches(std::vector<SwitchRow>* out) override;
+  Status info(const std::string& port, OpenRequest probe, PortInfo* out) override;
+  Status index(const std::string& port, uint32_t* switch_index, uint32_t* port_index) override;
+  Status create(const OpenRequest& wish, PortInfo* out) override;
+  Status remove(const std::string& name) override;
+  Status attach(const OpenRequest& request, bool host, uint32_t* port_index) override;
+  Status detach(const std::string& port, uint32_t* port_index) override;
+  Status set_header_length(const std::string& port, uint32_t length) override;
+  Status get_header_length(const std::string& port, uint32_t* length) override;
+  Status fdb_show(const std::string& sw, std::vector<FdbRow>* out) override;
+  Status fdb_flush(const std::string& sw, uint32_t* removed) override;
+  Status fdb_add(const std::string& port, const uint8_t mac[6]) override;
+  Status fdb_remove(const std::string& sw, const uint8_t mac[6]) override;
+  Status set_ageing(const std::string& sw, uint32_t seconds) override;
+
+ private:
+  // Every control call: one thread at a time, the directory lock, a look that reaps.
+  struct Look {
+    std::unique_lock<std::mutex> guard;
+    DirLock lock;
+    Status status;
+    explicit Look(Runtime& rt, const char* what) : guard(rt.slow) {
+      status = lock.acquire(rt.directory, what);
+      if (status.ok()) reap(rt);
+    }
+  };
+  Status find_switch(const std::string& name, uint32_t* slot) const;
+  Status find_port(const std::string& name, uint32_t* slot) const;
+  const Control& control() const { return rt_->control(); }
+
+  std::shared_ptr<Runtime> rt_;
+};
+
+// Gives the process slot back once the last user of the Runtime is gone.
+void leave(Runtime* rt) {
+  if (rt->process.valid() && rt->directory.present().ok()) {
+    DirLock lock;
+    if (lock.acquire(rt->directory, "leaving").ok()) rt->process.leave(rt->directory);
+  }
+  delete rt;
+}
+
+UserDevice::~UserDevice() = default;
+
+Status UserDevice::find_switch(const std::string& name, uint32_t* slot) const {
+  const std::string bare = name.substr(0, name.find(':'));
+  const int32_t found = switch_find(control(), bare);
+  if (found < 0) return Status::fail(ENOENT, "%s: no such switch; `vale ctl` lists what is there", bare.c_str());
+  *slot = static_cast<uint32_t>(found);
+  return Status::good();
+}
+
+Status UserDevice::find_port(const std::string& name, uint32_t* slot) const {
+  SplitName split;
+  if (Status s = split_name(name, ENXIO, &split); !s.ok()) return s;
+  const int32_t found = port_find(control(), split);
+  if (found < 0) return Status::fail(ENXIO, "%s: no such port; `vale ctl` lists what is there", name.c_str());
+  *slot = static_cast<uint32_t>(found);
+  return Status::good();
+}
+
+Status UserDevice::list(std::vector<PortRow>* out) {
+  Look look(*rt_, "listing");
+  if (!look.status.ok()) return look.status;
+  const Control& c = control();
+  auto row = [&](const PortRec& p) {
+    PortRow r;
+    r.name = full_name(c, p);
+    const int32_t s = p.switch_slot.load();
+    r.attached = s >= 0;
+    r.switch_index = s >= 0 ? static_cast<uint32_t>(s) : 0;
+    r.port_index = p.port_index.load();
+    r.persistent = p.persistent != 0;
+    r.registrations = static_cast<uint32_t>(__builtin_popcountll(p.reg_mask.load()));
+    r.header_length = p.header_length.load();
+    r.counters = to_counters(port_totals(c, p));
+    fill_info(c, p, &r.info);
+    out->push_back(std::move(r));
+  };
+  out->clear();
+  for (uint32_t s = 0; s < c.header().switches; s++) {
+    const SwitchRec& sw = c.sw(s);
+    if (sw.state.load() != State::live) continue;
+    for (uint32_t i = 0; i < kPortsPerSwitch; i++) {
+      if (const uint64_t m = sw.member[i].load()) row(c.port(member_port(m)));
+    }
+  }
+  for (uint32_t i = 0; i < c.header().ports; i++) {
+    const PortRec& p = c.port(i);
+    if (p.state.load() == State::live && p.switch_slot.load() < 0) row(p);
+  }
+  return Status::good();
+}
+
+Status UserDevice::switches(std::vector<SwitchRow>* out) {
+  Look look(*rt_, "listing");
+  if (!look.status.ok()) return look.status;
+  const Control& c = control();
+  out->clear();
+  for (uint32_t s = 0; s < c.header().switches; s++) {
+    const SwitchRec& sw = c.sw(s);
+    if (sw.state.load() != State::live) continue;
+    SwitchRow r;
+    r.name = sw.name;
+    r.index = s;
+    r.ports = sw.active.load();
+    r.ageing_s = sw.ageing_s.load();
+    if (const Fdb fdb = switch_fdb(*rt_, s); fdb.mapped()) r.fdb_entries = fdb.count(sw, now_seconds());
+    r.totals = to_counters(switch_totals(c, s));
+    out->push_back(std::move(r));
+  }
+  return Status::good();
+}
+
+Status UserDevice::info(const std::string& port, OpenRequest probe, PortInfo* out) {
+  std::lock_guard<std::mutex> guard(rt_->slow);
+  probe.name = port;
+  return registration_probe(*rt_, probe, out);
+}
+
+Status UserDevice::index(const std::string& port, uint32_t* switch_index, uint32_t* port_index) {
+  if (port.compare(0, 4, "vale") != 0) return Status::fail(EINVAL, "%s: expected a name that begins with vale", port.c_str());
+  Look look(*rt_, "looking up a port");
+  if (!look.status.ok()) return look.status;
+  uint32_t slot;
+  if (Status s = find_switch(port, &slot); !s.ok()) return s;
+  *switch_index = slot;
+  *port_index = 255;
+  uint32_t p;
+  if (port.find(':') != std::string::npos && find_port(port, &p).ok()) *port_index = control().port(p).port_index.load();
+  return Status::good();
+}
+
+Status UserDevice::create(const OpenRequest& wish, PortInfo* out) {
+  const char* n = wish.name.c_str();
+  if (wish.name.compare(0, 4, "vale") == 0 || wish.name.empty() || wish.name.size() > 15 ||
+      wish.name.find_first_of(":{}*^/@- ") != std::string::npos) {
+    return Status::fail(EINVAL, "%s: expected 1 to 15 characters, not beginning with vale and without : { } * ^ / @ -", n);
+  }
+  if (if_nametoindex(n) != 0) return Status::fail(EEXIST, "%s: an interface has this name already", n);
+  Look look(*rt_, "creating a port");
+  if (!look.status.ok()) return look.status;
+  if (persistent_find(control(), wish.name) >= 0) return Status::fail(EEXIST, "%s: a persistent port has this name already", n);
+  Change change(*rt_);
+  uint32_t slot;
+  if (Status s = port_create(*rt_, wish.name, wish, true, &slot); !s.ok()) return s;
+  control().port(slot).state.store(State::live, std::memory_order_release);
+  fill_info(control(), control().port(slot), out);
+  return Status::good();
+}
+
+Status UserDevice::remove(const std::string& name) {
+  const char* n = name.c_str();
+  Look look(*rt_, "removing a port");
+  if (!look.status.ok()) return look.status;
+  uint32_t slot;
+  if (Status s = find_port(name, &slot); !s.ok()) return s;
+  PortRec& p = control().port(slot);
+  if (p.persistent == 0) return Status::fail(ENXIO, "%s: not a persistent port; it goes when it is closed", n);
+  if (p.switch_slot.load() >= 0) {
+    const std::string full = full_name(control(), p);
+    return Status::fail(EBUSY, "%s: attached; run: vale ctl -d %s", n, full.c_str());
+  }
+  if (p.reg_mask.load() != 0) return Status::fail(EBUSY, "%s: still open; close it first", n);
+  Change change(*rt_);
+  if (!port_destroy(*rt_, slot)) return Status::fail(EBUSY, "%s: a stopped process is inside it; it goes once that process continues or ends", n);
+  return Status::good();
+}
+
+Status UserDevice::attach(const OpenRequest& q, bool host, uint32_t* port_index) {
+  const char* n = q.name.c_str();
+  SplitName name;
+  if (q.name.compare(0, 4, "vale") != 0 || q.name.find(':') == std::string::npos) {
+    return Status::fail(EINVAL, "%s: expected SWITCH:PORT, as in vale0:%s", n, n);
+  }
+  if (Status s = split_name(q.name, ENOMEM, &name); !s.ok()) return s;
+  Look look(*rt_, "attaching a port");
+  if (!look.status.ok()) return look.status;
+  const Control& c = control();
+  if (port_find(c, name) >= 0) return Status::fail(EBUSY, "%s: attached already", n);
+  if (q.mem_id != 0) {
+    uint32_t region;
+    if (Status s = region_find(*rt_, q.mem_id, &region); !s.ok()) return s;
+  }
+  const int32_t found = persistent_find(c, name.port);
+  if (found < 0) {
+    if (if_nametoindex(name.port.c_str()) != 0) {
+      return Status::fail(EOPNOTSUPP, "%s: attaching a network interface is not supported; join it with: vale bridge -i %s -i %s:NAME",
+                          n, name.port.c_str(), name.sw.c_str());
+    }
+    return Status::fail(EINVAL, "%s: no persistent port or interface is named %s; `vale ctl -n %s` creates one", n, name.port.c_str(), name.port.c_str());
+  }
+  const uint32_t slot = static_cast<uint32_t>(found);
+  PortRec& p = c.port(slot);
+  if (host) return Status::fail(EINVAL, "%s: a persistent port has no host stack; use -a", n);
+  if (p.switch_slot.load() >= 0) {
+    return Status::fail(EBUSY, "%s: %s is attached to %s; detach it there first", n, name.port.c_str(), full_name(c, p).c_str());
+  }
+  Change change(*rt_);
+  if (Status s = port_attach(*rt_, slot, name.sw); !s.ok()) return s;
+  *port_index = p.port_index.load();
+  return Status::good();
+}
+
+Status UserDevice::detach(const std::string& port, uint32_t* port_index) {
+  const char* n = port.c_str();
+  if (port.compare(0, 4, "vale") != 0) return Status::fail(EINVAL, "%s: expected SWITCH:PORT", n);
+  Look look(*rt_, "detaching a port");
+  if (!look.status.ok()) return look.status;
+  uint32_t slot;
+  if (Status s = find_port(port, &slot); !s.ok()) return s;
+  PortRec& p = control().port(slot);
+  if (p.persistent == 0) return Status::fail(EBUSY, "%s: an ephemeral port leaves its switch when it is closed", n);
+  *port_index = p.port_index.load();
+  Change change(*rt_);
+  port_detach(*rt_, slot);
+  return Status::good();
+}
+
+Status UserDevice::set_header_length(const std::string& port, uint32_t length) {
+  if (length != 0 && length != 10 && length != 12) {
+    return Status::fail(EINVAL, "expected 0, 10 or 12 for the virtio-net header length but received %u", length);
+  }
+  Look look(*rt_, "changing a port");
+  if (!look.status.ok()) return look.status;
+  uint32_t slot;
+  if (Status s = find_port(port, &slot); !s.ok()) return s;
+  Change change(*rt_);
+  control().port(slot).header_length.store(length);
+  port_refresh(*rt_, slot);
+  return Status::good();
+}
+
+Status UserDevice::get_header_length(const std::string& port, uint32_t* length) {
+  Look look(*rt_, "looking up a port");
+  if (!look.status.ok()) return look.status;
+  uint32_t slot;
+  if (Status s = find_port(port, &slot); !s.ok()) return s;
+  *length = control().port(slot).header_length.load();
+  return Status::good();
+}
+
+Status UserDevice::fdb_show(const std::string& sw, std::vector<FdbRow>* out) {
+  Look look(*rt_, "reading addresses");
+  if (!look.status.ok()) return look.status;
+  uint32_t slot;
+  if (Status s = find_switch(sw, &slot); !s.ok()) return s;
+  const Control& c = control();
+  const SwitchRec& rec = c.sw(slot);
+  const Fdb fdb = switch_fdb(*rt_, slot);
+  if (!fdb.mapped()) return Status::fail(EIO, "%s: its address table cannot be mapped", sw.c_str());
+  const uint32_t now = now_seconds();
+  out->clear();
+  for (const Fdb::Row& row : fdb.rows(rec, now)) {
+    FdbRow r;
+    const Mac48 mac = fdb_mac(row.word);
+    std::memcpy(r.mac, &mac, 6);
+    r.port_index = fdb_port(row.word);
+    r.port = full_name(c, c.port(member_port(rec.member[r.port_index].load())));
+    r.is_static = fdb_static(row.word);
+    r.age_s = r.is_static || static_cast<int32_t>(now - row.seen) < 0 ? 0 : now - row.seen;
+    out->push_back(std::move(r));
+  }
+  return Status::good();
+}
+
+Status UserDevice::fdb_flush(const std::string& sw, uint32_t* removed) {
+  Look look(*rt_, "flushing addresses");
+  if (!look.status.ok()) return look.status;
+  uint32_t slot;
+  if (Status s = find_switch(sw, &slot); !s.ok()) return s;
+  Fdb fdb = switch_fdb(*rt_, slot);
+  *removed = fdb.mapped() ? fdb.flush_dynamic() : 0;
+  return Status::good();
+}
+
+Status UserDevice::fdb_add(const std::string& port, const uint8_t mac[6]) {
+  if (mac[0] & 1) return Status::fail(EINVAL, "a group address belongs to no single port");
+  Look look(*rt_, "adding an address");
+  if (!look.status.ok()) return look.status;
+  uint32_t slot;
+  if (Status s = find_port(port, &slot); !s.ok()) return s;
+  PortRec& p = control().port(slot);
+  const int32_t sw = p.switch_slot.load();
+  if (sw < 0) return Status::fail(ENXIO, "%s: attached to no switch", port.c_str());
+  const SwitchRec& rec = control().sw(static_cast<uint32_t>(sw));
+  Fdb fdb = switch_fdb(*rt_, static_cast<uint32_t>(sw));
+  if (!fdb.mapped()) return Status::fail(EIO, "%s: its switch's address table cannot be mapped", port.c_str());
+  p.learned = 1;
+  const uint32_t index = p.port_index.load();
+  fdb.add_static(rec, load_mac(mac), index, member_gen(rec.member[index].load()), now_seconds());
+  return Status::good();
+}
+
+Status UserDevice::fdb_remove(const std::string& sw, const uint8_t mac[6]) {
+  Look look(*rt_, "removing an address");
+  if (!look.status.ok()) return look.status;
+  uint32_t slot;
+  if (Status s = find_switch(sw, &slot); !s.ok()) return s;
+  Fdb fdb = switch_fdb(*rt_, slot);
+  if (!fdb.mapped() || !fdb.remove(load_mac(mac))) {
+    return Status::fail(ENOENT, "%02x:%02x:%02x:%02x:%02x:%02x is not known on %s", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], sw.c_str());
+  }
+  return Status::good();
+}
+
+Status UserDevice::set_ageing(const std::string& sw, uint32_t seconds) {
+  Look look(*rt_, "changing a switch");
+  if (!look.status.ok()) return look.status;
+  uint32_t slot;
+  if (Status s = find_switch(sw, &slot); !s.ok()) return s;
+  control().sw(slot).ageing_s.store(seconds, std::memory_order_relaxed);
+  return Status::good();
+}
+
+}  // namespace
+
+Status open_user_device(const char* directory, std::unique_ptr<Device>* out, std::string* resolved,
+                        std::string* warning) {
+  std::shared_ptr<Runtime> rt(new Runtime, leave);
+  if (Status s = rt->open(directory); !s.ok()) return s;
+  if (resolved != nullptr) *resolved = rt->directory.path();
+  if (warning != nullptr) *warning = rt->directory.warning();
+  out->reset(new UserDevice(std::move(rt)));
+  return Status::good();
+}
+
+}  // namespace vale

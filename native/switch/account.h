@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. Counting exactly, even when killed between two instructions:
+//   1. take():   slots leave the application: position and TakeStat change in one store.
+//   2. commit(): frames enter an rx ring: tail and RxStat change in one store.
+//   3. settle(): the sender notes what became of them: SettleStat and the settled serial, likewise.
+//
+// Owns. The stores to TakeStat, SettleStat and RxStat; the caller holds the ring's lock.
+// Invariants. The record that is current is never written: the other one is, then the word flips.
+//   copies − drops at take − Σ settle = copies in flight, ≥ 0 at every instant.
+// Not here. Repair after a death (recover.h), sums for people (counters.h).
+#pragma once
+
+#include <type_traits>
+
+#include "shm/layout.h"
+
+namespace vale {
+
+#ifdef VALE_NO_COUNTERS
+constexpr bool kCounting = false;  // only to measure what counting costs
+#else
+constexpr bool kCounting = true;
+#endif
+
+// Counters are read live by other processes.
+inline void put(uint64_t& field, uint64_t v) { __atomic_store_n(&field, v, __ATOMIC_RELAXED); }
+inline uint64_t get(const uint64_t& field) { return __atomic_load_n(&field, __ATOMIC_RELAXED); }
+
+template <class Stat, class Change>
+inline void flip(Stat (&stat)[2], Shared<uint64_t>& word, uint32_t position, Change&& change) {
+  const uint32_t sequence = word_sequence(word.load(std::memory_order_relaxed));
+  if constexpr (kCounting) {
+    constexpr size_t kFields = sizeof(Stat) / sizeof(uint64_t);
+    Stat next = stat[sequence & 1];
+    change(next);
+    const uint64_t* from = reinterpret_cast<const uint64_t*>(&next);
+    uint64_t* to = reinterpret_cast<uint64_t*>(&stat[(sequence + 1) & 1]);
+    for (size_t i = 0; i < kFields; i++) put(to[i], from[i]);
+  }
+  word.store(make_word(sequence + 1, position), std::memory_order_release);
+}
+
+template <class Change>
+inline void take(TxRing& t, uint32_t position, Change&& change) {
+  flip(t.take, t.take_word, position, change);
+}
+template <class Change>
+inline void settle(TxRing& t, Change&& change) {
+  flip(t.settle, t.settle_word, t.serial.load(std::memory_order_relaxed), change);
+}
+template <class Change>
+inline void commit(RxRing& r, uint32_t tail, Change&& change) {
+  flip(r.stat, r.tail, tail, change);
+}
+
+// A consistent copy of the current record, and the position that goes with it.
+template <class Stat>
+inline Stat read_stat(const Stat (&stat)[2], const Shared<uint64_t>& word, uint32_t* position) {
+  for (;;) {
+    const uint64_t w = word.load(std::memory_order_acquire);
+    Stat copy;
+    const uint64_t* from = reinterpret_cast<const uint64_t*>(&stat[word_sequence(w) & 1]);
+    uint64_t* to = reinterpret_cast<uint64_t*>(&copy);
+    for (size_t i = 0; i < sizeof(Stat) / sizeof(uint64_t); i++) to[i] = get(from[i]);
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (word.load(std::memory_order_relaxed) == w) {
+      if (position != nullptr) *position = word_position(w);
+      return copy;
+    }
+  }
+}
+
+// Copies of a tx ring not yet settled.
+inline uint64_t in_flight(const TakeStat& t, const SettleStat& s) {
+  return t.copies - t.no_destination - t.same_port - t.bad_slot - t.runt - t.too_long -
+         s.delivered - s.dest_dropped - s.not_open - s.peer_stalled - s.unmappable - s.sender_died;
+}
+
+}  // namespace vale

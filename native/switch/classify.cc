@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <fcntl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "switch/account.h"
+#include "switch/sender.h"
+
+namespace vale {
+namespace {
+
+constexpr uint32_t kEthernetHeader = 14;
+constexpr uint32_t kPrefetch = 6;  // frames ahead
+
+uint64_t load_slot(const netmap_slot& s) {
+  return __atomic_load_n(reinterpret_cast<const uint64_t*>(&s), __ATOMIC_RELAXED);
+}
+
+}  // namespace
+
+void Sender::learn(Mac48 source) {
+  if (source == last_source && source_ref.entry != nullptr &&
+      source_ref.entry->load(std::memory_order_relaxed) == source_ref.word) {
+    if (source_ref.seen->load(std::memory_order_relaxed) != now && !fdb_static(source_ref.word)) {
+      source_ref.seen->store(now, std::memory_order_relaxed);
+    }
+    return;
+  }
+  source_ref = fdb.learn(*sw, source, self, self_gen, now);
+  last_source = source;
+  if (port->learned == 0) __atomic_store_n(&port->learned, 1, __ATOMIC_RELAXED);
+}
+
+// Where a frame goes: a port index (maybe our own), or kFlood.
+uint16_t Sender::resolve(Mac48 dest, Mac48 source, bool want_learn) {
+  if (want_learn && !is_group(source)) learn(source);
+  if (is_group(dest)) return kFlood;
+  if (dest != last_dest || dest_ref.entry == nullptr ||
+      dest_ref.entry->load(std::memory_order_relaxed) != dest_ref.word ||
+      !Fdb::valid(*sw, dest_ref.word, dest_ref.seen->load(std::memory_order_relaxed), now)) {
+    dest_ref = fdb.find(*sw, dest, now);
+    last_dest = dest;
+  }
+  return dest_ref.entry == nullptr ? uint16_t{kFlood} : static_cast<uint16_t>(fdb_port(dest_ref.word));
+}
+
+// Copies memory of this process that may not be readable.
+bool Sender::stage(uint64_t pointer, uint32_t length, const char** data) {
+  if (batch.staging == nullptr) batch.staging.reset(new (std::nothrow) char[kStagingBytes]);
+  if (batch.staging == nullptr || batch.staged + length > kStagingBytes) return false;
+  char* to = batch.staging.get() + batch.staged;
+  iovec local{to, length};
+  iovec remote{reinterpret_cast<void*>(pointer), length};
+  ssize_t n = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+  if (n < 0 && errno != EFAULT) {
+    // Some sandboxes forbid that call; our own memory file reads the same.
+    if (mem_fd < 0) mem_fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    n = pread(mem_fd, to, length, static_cast<off_t>(pointer));
+  }
+  if (n != static_cast<ssize_t>(length)) return false;
+  batch.staged += (length + 63) / 64 * 64;  // copies read whole 64-byte units
+  *data = to;
+  return true;
+}
+
+// A frame with several fragments, an indirect payload or a flag for the switch. Returns the slot after
+// it; frame->dest is kDropped with the reason in frame->reserved when it cannot be sent.
+uint32_t Sender::read_slow(uint32_t slot, uint32_t head, Frame* f) {
+  f->first_fragment = batch.fragments;
+  f->fragments = 0;
+  f->length = 0;
+  f->dest = 0;
+  Drop reason = Drop::count_;
+  uint32_t total = 0, flags0 = 0, flags;
+  do {
+    const uint64_t w = load_slot(slots[slot]);
+    const uint32_t index = static_cast<uint32_t>(w), length = w >> 32 & 0xffff;
+    flags = static_cast<uint32_t>(w >> 48);
+    if (total == 0) flags0 = flags;
+    total++;
+    if (total > kMaxFragments) reason = Drop::too_long;
+    if (reason == Drop::count_) {
+      Fragment& g = batch.fragment[batch.fragments];
+      g.length = length;
+      bool good;
+      if (flags & NS_INDIRECT) {
+        good = stage(__atomic_load_n(&slots[slot].ptr, __ATOMIC_RELAXED), length, &g.data);
+      } else {
+        good = index >= 2 && index < buf_bound && length <= buf_size;
+        g.data = bufs + static_cast<size_t>(index) * buf_size;
+      }
+      if (good) {
+        batch.fragments++;
+        f->fragments++;
+        f->length += length;
+      } else {
+        reason = Drop::bad_slot;
+      }
+    }
+    if (++slot == num_slots) slot = 0;
+  } while ((flags & NS_MOREFRAG) && slot != head);
+
+  if (reason == Drop::count_) {
+    // The Ethernet header follows the virtio-net header, in the same fragment or in the next one.
+    const Fragment* g = &batch.fragment[f->first_fragment];
+    f->data = g->data;
+    uint32_t skip = header;
+    if (f->fragments > 1 && g->length == skip) {
+      g++;
+      skip = 0;
+    }
+    if (g->length < skip + kEthernetHeader) {
+      reason = Drop::runt;
+    } else {
+      const uint32_t hint = flags0 >> NS_PORT_SHIFT;
+      const Mac48 source = load_mac(g->data + skip + 6);
+      const bool want_learn = (flags0 & NS_NO_LEARN) == 0;
+      if (hint != 0) {
+        if (want_learn && !is_group(source)) learn(source);
+        f->dest = static_cast<uint16_t>(hint);
+      } else {
+        f->dest = resolve(load_mac(g->data + skip), source, want_learn);
+      }
+    }
+  }
+  if (reason != Drop::count_) {
+    f->dest = kDropped;
+    f->reserved = static_cast<uint8_t>(reason);
+    batch.fragments = f->first_fragment;
+  }
+  return slot;
+}
+
+void Sender::classify(uint32_t slot, uint32_t head) {
+  Batch& b = batch;
+  b.count = b.fragments = b.staged = 0;
+  b.uniform = b.simple = true;
+  b.floods = false;
+  b.flood_count = 0;
+  for (unsigned i = 0; i < 4; i++) {
+    b.flood[i] = sw->flood[i].load(std::memory_order_relaxed);
+    if (self / 64 == i) b.flood[i] &= ~(uint64_t{1} << (self % 64));
+    b.flood_count += static_cast<uint32_t>(std::popcount(b.flood[i]));
+  }
+
+  uint64_t copies = 0, bytes = 0, drops[6] = {};
+  Mac48 dest = ~Mac48{0}, source = ~Mac48{0};
+  uint16_t to = kDropped, first_to = kDropped;
+  auto drop = [&](Frame& f, Drop reason) {
+    f.dest = kDropped;
+    drops[static_cast<unsigned>(reason)]++;
+    copies++;
+    b.uniform = false;
+  };
+
+  uint32_t ahead = slot;
+  for (uint32_t i = 0; i < kPrefetch && ahead != head; i++) {
+    if (++ahead == num_slots) ahead = 0;
+  }
+  uint32_t limit = kRunFrames;
+  while (slot != head && b.count < limit && b.fragments < kBatchFragments) {
+    Frame& f = b.frame[b.count++];
+    const uint64_t w = load_slot(slots[slot]);
+    const uint32_t index = static_cast<uint32_t>(w), length = w >> 32 & 0xffff;
+    if (ahead != head) {
+      const uint32_t next = __atomic_load_n(&slots[ahead].buf_idx, __ATOMIC_RELAXED);
+      if (next < buf_bound) __builtin_prefetch(bufs + static_cast<size_t>(next) * buf_size);
+      if (++ahead == num_slots) ahead = 0;
+    }
+    constexpr uint64_t kSpecial = static_cast<uint64_t>(NS_MOREFRAG | NS_INDIRECT | NS_NO_LEARN | NS_PORT_MASK) << 48;
+    if (w & kSpecial) [[unlikely]] {
+      if (b.staged + kMaxFragments * 65536u > kStagingBytes && b.count > 1) {
+        b.count--;
+        break;  // the next batch has an empty staging area again
+      }
+      slot = read_slow(slot, head, &f);
+      ahead = slot;
+      b.uniform = false;
+      limit = kMaxFrames;
+      if (f.fragments != 1 || f.length > buf_size || f.dest == kDropped) b.simple = false;
+      bytes += f.length;
+      if (f.dest == kDropped) {
+        drop(f, static_cast<Drop>(f.reserved));
+        continue;
+      }
+      to = f.dest;
+      dest = source = ~Mac48{0};
+    } else {
+      if (++slot == num_slots) slot = 0;
+      f.length = length;
+      f.fragments = 1;
+      f.data = bufs + static_cast<size_t>(index) * buf_size;
+      bytes += length;
+      if (index - 2 >= buf_bound - 2 || length > buf_size) [[unlikely]] {
+        bytes -= length;
+        drop(f, Drop::bad_slot);
+        continue;
+      }
+      if (length < header + kEthernetHeader) [[unlikely]] {
+        drop(f, Drop::runt);
+        continue;
+      }
+      uint64_t d, s;
+      std::memcpy(&d, f.data + header, 8);
+      std::memcpy(&s, f.data + header + 6, 8);
+      d &= kMacMask;
+      s &= kMacMask;
+      if (d != dest || s != source) {
+        dest = d;
+        source = s;
+        to = resolve(d, s, true);
+      }
+    }
+    f.dest = to;
+    if (b.count == 1) {
+      first_to = to;
+    } else if (to != first_to) {
+      b.uniform = false;
+      limit = kMaxFrames;
+    }
+    if (to == kFlood) {
+      if (b.flood_count == 0) {
+        f.dest = kDropped;
+        drops[static_cast<unsigned>(Drop::no_destination)]++;
+        copies++;
+      } else {
+        b.floods = true;
+        copies += b.flood_count;
+      }
+    } else if (to == self) {
+      drop(f, Drop::same_port);
+    } else if (to >= kPortsPerSwitch || sw->member[to].load(std::memory_order_relaxed) == 0) {
+      drop(f, Drop::no_destination);
+    } else {
+      copies++;
+    }
+  }
+  b.next_slot = slot;
+  take(*tx, slot, [&](TakeStat& t) {
+    t.frames += b.count;
+    t.bytes += bytes;
+    t.copies += copies;
+    t.no_destination += drops[static_cast<unsigned>(Drop::no_destination)];
+    t.same_port += drops[static_cast<unsigned>(Drop::same_port)];
+    t.bad_slot += drops[static_cast<unsigned>(Drop::bad_slot)];
+    t.runt += drops[static_cast<unsigned>(Drop::runt)];
+    t.too_long += drops[static_cast<unsigned>(Drop::too_long)];
+  });
+}
+
+}  // namespace vale

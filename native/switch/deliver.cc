@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <algorithm>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <emmintrin.h>
+#endif
+
+#include "shm/owner_lock.h"
+#include "switch/account.h"
+#include "switch/recover.h"
+#include "switch/forward.h"
+
+namespace vale {
+namespace {
+
+constexpr uint32_t kPrefetch = 8;  // destination buffers ahead of the copy
+
+// Whole 64-byte units: buffers are multiples of 64 long, and a fixed size copies without a branch.
+inline void copy_payload(char* to, const char* from, uint32_t length) {
+#if defined(__x86_64__)
+  if (length <= 64) {
+    const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 16));
+    const __m128i c = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 32));
+    const __m128i d = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 48));
+    _mm_store_si128(reinterpret_cast<__m128i*>(to), a);
+    _mm_store_si128(reinterpret_cast<__m128i*>(to + 16), b);
+    _mm_store_si128(reinterpret_cast<__m128i*>(to + 32), c);
+    _mm_store_si128(reinterpret_cast<__m128i*>(to + 48), d);
+    return;
+  }
+#endif
+  std::memcpy(to, from, (length + 63) & ~63u);
+}
+
+// One 16-byte store, so that a slot's line is touched once.
+inline void store_slot(netmap_slot* slot, uint32_t index, uint32_t length, uint32_t flags) {
+#if defined(__x86_64__)
+  const uint64_t low = index | static_cast<uint64_t>(length) << 32 | static_cast<uint64_t>(flags) << 48;
+  _mm_store_si128(reinterpret_cast<__m128i*>(slot),
+                  _mm_set_epi64x(0, static_cast<long long>(low)));
+#else
+  slot->buf_idx = index;
+  slot->len = static_cast<uint16_t>(length);
+  slot->flags = static_cast<uint16_t>(flags);
+  slot->ptr = 0;
+#endif
+}
+
+void set_more(MoreBits& m, uint32_t slot, bool more) {
+  Shared<uint64_t>& word = m.word[slot / 64];
+  const uint64_t bit = uint64_t{1} << (slot % 64);
+  const uint64_t w = word.load(std::memory_order_relaxed);
+  word.store(more ? w | bit : w & ~bit, std::memory_order_relaxed);
+}
+
+inline netmap_slot* slots_of(const RxRing& r, char* base) {
+  return reinterpret_cast<netmap_ring*>(base + r.ring_ofs)->slot;
+}
+
+}  // namespace
+
+void Sender::touch(uint32_t rx_index) {
+  if (touched_count != 0 && touched[touched_count - 1] == rx_index) return;
+  if (touched_count == std::size(touched)) wake();
+  touched[touched_count++] = rx_index;
+}
+
+void Sender::wake() {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  const Control& c = rt->control();
+  for (uint32_t i = 0; i < touched_count; i++) {
+    RxRing& r = c.rx(touched[i]);
+#ifdef VALE_TSAN
+    const uint64_t bits = r.wake.fetch_or(0, std::memory_order_seq_cst);
+#else
+    const uint64_t bits = r.wake.load(std::memory_order_relaxed);
+#endif
+    if (bits == 0) continue;
+    rt->doorbells->ring(r.port, bits);
+    r.wake.fetch_and(~bits, std::memory_order_seq_cst);
+  }
+  touched_count = 0;
+}
+
+// True with the lock held and the destination still what the lookup said; else the copies are settled.
+bool Sender::lock_destination(RxRing& r, uint32_t rx_index, uint64_t member, uint32_t count) {
+  const uint64_t word = me();
+  if (!try_lock(r.lock, word)) [[unlikely]] {
+    const Locked l = lock_bounded(*rt, r.lock, word, &stalled[rx_index]);
+    if (!is_locked(l)) {
+      settle(*tx, [&](SettleStat& s) { s.peer_stalled += count; });
+      return false;
+    }
+    if (l == Locked::taken) recover_rx(*rt, rx_index);
+  }
+  if (r.tag.load(std::memory_order_relaxed) != member ||
+      r.bound.load(std::memory_order_relaxed) == 0) [[unlikely]] {
+    settle(*tx, [&](SettleStat& s) { s.not_open += count; });
+    unlock(r.lock);
+    return false;
+  }
+  return true;
+}
+
+// `count` single fragments into the slots from `tail` on, all known to fit.
+uint32_t Sender::copy_simple(RxRing& r, char* base, uint32_t tail, const uint16_t* order, uint32_t first,
+                             uint32_t count, uint64_t* bytes) {
+  netmap_slot* const ring = slots_of(r, base);
+  char* const buffers = base + r.buf_ofs;
+  const uint32_t stride = r.buf_size, bound = r.buf_bound.load(std::memory_order_relaxed);
+  const uint32_t n = r.num_slots;
+  uint32_t index[kDeliverFrames];
+  uint64_t sum = 0;
+  {
+    uint32_t slot = tail;
+    for (uint32_t i = 0; i < count; i++) {
+      const uint32_t b = __atomic_load_n(&ring[slot].buf_idx, __ATOMIC_RELAXED);
+      index[i] = b < bound ? b : 0;  // a wrong index hurts only the ring's owner
+      if (++slot == n) slot = 0;
+    }
+  }
+  const uint32_t ahead = std::min(count, kPrefetch);
+  for (uint32_t i = 0; i < ahead; i++) {
+    __builtin_prefetch(buffers + static_cast<size_t>(index[i]) * stride, 1);
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    if (i + kPrefetch < count) {
+      __builtin_prefetch(buffers + static_cast<size_t>(index[i + kPrefetch]) * stride, 1);
+    }
+    const Frame& f = batch.frame[order != nullptr ? order[first + i] : first + i];
+    copy_payload(buffers + static_cast<size_t>(index[i]) * stride, f.data, f.length);
+    sum += f.length;
+  }
+  uint32_t slot = tail;
+  for (uint32_t i = 0; i < count; i++) {
+    const Frame& f = batch.frame[order != nullptr ? order[first + i] : first + i];
+    store_slot(&ring[slot], index[i], f.length, 1u << 8);
+    if (++slot == n) slot = 0;
+  }
+  if (r.multi.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+    MoreBits& m = rt->control().more(static_cast<uint32_t>(&r - &rt->control().rx(0)));
+    slot = tail;
+    for (uint32_t i = 0; i < count; i++) {
+      set_more(m, slot, false);
+      if (++slot == n) slot = 0;
+    }
+  }
+  *bytes = sum;
+  return slot;
+}
+
+// Frames of several fragments, or for smaller buffers than the sender's. Fragment boundaries are kept
+// where they fit and moved where they do not.
+Sender::Copied Sender::copy_general(RxRing& r, uint32_t rx_index, char* base, uint32_t tail,
+                                    uint32_t space, const uint16_t* order, uint32_t first,
+                                    uint32_t count) {
+  netmap_slot* const ring = slots_of(r, base);
+  char* const buffers = base + r.buf_ofs;
+  const uint32_t stride = r.buf_size, bound = r.buf_bound.load(std::memory_order_relaxed);
+  MoreBits& more = rt->control().more(rx_index);
+  Copied done;
+  uint32_t slot = tail;
+  for (uint32_t i = 0; i < count; i++) {
+    const Frame& f = batch.frame[order != nullptr ? order[first + i] : first + i];
+    const Fragment one{f.data, f.length};
+    const Fragment* frag = f.fragments == 1 ? &one : &batch.fragment[f.first_fragment];
+    bool keep = true;
+    for (uint32_t k = 0; k < f.fragments; k++) keep = keep && frag[k].length <= stride;
+    const uint32_t needed = keep ? f.fragments : (f.length + stride - 1) / stride;
+    if (needed > kMaxFragments || needed > r.num_slots - 1) {
+      done.too_big++;
+      continue;
+    }
+    if (needed > space - done.slots) {
+      done.ring_full += count - i;  // this one and, to stay in order, what follows
+      break;
+    }
+    uint32_t k = 0, offset = 0;
+    for (uint32_t j = 0; j < needed; j++) {
+      const uint32_t b = __atomic_load_n(&ring[slot].buf_idx, __ATOMIC_RELAXED);
+      const uint32_t index = b < bound ? b : 0;
+      char* to = buffers + static_cast<size_t>(index) * stride;
+      uint32_t length = 0;
+      if (keep) {
+        length = frag[j].length;
+        std::memcpy(to, frag[j].data, length);
+      } else {
+        while (length < stride && k < f.fragments) {
+          const uint32_t part = std::min(stride - length, frag[k].length - offset);
+          std::memcpy(to + length, frag[k].data + offset, part);
+          length += part;
+          offset += part;
+          if (offset == frag[k].length) {
+            k++;
+            offset = 0;
+          }
+        }
+      }
+      const bool last = j + 1 == needed;
+      store_slot(&ring[slot], index, length, needed << 8 | (last ? 0u : unsigned{NS_MOREFRAG}));
+      set_more(more, slot, !last);
+      if (++slot == r.num_slots) slot = 0;
+    }
+    if (needed > 1) r.multi.store(1, std::memory_order_relaxed);
+    done.frames++;
+    done.slots += needed;
+    done.bytes += f.length;
+  }
+  return done;
+}
+
+// Steps: journal, lock, check, intent, copy, descriptors, commit, settle, unlock.
+void Sender::deliver(uint64_t member, uint32_t ring, const uint16_t* order, uint32_t total) {
+  const Control& c = rt->control();
+  const uint32_t rx_index = member_rx_base(member) + ring % member_rx_count(member);
+  RxRing& r = c.rx(rx_index);
+  TxRing& t = *tx;
+  for (uint32_t first = 0; first < total; first += kDeliverFrames) {
+    const uint32_t count = std::min(kDeliverFrames, total - first);
+    const uint32_t serial = t.serial.load(std::memory_order_relaxed) + 1;
+    t.dest.store(rx_index, std::memory_order_relaxed);
+    t.copies.store(count, std::memory_order_relaxed);
+    t.serial.store(serial, std::memory_order_release);
+    if (!lock_destination(r, rx_index, member, count)) continue;
+
+    char* base = rt->mapper->region(r.region, r.region_gen);
+    if (base == nullptr) [[unlikely]] {
+      settle(t, [&](SettleStat& s) { s.unmappable += count; });
+      unlock(r.lock);
+      continue;
+    }
+    const uint64_t word = r.tail.load(std::memory_order_relaxed);
+    const uint32_t tail = word_position(word), n = r.num_slots;
+    r.intent_tx.store(0, std::memory_order_relaxed);
+    r.intent_serial.store(serial, std::memory_order_release);
+    r.intent_sequence.store(word_sequence(word), std::memory_order_relaxed);
+    r.intent_frames.store(0, std::memory_order_relaxed);
+    r.intent_tx.store(tx_index + 1, std::memory_order_release);
+
+    if (member_header(member) != header_code(header)) [[unlikely]] {
+      commit(r, tail, [&](RxStat& s) { s.header_mismatch += count; });
+      settle(t, [&](SettleStat& s) { s.dest_dropped += count; });
+      unlock(r.lock);
+      continue;
+    }
+    auto space_left = [&] {
+      const uint32_t used = tail >= r.hwcur_seen ? tail - r.hwcur_seen : tail + n - r.hwcur_seen;
+      return n - 1 - used;
+    };
+    uint32_t space = space_left();
+    const bool simple = batch.simple && r.buf_size >= buf_size;
+    if (space < count || !simple) {
+      r.hwcur_seen = r.hwcur.load(std::memory_order_acquire);
+      space = space_left();
+    }
+    Copied done;
+    uint32_t end = tail;
+    if (simple) {
+      done.frames = done.slots = std::min(count, space);
+      done.ring_full = count - done.frames;
+      if (done.frames != 0) end = copy_simple(r, base, tail, order, first, done.frames, &done.bytes);
+    } else {
+      done = copy_general(r, rx_index, base, tail, space, order, first, count);
+      end = tail + done.slots;
+      if (end >= n) end -= n;
+    }
+    r.intent_frames.store(done.frames, std::memory_order_release);
+    commit(r, end, [&](RxStat& s) {
+      s.frames += done.frames;
+      s.bytes += done.bytes;
+      s.ring_full += done.ring_full;
+      s.too_big += done.too_big;
+    });
+    settle(t, [&](SettleStat& s) {
+      s.delivered += done.frames;
+      s.dest_dropped += count - done.frames;
+    });
+    unlock(r.lock);
+    if (done.frames != 0) touch(rx_index);
+  }
+}
+
+}  // namespace vale

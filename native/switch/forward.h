@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. The sender runs the switch in its own txsync; a frame's way, for one tx ring:
+//   1. lock the tx ring (skip it if another thread syncs it); read head once; check it.
+//   2. classify (classify.cc): up to 64 frames of one destination, or up to 256 mixed ones.
+//   3. one destination: deliver the run. Several: one list per destination, in order of appearance;
+//      a flooded frame is on the list of every member.
+//   4. deliver (deliver.cc): lock the rx ring, copy payloads, then descriptors, then the tail.
+//   5. publish the new tail of the tx ring: all of it is free again, transmission is complete.
+//   6. one fence, then wake whoever sleeps.
+//
+// Owns. TxRing under its lock; each destination's RxRing under that one's, one at a time.
+// Invariants. Never blocks beyond lock_bounded()'s 10 ms a destination. Frames of one tx ring to one
+//   rx ring stay in order. What the application writes into its ring meanwhile hurts only itself.
+// Not here. Opening and binding (ports.h), the receiver's half (receive.h).
+#pragma once
+
+#include "switch/sender.h"
+
+namespace vale {
+
+// Sends what the application put on `ring`. Bind the Sender to its ring before.
+void forward(Sender& sender, netmap_ring* ring, char* base);
+
+constexpr uint32_t header_code(uint32_t length) { return length == 0 ? 0 : length == 10 ? 1 : 2; }
+
+}  // namespace vale

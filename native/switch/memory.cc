@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "switch/memory.h"
+
+#include <cstring>
+#include <vector>
+
+#include "shm/owner_lock.h"
+#include "shm/region.h"
+#include "switch/account.h"
+#include "switch/counters.h"
+#include "switch/recover.h"
+
+namespace vale {
+namespace {
+
+// Fields that are const for applications are written once, here.
+template <class T>
+void set(const T& field, T value) {
+  std::memcpy(const_cast<void*>(static_cast<const void*>(&field)), &value, sizeof value);
+}
+
+void write_ring(char* base, const RegionRec& g, uint64_t ring_ofs, uint32_t slots, uint32_t id, bool rx,
+                const uint32_t* buffers) {
+  auto* ring = reinterpret_cast<netmap_ring*>(base + ring_ofs);
+  std::memset(static_cast<void*>(ring), 0, g.ring_size);
+  set(ring->buf_ofs, static_cast<int64_t>(g.buf_ofs) - static_cast<int64_t>(ring_ofs));
+  set(ring->num_slots, slots);
+  set(ring->nr_buf_size, g.buf_size);
+  set(ring->ringid, static_cast<uint16_t>(id));
+  set(ring->dir, static_cast<uint16_t>(rx));
+  ring->tail = rx ? 0 : slots - 1;
+  for (uint32_t i = 0; i < slots; i++) {
+    ring->slot[i].buf_idx = buffers[i];
+    ring->slot[i].len = static_cast<uint16_t>(g.buf_size);
+  }
+}
+
+Status build(Runtime& rt, PortRec& p, uint32_t region) {
+  const Control& c = rt.control();
+  RegionRec& g = c.region(region);
+  char* base = rt.mapper->region(region, g.gen);
+  if (base == nullptr) return Status::fail(ENOMEM, "cannot map the memory of port %s", p.name);
+  BufferMap map;
+  if (Status s = map.open(rt, region); !s.ok()) return s;
+  const uint32_t most = p.tx_slots > p.rx_slots ? p.tx_slots : p.rx_slots;
+  std::vector<uint32_t> buffers(most);
+  for (uint32_t i = 0; i < p.tx_count; i++) {
+    TxRing& t = c.tx(p.tx_base + i);
+    t.region = region;
+    t.region_gen = g.gen;
+    t.buf_ofs = g.buf_ofs;
+    t.buf_size = g.buf_size;
+    t.ring_ofs = 0;
+    if (Status s = region_take_ring(rt, region, p.tx_slots, &t.ring_ofs); !s.ok()) return s;
+    if (Status s = map.take(p.tx_slots, buffers.data()); !s.ok()) return s;
+    write_ring(base, g, t.ring_ofs, p.tx_slots, i, false, buffers.data());
+  }
+  for (uint32_t i = 0; i < p.rx_count; i++) {
+    RxRing& r = c.rx(p.rx_base + i);
+    r.region = region;
+    r.region_gen = g.gen;
+    r.buf_ofs = g.buf_ofs;
+    r.buf_size = g.buf_size;
+    r.ring_ofs = 0;
+    if (Status s = region_take_ring(rt, region, p.rx_slots, &r.ring_ofs); !s.ok()) return s;
+    if (Status s = map.take(p.rx_slots, buffers.data()); !s.ok()) return s;
+    write_ring(base, g, r.ring_ofs, p.rx_slots, i, true, buffers.data());
+  }
+  return Status::good();
+}
+
+void give_ring(Runtime& rt, BufferMap& map, char* base, uint32_t region, uint64_t ring_ofs, uint32_t slots) {
+  if (ring_ofs == 0) return;
+  if (base != nullptr) {
+    const auto* ring = reinterpret_cast<const netmap_ring*>(base + ring_ofs);
+    for (uint32_t i = 0; i < slots; i++) map.give(ring->slot[i].buf_idx);
+  }
+  region_give_ring(rt, region, ring_ofs);
+}
+
+bool region_used(const Control& c, uint32_t region, uint32_t gen, uint32_t except) {
+  const uint32_t count = c.header().ports.load(std::memory_order_relaxed);
+  for (uint32_t i = 0; i < count; i++) {
+    const PortRec& p = c.port(i);
+    if (i != except && p.state.load(std::memory_order_relaxed) != State::free && p.region == region && p.region_gen == gen) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// The lock of a ring that is going away; true when nobody is inside any more.
+bool seize(Runtime& rt, Shared<uint64_t>& lock, bool* dead) {
+  uint64_t stalled = 0;
+  const Locked l = lock_bounded(rt, lock, rt.process.word(0xffff), &stalled);
+  *dead = l == Locked::taken;
+  return is_locked(l);
+}
+
+}  // namespace
+
+void memory_refresh_bounds(Runtime& rt, uint32_t region) {
+  const Control& c = rt.control();
+  const RegionRec& g = c.region(region);
+  const uint32_t bound = g.buf_bound.load(std::memory_order_relaxed);
+  const uint32_t count = c.header().ports.load(std::memory_order_relaxed);
+  for (uint32_t i = 0; i < count; i++) {
+    const PortRec& p = c.port(i);
+    if (p.state.load(std::memory_order_relaxed) == State::free || p.region != region || p.region_gen != g.gen) continue;
+    for (uint32_t k = 0; k < p.tx_count; k++) c.tx(p.tx_base + k).buf_bound.store(bound, std::memory_order_release);
+    for (uint32_t k = 0; k < p.rx_count; k++) c.rx(p.rx_base + k).buf_bound.store(bound, std::memory_order_release);
+  }
+}
+
+Status memory_up(Runtime& rt, uint32_t slot, uint32_t extra_bufs) {
+  const Control& c = rt.control();
+  PortRec& p = c.port(slot);
+  uint32_t region;
+  if (p.wish_mem_id != 0) {
+    if (Status s = region_find(rt, p.wish_mem_id, &region); !s.ok()) return s;
+  } else {
+    const Geometry g{p.tx_count, p.rx_count, p.tx_slots, p.rx_slots, extra_bufs, p.buf_size};
+    if (Status s = region_create(rt, g, &region); !s.ok()) return s;
+  }
+  for (uint32_t i = 0; i < p.tx_count; i++) c.tx(p.tx_base + i).ring_ofs = 0;
+  for (uint32_t i = 0; i < p.rx_count; i++) c.rx(p.rx_base + i).ring_ofs = 0;
+  p.region = region;
+  p.region_gen = c.region(region).gen;
+  if (Status s = build(rt, p, region); !s.ok()) {
+    memory_down(rt, slot);
+    return s;
+  }
+  memory_refresh_bounds(rt, region);
+  return Status::good();
+}
+
+bool memory_down(Runtime& rt, uint32_t slot) {
+  const Control& c = rt.control();
+  PortRec& p = c.port(slot);
+  if (p.region_gen == 0) return true;
+  bool dead;
+  for (uint32_t i = 0; i < p.rx_count; i++) {
+    const uint32_t index = p.rx_base + i;
+    RxRing& r = c.rx(index);
+    r.bound.store(0, std::memory_order_release);
+    if (!seize(rt, r.lock, &dead)) return false;
+    if (dead) recover_rx(rt, index);
+    if (r.teardown == 0) {
+      r.gone_target = read_stat(r.stat, r.tail, nullptr).gone + frames_in_ring(c, index);
+      __atomic_store_n(&r.teardown, 1u, __ATOMIC_RELEASE);
+    }
+    commit(r, 0, [&](RxStat& s) { s.gone = r.gone_target; });
+    r.hwcur.store(0, std::memory_order_release);
+    r.hwcur_seen = 0;
+    r.multi.store(0, std::memory_order_relaxed);
+    r.wake.store(0, std::memory_order_relaxed);
+    r.sync_lock.store(0, std::memory_order_relaxed);
+    __atomic_store_n(&r.teardown, 0u, __ATOMIC_RELEASE);
+    unlock(r.lock);
+  }
+  for (uint32_t i = 0; i < p.tx_count; i++) {
+    TxRing& t = c.tx(p.tx_base + i);
+    if (!seize(rt, t.lock, &dead)) return false;
+    if (dead) recover_tx(rt, p.tx_base + i);
+    take(t, 0, [](TakeStat&) {});
+    unlock(t.lock);
+  }
+  if (region_used(c, p.region, p.region_gen, slot)) {
+    char* base = rt.mapper->region(p.region, p.region_gen);
+    BufferMap map;
+    if (map.open(rt, p.region).ok()) {
+      for (uint32_t i = 0; i < p.tx_count; i++) give_ring(rt, map, base, p.region, c.tx(p.tx_base + i).ring_ofs, p.tx_slots);
+      for (uint32_t i = 0; i < p.rx_count; i++) give_ring(rt, map, base, p.region, c.rx(p.rx_base + i).ring_ofs, p.rx_slots);
+    }
+  } else if (c.region(p.region).gen == p.region_gen) {
+    region_destroy(rt, p.region);
+  }
+  p.region_gen = 0;
+  return true;
+}
+
+}  // namespace vale

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. The memory of one port, between its first and its last registration:
+//   1. memory_up(): a region of its own, or objects in a shared one; rings and buffers, indices at 0.
+//   2. memory_down(): wait for whoever is inside a ring, count unread frames as `gone`, give the
+//      objects back; the region goes with its last port.
+//
+// Owns. The ring objects and buffers in the region; what TxRing and RxRing say about them. Under the
+//   directory lock; memory_down() also takes each ring's lock.
+// Invariants. Nothing is handed out before its pages are reserved. A ring that a stopped process is
+//   inside of keeps its memory: memory_down() then answers false and is called again later.
+// Not here. The region itself (shm/region.h).
+#pragma once
+
+#include "shm/runtime.h"
+#include "types.h"
+
+namespace vale {
+
+Status memory_up(Runtime& rt, uint32_t port_slot, uint32_t extra_bufs);
+bool memory_down(Runtime& rt, uint32_t port_slot);
+// After the region grew: more buffer indices are valid.
+void memory_refresh_bounds(Runtime& rt, uint32_t region_slot);
+
+}  // namespace vale

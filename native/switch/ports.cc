@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "switch/ports.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "switch/counters.h"
+#include "switch/forward.h"
+#include "switch/memory.h"
+
+namespace vale {
+namespace {
+
+constexpr uint32_t kDefaultAgeing = 300;  // s
+constexpr size_t kMaxSwitchName = 15, kMaxPortName = 15;
+
+uint32_t next_gen(Header& h) {
+  uint32_t gen = h.next_gen++;
+  return gen != 0 ? gen : h.next_gen++;
+}
+
+bool identifier(char ch) {
+  return (ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || ch == '_';
+}
+
+// First index of `count` consecutive free ring records.
+template <class Ring>
+uint32_t free_rings(uint32_t have, uint32_t count, Ring&& ring) {
+  uint32_t run = 0;
+  for (uint32_t i = 0; i < have; i++) {
+    run = ring(i).state == State::free ? run + 1 : 0;
+    if (run == count) return i + 1 - count;
+  }
+  return have - run;
+}
+
+void update_member(const Control& c, uint32_t slot) {
+  const PortRec& p = c.port(slot);
+  const int32_t s = p.switch_slot.load(std::memory_order_relaxed);
+  if (s < 0) return;
+  SwitchRec& sw = c.sw(static_cast<uint32_t>(s));
+  const uint32_t i = p.port_index.load(std::memory_order_relaxed);
+  sw.member[i].store(make_member(p.rx_base, p.rx_count, header_code(p.header_length.load()), slot, sw.gen8[i]),
+                     std::memory_order_release);
+}
+
+}  // namespace
+
+Status split_name(const std::string& name, int bad_errno, SplitName* out) {
+  const char* n = name.c_str();
+  if (name.find_first_of("{}") != std::string::npos) {
+    return Status::fail(EOPNOTSUPP, "%s: pipes are not supported", n);
+  }
+  const size_t colon = name.find(':');
+  if (name.compare(0, 4, "vale") != 0) {
+    if (name.empty() || name.size() > kMaxPortName || colon != std::string::npos) {
+      return Status::fail(ENXIO, "%s: expected a name of 1 to %zu characters without ':'", n, kMaxPortName);
+    }
+    *out = {"", name};
+    return Status::good();
+  }
+  if (colon == std::string::npos || colon > kMaxSwitchName ||
+      !std::all_of(name.begin(), name.begin() + static_cast<long>(colon), identifier)) {
+    return Status::fail(bad_errno, "%s: expected SWITCH:PORT with a switch name of at most %zu letters, digits or _", n,
+                        kMaxSwitchName);
+  }
+  if (name.size() - colon - 1 > kMaxPortName) {
+    return Status::fail(bad_errno, "%s: the port's name is longer than %zu characters", n, kMaxPortName);
+  }
+  *out = {name.substr(0, colon), name.substr(colon + 1)};
+  return Status::good();
+}
+
+std::string full_name(const Control& c, const PortRec& p) {
+  const int32_t s = p.switch_slot.load(std::memory_order_acquire);
+  const std::string bare(p.name, strnlen(p.name, sizeof p.name));
+  if (s < 0) return bare;
+  const SwitchRec& sw = c.sw(static_cast<uint32_t>(s));
+  return std::string(sw.name, strnlen(sw.name, sizeof sw.name)) + ":" + bare;
+}
+
+int32_t switch_find(const Control& c, const std::string& name) {
+  const uint32_t count = c.header().switches.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < count; i++) {
+    const SwitchRec& sw = c.sw(i);
+    if (sw.state.load(std::memory_order_acquire) == State::live && name == sw.name) return static_cast<int32_t>(i);
+  }
+  return -1;
+}
+
+int32_t port_find(const Control& c, const SplitName& name) {
+  const int32_t sw = name.sw.empty() ? -1 : switch_find(c, name.sw);
+  if (!name.sw.empty() && sw < 0) return -1;
+  if (name.sw.empty()) return persistent_find(c, name.port);
+  const uint32_t count = c.header().ports.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < count; i++) {
+    const PortRec& p = c.port(i);
+    if (p.state.load(std::memory_order_acquire) == State::live &&
+        p.switch_slot.load(std::memory_order_relaxed) == sw && name.port == p.name) {
+      return static_cast<int32_t>(i);
+    }
+  }
+  return -1;
+}
+
+int32_t persistent_find(const Control& c, const std::string& bare) {
+  const uint32_t count = c.header().ports.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < count; i++) {
+    const PortRec& p = c.port(i);
+    if (p.state.load(std::memory_order_acquire) == State::live && p.persistent != 0 && bare == p.name) {
+      return static_cast<int32_t>(i);
+    }
+  }
+  return -1;
+}
+
+Status port_create(Runtime& rt, const std::string& bare, const OpenRequest& wish, bool persistent,
+                   uint32_t* out) {
+  const Control& c = rt.control();
+  Header& h = c.header();
+  Geometry g;
+  if (Status s = geometry_of(wish, &g); !s.ok()) return s;
+  if (wish.mem_id != 0) {
+    uint32_t region;
+    if (Status s = region_find(rt, wish.mem_id, &region); !s.ok()) return s;
+  }
+  uint32_t slot = 0;
+  const uint32_t have = h.ports.load(std::memory_order_relaxed);
+  while (slot < have && c.port(slot).state.load(std::memory_order_relaxed) != State::free) slot++;
+  if (Status s = rt.directory.grow(Directory::Array::ports, slot + 1); !s.ok()) return s;
+  const uint32_t tx = free_rings(h.rings_tx.load(), g.tx_rings, [&](uint32_t i) -> TxRing& { return c.tx(i); });
+  if (Status s = rt.directory.grow(Directory::Array::tx, tx + g.tx_rings); !s.ok()) return s;
+  const uint32_t rx = free_rings(h.rings_rx.load(), g.rx_rings, [&](uint32_t i) -> RxRing& { return c.rx(i); });
+  if (Status s = rt.directory.grow(Directory::Array::rx, rx + g.rx_rings); !s.ok()) return s;
+
+  PortRec& p = c.port(slot);
+  std::memset(static_cast<void*>(&p), 0, sizeof p);
+  p.gen = next_gen(h);
+  std::snprintf(p.name, sizeof p.name, "%s", bare.c_str());
+  p.switch_slot.store(-1, std::memory_order_relaxed);
+  p.persistent = persistent;
+  p.tx_base = tx;
+  p.tx_count = g.tx_rings;
+  p.rx_base = rx;
+  p.rx_count = g.rx_rings;
+  p.tx_slots = g.tx_slots;
+  p.rx_slots = g.rx_slots;
+  p.buf_size = g.buf_size;
+  p.wish_mem_id = wish.mem_id;
+  p.state.store(State::creating, std::memory_order_release);
+  for (uint32_t i = 0; i < g.tx_rings; i++) {
+    TxRing& t = c.tx(tx + i);
+    // Serials go on: an outcome noted for an earlier user of this record must never match.
+    const uint32_t serial = t.serial.load(std::memory_order_relaxed) + 1;
+    std::memset(static_cast<void*>(&t), 0, sizeof t);
+    t.serial.store(serial, std::memory_order_relaxed);
+    t.settle_word.store(make_word(0, serial), std::memory_order_relaxed);
+    t.port = slot;
+    t.num_slots = g.tx_slots;
+    t.state = State::live;
+  }
+  for (uint32_t i = 0; i < g.rx_rings; i++) {
+    RxRing& r = c.rx(rx + i);
+    std::memset(static_cast<void*>(&r), 0, sizeof r);
+    r.port = slot;
+    r.num_slots = g.rx_slots;
+    r.state = State::live;
+  }
+  *out = slot;
+  return Status::good();
+}
+
+Status switch_create(Runtime& rt, const std::string& name, uint32_t* out) {
+  const Control& c = rt.control();
+  uint32_t slot = 0;
+  const uint32_t have = c.header().switches.load(std::memory_order_relaxed);
+  while (slot < have && c.sw(slot).state.load(std::memory_order_relaxed) != State::free) slot++;
+  if (Status s = rt.directory.grow(Directory::Array::switches, slot + 1); !s.ok()) return s;
+  SwitchRec& sw = c.sw(slot);
+  std::memset(static_cast<void*>(&sw), 0, sizeof sw);
+  sw.gen = next_gen(c.header());
+  std::snprintf(sw.name, sizeof sw.name, "%s", name.c_str());
+  sw.ageing_s = kDefaultAgeing;
+  for (uint32_t i = 0; i < 256; i++) sw.order[i] = static_cast<uint8_t>(i);
+  sw.state.store(State::creating, std::memory_order_release);
+  char file[32];
+  Mapper::file_name(file, Mapper::Kind::fdb, slot, sw.gen);
+  int fd;
+  Status s = rt.directory.create_file(file, &fd);
+  if (s.ok()) {
+    if (ftruncate(fd, Fdb::kBytes) != 0) {
+      s = Status::fail(errno, "cannot size %s/%s: %s", rt.directory.path().c_str(), file, strerror(errno));
+    } else {
+      s = rt.directory.reserve(fd, 0, Fdb::kBytes, "a switch");
+    }
+    close(fd);
+  }
+  if (!s.ok()) {
+    switch_destroy(rt, slot);
+    return s;
+  }
+  sw.state.store(State::live, std::memory_order_release);
+  *out = slot;
+  return Status::good();
+}
+
+void switch_destroy(Runtime& rt, uint32_t slot) {
+  SwitchRec& sw = rt.control().sw(slot);
+  sw.state.store(State::dying, std::memory_order_release);
+  char file[32];
+  Mapper::file_name(file, Mapper::Kind::fdb, slot, sw.gen);
+  rt.directory.unlink(file);
+  sw.state.store(State::free, std::memory_order_release);
+}
+
+Fdb switch_fdb(Runtime& rt, uint32_t slot) {
+  return Fdb(rt.mapper->fdb(slot, rt.control().sw(slot).gen.load(std::memory_order_relaxed)));
+}
+
+Status port_attach(Runtime& rt, uint32_t slot, const std::string& switch_name) {
+  const Control& c = rt.control();
+  PortRec& p = c.port(slot);
+  uint32_t s;
+  if (const int32_t found = switch_find(c, switch_name); found >= 0) {
+    s = static_cast<uint32_t>(found);
+  } else if (Status st = switch_create(rt, switch_name, &s); !st.ok()) {
+    return st;
+  }
+  SwitchRec& sw = c.sw(s);
+  const uint32_t active = sw.active.load(std::memory_order_relaxed);
+  if (active >= kPortsPerSwitch) {
+    return Status::fail(ENOMEM, "%s has %u ports, the most a switch can have; use another switch and join them with vale bridge",
+                        switch_name.c_str(), active);
+  }
+  const uint32_t index = sw.order[active];
+  sw.gen8[index] = static_cast<uint8_t>(sw.gen8[index] % 255 + 1);
+  p.port_index.store(index, std::memory_order_relaxed);
+  p.last_switch = s;
+  p.last_switch_gen = sw.gen;
+  p.base = port_totals(c, p);
+  p.learned = 0;
+  sw.active.store(active + 1, std::memory_order_release);
+  p.switch_slot.store(static_cast<int32_t>(s), std::memory_order_release);
+  port_refresh(rt, slot);
+  return Status::good();
+}
+
+void port_refresh(Runtime& rt, uint32_t slot) {
+  const Control& c = rt.control();
+  PortRec& p = c.port(slot);
+  uint32_t tx_bound[kRingsPerPort] = {}, rx_bound[kRingsPerPort] = {};
+  if (p.region_gen != 0) {
+    for (uint64_t bits = p.reg_mask.load(std::memory_order_acquire); bits != 0; bits &= bits - 1) {
+      const RegRec& r = c.reg(p.regs[__builtin_ctzll(bits)]);
+      if (r.state.load(std::memory_order_acquire) != State::live) continue;
+      for (uint32_t i = r.first_tx; i < r.last_tx && i < kRingsPerPort; i++) tx_bound[i]++;
+      for (uint32_t i = r.first_rx; i < r.last_rx && i < kRingsPerPort; i++) rx_bound[i]++;
+    }
+  }
+  for (uint32_t i = 0; i < p.tx_count; i++) c.tx(p.tx_base + i).bound.store(tx_bound[i], std::memory_order_release);
+  for (uint32_t i = 0; i < p.rx_count; i++) c.rx(p.rx_base + i).bound.store(rx_bound[i], std::memory_order_release);
+  const int32_t s = p.switch_slot.load(std::memory_order_relaxed);
+  if (s < 0) {
+    for (uint32_t i = 0; i < p.rx_count; i++) c.rx(p.rx_base + i).tag.store(0, std::memory_order_release);
+    return;
+  }
+  update_member(c, slot);
+  SwitchRec& sw = c.sw(static_cast<uint32_t>(s));
+  const uint32_t index = p.port_index.load(std::memory_order_relaxed);
+  const uint64_t member = sw.member[index].load(std::memory_order_relaxed);
+  for (uint32_t i = 0; i < p.rx_count; i++) c.rx(p.rx_base + i).tag.store(member, std::memory_order_release);
+  const uint64_t bit = uint64_t{1} << (index % 64);
+  if (rx_bound[0] != 0) {
+    sw.flood[index / 64].fetch_or(bit, std::memory_order_release);
+  } else {
+    sw.flood[index / 64].fetch_and(~bit, std::memory_order_release);
+  }
+}
+
+void port_detach(Runtime& rt, uint32_t slot) {
+  const Control& c = rt.control();
+  PortRec& p = c.port(slot);
+  const int32_t s = p.switch_slot.load(std::memory_order_relaxed);
+  if (s < 0) return;
+  SwitchRec& sw = c.sw(static_cast<uint32_t>(s));
+  const uint32_t index = p.port_index.load(std::memory_order_relaxed);
+  sw.flood[index / 64].fetch_and(~(uint64_t{1} << (index % 64)));
+  sw.member[index].store(0, std::memory_order_release);
+  p.switch_slot.store(-1, std::memory_order_release);
+  port_refresh(rt, slot);
+  if (__atomic_load_n(&p.learned, __ATOMIC_RELAXED) != 0 || p.persistent != 0) {
+    if (Fdb fdb = switch_fdb(rt, static_cast<uint32_t>(s)); fdb.mapped()) fdb.flush_port(index);
+  }
+  const uint32_t active = sw.active.load(std::memory_order_relaxed);
+  uint8_t* const at = std::find(sw.order, sw.order + active, static_cast<uint8_t>(index));
+  if (at != sw.order + active) {
+    // The last one in use takes its place; the freed index is the next to be given out.
+    std::swap(*at, sw.order[active - 1]);
+    sw.active.store(active - 1, std::memory_order_release);
+  }
+  if (p.state.load(std::memory_order_relaxed) == State::live) retire(rt, slot);
+  if (sw.active.load(std::memory_order_relaxed) == 0) switch_destroy(rt, static_cast<uint32_t>(s));
+}
+
+bool port_destroy(Runtime& rt, uint32_t slot) {
+  const Control& c = rt.control();
+  PortRec& p = c.port(slot);
+  p.state.store(State::dying, std::memory_order_release);
+  // Keep the switch until this port's counters have reached it: detach may free it otherwise.
+  const int32_t s = p.switch_slot.load(std::memory_order_relaxed);
+  SwitchRec* sw = s >= 0 ? &c.sw(static_cast<uint32_t>(s)) : nullptr;
+  const bool last = sw != nullptr && sw->active.load(std::memory_order_relaxed) == 1;
+  if (sw != nullptr) port_detach(rt, slot);
+  if (!memory_down(rt, slot)) return false;
+  if (!last) retire(rt, slot);
+  for (uint32_t i = 0; i < p.tx_count; i++) c.tx(p.tx_base + i).state = State::free;
+  for (uint32_t i = 0; i < p.rx_count; i++) c.rx(p.rx_base + i).state = State::free;
+  p.last_switch_gen = 0;
+  p.state.store(State::free, std::memory_order_release);
+  return true;
+}
+
+}  // namespace vale

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. The receiver's half, for one rx ring:
+//   1. lock the ring's sync (skip it if another thread syncs it); read tail; check head and cur.
+//   2. release what the application is done with: hwcur := head.
+//   3. show what arrived: ring->tail := tail, and the time.
+//
+// Owns. RxRing::hwcur, under RxRing::sync_lock.
+// Invariants. Copies nothing and never waits. Released buffers belong to the senders at once.
+// Not here. Sleeping (device/user.cc), arrival (deliver.cc).
+#pragma once
+
+#include <time.h>
+
+#include "shm/owner_lock.h"
+#include "switch/ring_check.h"
+
+namespace vale {
+
+inline void receive(Runtime& rt, RxRing& r, netmap_ring* ring, uint64_t me, uint32_t* busy) {
+  // Nothing arrived and nothing to release is the common case of a busy loop: no lock for that.
+  const uint32_t seen = word_position(r.tail.load(std::memory_order_acquire));
+  const uint32_t released = r.hwcur.load(std::memory_order_relaxed);
+  if (seen == __atomic_load_n(&ring->tail, __ATOMIC_RELAXED) &&
+      released == __atomic_load_n(&ring->head, __ATOMIC_RELAXED) &&
+      in_range(__atomic_load_n(&ring->cur, __ATOMIC_RELAXED), released, seen)) {
+    return;
+  }
+  if (!is_locked(lock_or_skip(rt, r.sync_lock, me, busy))) return;
+  const uint32_t n = r.num_slots;
+  const uint32_t tail = word_position(r.tail.load(std::memory_order_acquire));
+  const uint32_t from = r.hwcur.load(std::memory_order_relaxed);
+  uint32_t head;
+  if (!rx_head(ring, n, from, tail, &head)) {
+    reset_ring(ring, n, from, tail, r.buf_bound.load(std::memory_order_relaxed), r.buf_size);
+  } else {
+    r.hwcur.store(head, std::memory_order_release);
+    if (tail != ring->tail || (ring->flags & NR_TIMESTAMP)) {
+      timespec ts;
+      clock_gettime(CLOCK_REALTIME, &ts);
+      ring->ts.tv_sec = ts.tv_sec;
+      ring->ts.tv_usec = ts.tv_nsec / 1000;
+    }
+    __atomic_store_n(&ring->tail, tail, __ATOMIC_RELEASE);
+  }
+  unlock(r.sync_lock);
+}
+
+}  // namespace vale

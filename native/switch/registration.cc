@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "switch/registration.h"
+
+#include <net/if.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "shm/lease.h"
+#include "shm/region.h"
+#include "switch/memory.h"
+#include "switch/ports.h"
+#include "switch/reap.h"
+
+namespace vale {
+namespace {
+
+template <class T>
+void set(const T& field, T value) {
+  std::memcpy(const_cast<void*>(static_cast<const void*>(&field)), &value, sizeof value);
+}
+
+struct Range {
+  uint32_t first = 0, last = 0;
+};
+
+// Which rings of one direction a request means; semantics of nr_mode.
+Status choose_rings(const OpenRequest& q, uint32_t tx, uint32_t rx, Range* t, Range* r) {
+  const char* n = q.name.c_str();
+  switch (q.mode) {
+    case NR_REG_DEFAULT:
+    case NR_REG_ALL_NIC:
+      *t = {0, tx};
+      *r = {0, rx};
+      break;
+    case NR_REG_ONE_NIC: {
+      if (q.ring_id >= tx && q.ring_id >= rx) {
+        return Status::fail(EINVAL, "%s has %u tx and %u rx rings but ring %u was asked for", n, tx, rx, q.ring_id);
+      }
+      const uint32_t i = q.ring_id < tx ? q.ring_id : 0, k = q.ring_id < rx ? q.ring_id : 0;
+      *t = {i, i + 1};
+      *r = {k, k + 1};
+      break;
+    }
+    case NR_REG_SW:
+    case NR_REG_NIC_SW:
+    case NR_REG_ONE_SW:
+      return Status::fail(EINVAL, "%s is a switch port and has no host rings; drop the ^ or *", n);
+    case NR_REG_NULL:
+      return Status::fail(EOPNOTSUPP, "%s: null ports are not supported", n);
+    default:
+      return Status::fail(EINVAL, "%s: %u is not a registration mode", n, q.mode);
+  }
+  if (q.flags & (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON)) {
+    return Status::fail(EOPNOTSUPP, "%s: monitors are not supported", n);
+  }
+  if (q.flags & NR_RX_RINGS_ONLY) *t = {};
+  if (q.flags & NR_TX_RINGS_ONLY) *r = {};
+  return Status::good();
+}
+
+Status check_exclusive(const Control& c, const PortRec& p, const OpenRequest& q, Range t, Range r) {
+  auto overlap = [](Range a, uint32_t first, uint32_t last) { return a.first < last && first < a.last; };
+  for (uint64_t bits = p.reg_mask.load(std::memory_order_relaxed); bits != 0; bits &= bits - 1) {
+    const RegRec& o = c.reg(p.regs[__builtin_ctzll(bits)]);
+    if (o.state.load(std::memory_order_relaxed) != State::live) continue;
+    if (!overlap(t, o.first_tx, o.last_tx) && !overlap(r, o.first_rx, o.last_rx)) continue;
+    if ((o.flags & NR_EXCLUSIVE) || (q.flags & NR_EXCLUSIVE)) {
+      return Status::fail(EBUSY, "%s is open%s elsewhere; close it there or open it without /x", q.name.c_str(),
+                          o.flags & NR_EXCLUSIVE ? " exclusively" : "");
+    }
+  }
+  return Status::good();
+}
+
+uint32_t take_extra(Runtime& rt, uint32_t region, char* base, uint32_t wanted, uint32_t* head) {
+  *head = 0;
+  if (wanted == 0) return 0;
+  BufferMap map;
+  if (!map.open(rt, region).ok()) return 0;
+  uint32_t count = std::min({wanted, 512u * 1024, map.available()});
+  std::vector<uint32_t> list(count);
+  // As many as there is room for; a full file system gives fewer, not none.
+  while (count > 0 && !map.take(count, list.data()).ok()) count /= 2;
+  const RegionRec& g = rt.control().region(region);
+  for (uint32_t i = 0; i < count; i++) {
+    const uint32_t next = i + 1 < count ? list[i + 1] : 0;
+    std::memcpy(base + g.buf_ofs + static_cast<size_t>(list[i]) * g.buf_size, &next, sizeof next);
+  }
+  if (count > 0) *head = list[0];
+  memory_refresh_bounds(rt, region);
+  return count;
+}
+
+void give_extra(Runtime& rt, uint32_t region, char* base, uint32_t head) {
+  BufferMap map;
+  if (head == 0 || base == nullptr || !map.open(rt, region).ok()) return;
+  const RegionRec& g = rt.control().region(region);
+  const uint32_t bound = g.buf_bound.load(std::memory_order_relaxed);
+  // The list was the application's: bounded, so that a loop in it ends.
+  for (uint32_t i = 0; head >= 2 && head < bound && i < g.buf_total; i++) {
+    uint32_t next;
+    std::memcpy(&next, base + g.buf_ofs + static_cast<size_t>(head) * g.buf_size, sizeof next);
+    map.give(head);
+    head = next;
+  }
+}
+
+void write_if(const Control& c, const PortRec& p, netmap_if* nifp, const RegRec& reg) {
+  std::memset(static_cast<void*>(nifp), 0, sizeof *nifp + 8 * (p.tx_count + p.rx_count + 2));
+  const std::string name = full_name(c, p);
+  std::snprintf(nifp->ni_name, sizeof nifp->ni_name, "%.15s", name.c_str());
+  set(nifp->ni_version, uint32_t{NETMAP_API});
+  set(nifp->ni_flags, uint32_t{NI_PRIV_MEM});
+  set(nifp->ni_tx_rings, p.tx_count);
+  set(nifp->ni_rx_rings, p.rx_count);
+  set(nifp->ni_host_tx_rings, 1u);  // the reference writes 1 for ports without host rings too
+  set(nifp->ni_host_rx_rings, 1u);
+  for (uint32_t i = reg.first_tx; i < reg.last_tx; i++) {
+    set(nifp->ring_ofs[i], static_cast<int64_t>(c.tx(p.tx_base + i).ring_ofs - reg.nifp_ofs));
+  }
+  for (uint32_t i = reg.first_rx; i < reg.last_rx; i++) {
+    set(nifp->ring_ofs[p.tx_count + 1 + i], static_cast<int64_t>(c.rx(p.rx_base + i).ring_ofs - reg.nifp_ofs));
+  }
+}
+
+Status find_or_create(Runtime& rt, const OpenRequest& q, uint32_t* slot) {
+  const Control& c = rt.control();
+  SplitName name;
+  if (Status s = split_name(q.name, ENOMEM, &name); !s.ok()) return s;
+  const int32_t found = port_find(c, name);
+  if (found >= 0) {
+    *slot = static_cast<uint32_t>(found);
+    return Status::good();
+  }
+  if (name.sw.empty()) {
+    return Status::fail(ENXIO, "%s: no such port or interface; `vale ctl -n %s` creates a persistent port", q.name.c_str(), q.name.c_str());
+  }
+  if (persistent_find(c, name.port) >= 0) {
+    return Status::fail(EINVAL, "%s: the persistent port %s is not attached to %s; run: vale ctl -a %s", q.name.c_str(),
+                        name.port.c_str(), name.sw.c_str(), q.name.c_str());
+  }
+  if (Status s = port_create(rt, name.port, q, false, slot); !s.ok()) return s;
+  if (Status s = port_attach(rt, *slot, name.sw); !s.ok()) {
+    port_destroy(rt, *slot);
+    return s;
+  }
+  c.port(*slot).state.store(State::live, std::memory_order_release);
+  return Status::good();
+}
+
+Status add_registration(Runtime& rt, const OpenRequest& q, uint32_t port, Registration* out, PortInfo* info) {
+  const Control& c = rt.control();
+  Header& h = c.header();
+  PortRec& p = c.port(port);
+  Range tx, rx;
+  if (Status s = choose_rings(q, p.tx_count, p.rx_count, &tx, &rx); !s.ok()) return s;
+  if (p.header_length.load() != 0 && (q.flags & NR_ACCEPT_VNET_HDR) == 0) {
+    return Status::fail(EIO, "%s carries virtio-net headers of %u bytes, which this program does not accept", q.name.c_str(), p.header_length.load());
+  }
+  const uint64_t mask = p.reg_mask.load(std::memory_order_relaxed);
+  if (mask == ~uint64_t{0}) return Status::fail(ENOMEM, "%s is open %u times, the most a port can be", q.name.c_str(), kRegsPerPort);
+  if (mask == 0 && !memory_down(rt, port)) {
+    return Status::fail(EBUSY, "%s: a stopped process is still inside it; continue or kill that process", q.name.c_str());
+  }
+  const bool fresh = p.region_gen == 0;
+  if (fresh) {
+    if (Status s = memory_up(rt, port, q.extra_bufs); !s.ok()) return s;
+  }
+  const RegionRec& g = c.region(p.region);
+  if (q.mem_id != 0 && q.mem_id != g.mem_id) {
+    return Status::fail(EINVAL, "%s uses memory %u but %u was asked for", q.name.c_str(), g.mem_id, q.mem_id);
+  }
+  if (Status s = check_exclusive(c, p, q, tx, rx); !s.ok()) return s;
+
+  uint32_t index = 0;
+  const uint32_t have = h.regs.load(std::memory_order_relaxed);
+  while (index < have && c.reg(index).state.load(std::memory_order_relaxed) != State::free) index++;
+  if (Status s = rt.directory.grow(Directory::Array::regs, index + 1); !s.ok()) return s;
+  const uint32_t bit = static_cast<uint32_t>(__builtin_ctzll(~mask));
+  RegRec& r = c.reg(index);
+  r.gen = h.next_gen++;
+  r.port = port;
+  r.port_gen = p.gen;
+  r.bit = bit;
+  r.first_tx = tx.first;
+  r.last_tx = tx.last;
+  r.first_rx = rx.first;
+  r.last_rx = rx.last;
+  r.flags = q.flags;
+  r.fifo_inode = 0;
+  r.nifp_object = 0;
+  r.nifp_ofs = 0;
+  r.extra_bufs = 0;
+  p.regs[bit] = index;
+  p.reg_mask.store(mask | uint64_t{1} << bit, std::memory_order_release);
+  r.state.store(State::creating, std::memory_order_release);
+
+  uint32_t object;
+  char* base = rt.mapper->region(p.region, p.region_gen);
+  Status s = base != nullptr ? Status::good() : Status::fail(ENOMEM, "cannot map the memory of %s", q.name.c_str());
+  if (s.ok()) {
+    s = region_take_if(rt, p.region, static_cast<uint32_t>(sizeof(netmap_if) + 8 * (p.tx_count + p.rx_count + 2)),
+                       &object, &r.nifp_ofs);
+    if (s.ok()) r.nifp_object = object + 1;
+  }
+  if (s.ok()) {
+    auto* nifp = reinterpret_cast<netmap_if*>(base + r.nifp_ofs);
+    write_if(c, p, nifp, r);
+    r.extra_bufs = take_extra(rt, p.region, base, q.extra_bufs, &nifp->ni_bufs_head);
+    s = lease_create(rt.directory, index, r.gen, &out->fifo, &r.fifo_inode);
+  }
+  if (!s.ok()) {
+    registration_destroy(rt, index);
+    return s;
+  }
+  r.state.store(State::live, std::memory_order_release);
+  port_refresh(rt, port);
+  out->index = index;
+  out->gen = r.gen;
+  out->port = port;
+  out->port_gen = p.gen;
+  fill_info(c, p, info);
+  info->offset = r.nifp_ofs;
+  info->extra_bufs = r.extra_bufs;
+  return Status::good();
+}
+
+// A port that nobody opened in the end leaves again.
+void drop_if_unused(Runtime& rt, uint32_t port) {
+  PortRec& p = rt.control().port(port);
+  if (p.reg_mask.load(std::memory_order_relaxed) != 0) return;
+  if (p.persistent != 0) {
+    memory_down(rt, port);
+  } else if (p.state.load(std::memory_order_relaxed) == State::live) {
+    port_destroy(rt, port);
+  }
+}
+
+}  // namespace
+
+void fill_info(const Control& c, const PortRec& p, PortInfo* out) {
+  out->name = full_name(c, p);
+  out->device = "user";
+  out->tx_slots = p.tx_slots;
+  out->rx_slots = p.rx_slots;
+  out->tx_rings = static_cast<uint16_t>(p.tx_count);
+  out->rx_rings = static_cast<uint16_t>(p.rx_count);
+  out->buf_size = p.buf_size;
+  if (p.region_gen != 0) {
+    const RegionRec& g = c.region(p.region);
+    out->memsize = g.memsize;
+    out->mem_id = static_cast<uint16_t>(g.mem_id);
+    out->buf_size = g.buf_size;
+  } else {
+    out->memsize = region_memsize({p.tx_count, p.rx_count, p.tx_slots, p.rx_slots, 0, p.buf_size});
+    out->mem_id = static_cast<uint16_t>(p.wish_mem_id);
+  }
+}
+
+Status registration_open(Runtime& rt, const OpenRequest& q, Registration* out, PortInfo* info) {
+  DirLock lock;
+  if (Status s = lock.acquire(rt.directory, "opening a port"); !s.ok()) return s;
+  if (!rt.process.valid()) {
+    if (Status s = rt.process.enter(rt.directory); !s.ok()) return s;
+  }
+  reap(rt);
+  Change change(rt);
+  uint32_t port;
+  if (Status s = find_or_create(rt, q, &port); !s.ok()) return s;
+  Status s = add_registration(rt, q, port, out, info);
+  if (!s.ok()) drop_if_unused(rt, port);
+  return s;
+}
+
+void registration_close(Runtime& rt, Registration* r) {
+  if (r->fifo < 0) return;
+  close(r->fifo);
+  r->fifo = -1;
+  DirLock lock;
+  if (!lock.acquire(rt.directory, "closing a port").ok()) return;
+  const RegRec& rec = rt.control().reg(r->index);
+  if (rec.state.load(std::memory_order_relaxed) != State::live || rec.gen != r->gen) return;
+  // A forked child or a process that was passed the descriptor may go on with it.
+  if (lease_held(rt.directory, rec.fifo_inode.load(), r->index, r->gen)) return;
+  if (!rt.process.valid() && !rt.process.enter(rt.directory).ok()) return;
+  Change change(rt);
+  registration_destroy(rt, r->index);
+}
+
+void registration_destroy(Runtime& rt, uint32_t index) {
+  const Control& c = rt.control();
+  RegRec& r = c.reg(index);
+  r.state.store(State::dying, std::memory_order_release);
+  PortRec& p = c.port(r.port);
+  const bool mine = p.gen == r.port_gen && p.state.load(std::memory_order_relaxed) != State::free;
+  if (mine) {
+    port_refresh(rt, r.port);
+    if (r.nifp_object != 0 && p.region_gen != 0) {
+      char* base = rt.mapper->region(p.region, p.region_gen);
+      if (base != nullptr) {
+        give_extra(rt, p.region, base, reinterpret_cast<netmap_if*>(base + r.nifp_ofs)->ni_bufs_head);
+      }
+      region_give_if(rt, p.region, r.nifp_object - 1);
+    }
+  }
+  lease_remove(rt.directory, r.fifo_inode.load(), index, r.gen);
+  if (mine) p.reg_mask.fetch_and(~(uint64_t{1} << r.bit), std::memory_order_release);
+  r.state.store(State::free, std::memory_order_release);
+  if (mine) drop_if_unused(rt, r.port);
+}
+
+Status registration_probe(Runtime& rt, const OpenRequest& q, PortInfo* out) {
+  DirLock lock;
+  if (Status s = lock.acquire(rt.directory, "looking at a port"); !s.ok()) return s;
+  if (!rt.process.valid()) {
+    if (Status s = rt.process.enter(rt.directory); !s.ok()) return s;
+  }
+  reap(rt);
+  const Control& c = rt.control();
+  SplitName name;
+  if (Status s = split_name(q.name, ENOMEM, &name); !s.ok()) return s;
+  if (const int32_t found = port_find(c, name); found >= 0) {
+    fill_info(c, c.port(static_cast<uint32_t>(found)), out);
+    return Status::good();
+  }
+  if (name.sw.empty()) return Status::fail(ENXIO, "%s: no such port", q.name.c_str());
+  // As the reference: a switch port that does not exist answers with what it would get.
+  Geometry g;
+  if (Status s = geometry_of(q, &g); !s.ok()) return s;
+  out->name = q.name;
+  out->device = "user";
+  out->tx_slots = g.tx_slots;
+  out->rx_slots = g.rx_slots;
+  out->tx_rings = static_cast<uint16_t>(g.tx_rings);
+  out->rx_rings = static_cast<uint16_t>(g.rx_rings);
+  out->buf_size = g.buf_size;
+  out->memsize = region_memsize(g);
+  out->mem_id = static_cast<uint16_t>(c.header().next_mem_id);
+  return Status::good();
+}
+
+}  // namespace vale

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. One open of a port:
+//   1. registration_open(): reap, find or create the port, bring its memory up, check exclusivity,
+//      make the lease FIFO, write the netmap_if, bind the rings.
+//   2. registration_close(): close the FIFO; if nobody else holds it, registration_destroy().
+//   3. registration_destroy(): unbind, give back the netmap_if and the extra buffers; the last one
+//      takes the port's memory down and, if the port is ephemeral, the port.
+//
+// Owns. RegRec; the FIFO's descriptor belongs to the caller. Directory lock held throughout.
+// Invariants. Until its state is `live` a registration binds nothing; from `dying` on neither.
+// Not here. Syncs (forward.h, receive.h), the dead (reap.h).
+#pragma once
+
+#include "shm/runtime.h"
+#include "types.h"
+
+namespace vale {
+
+struct Registration {
+  uint32_t index = 0, gen = 0, port = 0, port_gen = 0;
+  int fifo = -1;
+};
+
+// errno as the reference: EBUSY, EINVAL, EIO, ENOMEM, ENXIO; see docs/netmap-api.md.
+Status registration_open(Runtime& rt, const OpenRequest& request, Registration* out, PortInfo* info);
+void registration_close(Runtime& rt, Registration* r);
+void registration_destroy(Runtime& rt, uint32_t index);
+
+// What a probe of this name would answer; creates nothing that stays.
+Status registration_probe(Runtime& rt, const OpenRequest& request, PortInfo* out);
+void fill_info(const Control& c, const PortRec& p, PortInfo* out);
+
+}  // namespace vale

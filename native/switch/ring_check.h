@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Whether the indices an application left in a ring make sense, and what is done if they do not.
+#pragma once
+
+#include <cstdint>
+
+#include "abi/netmap.h"
+
+namespace vale {
+
+inline bool in_range(uint32_t x, uint32_t from, uint32_t to) {  // cyclic, both ends included
+  return from <= to ? x >= from && x <= to : x >= from || x <= to;
+}
+
+// tx: head within [from, free_end], cur within [head, free_end]; reads each once.
+inline bool tx_head(netmap_ring* ring, uint32_t n, uint32_t from, uint32_t free_end, uint32_t* head) {
+  *head = __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE);
+  const uint32_t cur = __atomic_load_n(&ring->cur, __ATOMIC_RELAXED);
+  return *head < n && cur < n && in_range(*head, from, free_end) && in_range(cur, *head, free_end);
+}
+
+// rx: head within [from, tail], cur within [head, tail].
+inline bool rx_head(netmap_ring* ring, uint32_t n, uint32_t from, uint32_t tail, uint32_t* head) {
+  return tx_head(ring, n, from, tail, head);
+}
+
+// "Ring reinit": mend slots that name no buffer, put the indices back.
+inline void reset_ring(netmap_ring* ring, uint32_t n, uint32_t head, uint32_t tail, uint32_t bound,
+                       uint32_t buf_size) {
+  for (uint32_t i = 0; i < n; i++) {
+    netmap_slot& s = ring->slot[i];
+    if (s.buf_idx < 2 || s.buf_idx >= bound) {
+      s.buf_idx = 0;
+      s.len = 0;
+    } else if (s.len > buf_size) {
+      s.len = 0;
+    }
+  }
+  __atomic_store_n(&ring->cur, head, __ATOMIC_RELAXED);
+  __atomic_store_n(&ring->head, head, __ATOMIC_RELAXED);
+  __atomic_store_n(&ring->tail, tail, __ATOMIC_RELEASE);
+}
+
+}  // namespace vale

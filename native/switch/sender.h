@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. A Sender is one thread's view of one tx ring while it syncs; forward.h drives it:
+//   1. classify(): slots → Batch (classify.cc).
+//   2. deliver():  frames of one batch → one rx ring (deliver.cc).
+//   3. wake():     after the sync, whoever sleeps on a ring that got frames.
+//
+// Owns. Caches of the last source and destination, checked against the FDB before each use; the list
+//   of rings that got frames in this sync.
+// Invariants. Used only under the tx ring's lock.
+// Not here. The order in which these happen (forward.h).
+#pragma once
+
+#include <unordered_map>
+
+#include "shm/runtime.h"
+#include "switch/batch.h"
+#include "switch/fdb.h"
+
+namespace vale {
+
+struct Sender {
+  Runtime* rt = nullptr;
+  TxRing* tx = nullptr;
+  uint32_t tx_index = 0;
+  uint32_t ring_number = 0;
+  PortRec* port = nullptr;
+
+  // This sync.
+  SwitchRec* sw = nullptr;
+  Fdb fdb;
+  uint32_t self = 0;     // own port index
+  uint32_t self_gen = 0;
+  uint32_t header = 0;   // bytes of virtio-net header before each frame
+  uint32_t now = 0;
+  netmap_slot* slots = nullptr;
+  const char* bufs = nullptr;
+  uint32_t num_slots = 0, buf_size = 0, buf_bound = 0;
+
+  // Between syncs.
+  const SwitchRec* cached_sw = nullptr;
+  uint32_t cached_gen = 0;
+  Mac48 last_source = ~Mac48{0}, last_dest = ~Mac48{0};
+  FdbRef source_ref, dest_ref;
+  uint16_t sequence = 0;
+  uint32_t busy = 0;
+  std::unordered_map<uint32_t, uint64_t> stalled;  // rx ring → lock word that did not move
+  int mem_fd = -1;
+
+  uint32_t touched[256];
+  uint32_t touched_count = 0;
+
+  Batch batch;
+
+  uint64_t me() { return rt->process.word(++sequence); }
+
+  void classify(uint32_t from, uint32_t head);
+  void deliver(uint64_t member, uint32_t ring, const uint16_t* order, uint32_t count);
+  void wake();
+
+ private:
+  uint16_t resolve(Mac48 dest, Mac48 source, bool learn);
+  void learn(Mac48 source);
+  uint32_t read_slow(uint32_t slot, uint32_t head, Frame* frame);
+  bool stage(uint64_t pointer, uint32_t length, const char** data);
+  bool lock_destination(RxRing& r, uint32_t rx_index, uint64_t member, uint32_t count);
+  uint32_t copy_simple(RxRing& r, char* base, uint32_t tail, const uint16_t* order, uint32_t first,
+                       uint32_t count, uint64_t* bytes);
+  struct Copied {
+    uint32_t frames = 0, slots = 0, too_big = 0, ring_full = 0;
+    uint64_t bytes = 0;
+  };
+  Copied copy_general(RxRing& r, uint32_t rx_index, char* base, uint32_t tail, uint32_t space,
+                      const uint16_t* order, uint32_t first, uint32_t count);
+  void touch(uint32_t rx_index);
+};
+
+}  // namespace vale
