@@ -67,6 +67,7 @@ class FakePort : public vale::Port {
   static void cable(FakePort& a, FakePort& b, bool lossless = false) {
     a.peer_ = &b;
     a.lossless_ = lossless;
+    if (lossless) b.feeder_ = &a;
   }
 
   // Makes every sync answer err from now on.
@@ -89,11 +90,16 @@ class FakePort : public vale::Port {
 
   int rxsync() override {
     if (gone_ != 0) return gone_;
-    const std::lock_guard<std::mutex> hold(lock_);
-    for (unsigned r = 0; r < last_rx_; r++) {
-      released_[r] = rx_ring(r)->head;
-      rx_ring(r)->tail = filled_[r];
+    bool released = false;
+    {
+      const std::lock_guard<std::mutex> hold(lock_);
+      for (unsigned r = 0; r < last_rx_; r++) {
+        released |= released_[r] != rx_ring(r)->head;
+        released_[r] = rx_ring(r)->head;
+        rx_ring(r)->tail = filled_[r];
+      }
     }
+    if (released && feeder_ != nullptr) feeder_->wake();
     return 0;
   }
 
@@ -174,6 +180,7 @@ class FakePort : public vale::Port {
   std::unique_ptr<uint64_t[]> memory_;
   int fd_ = -1;
   FakePort* peer_ = nullptr;
+  FakePort* feeder_ = nullptr;  // who waits for room here
   bool lossless_ = false;
   std::atomic<int> gone_{0};
   std::mutex lock_;
