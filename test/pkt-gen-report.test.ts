@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What the generator reports, in each of its forms, from given samples.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
+import { packageRoot } from '../src/native.js';
 import type { Output } from '../src/report/output.js';
 import { JsonReport } from '../src/report/pkt-gen-json.js';
 import { PlainReport } from '../src/report/pkt-gen-plain.js';
@@ -9,6 +12,7 @@ import { TerminalReport } from '../src/report/pkt-gen-terminal.js';
 import type { PktGenReporter, PktGenRun } from '../src/report/pkt-gen.js';
 import { norm, RateWindow } from '../src/report/reference.js';
 import { Meter } from '../src/session/meter.js';
+import { violations } from './support/json-schema.js';
 import { counters, noDrops, sample } from './support/samples.js';
 
 const run: PktGenRun = {
@@ -193,6 +197,7 @@ describe('on a terminal: aligned columns', () => {
 });
 
 describe('JSON', () => {
+  const schema = JSON.parse(readFileSync(join(packageRoot(), 'docs/schema/pkt-gen.json'), 'utf8'));
   const objects = (lines: boolean) =>
     replay({}, (output) => new JsonReport(output, lines)).out.map(
       (line) => JSON.parse(line) as Record<string, unknown>,
@@ -220,6 +225,8 @@ describe('JSON', () => {
 
   test('one line an interval, then the end', () => {
     const all = objects(true);
+    for (const object of all)
+      expect(violations(object, schema, String(object['event']))).toEqual([]);
     expect(all.map(({ event }) => event)).toEqual(['interval', 'interval', 'final']);
     expect(all[1]).toMatchObject({ time: 2.00219, seconds: 1.001095, offered: 260026 });
     expect(all[1]).toMatchObject({ delivered: 260000, min_space: 1000 });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A run for programs: docs/json.md has the schema.
-import type { Flow, Interval, Total } from '../session/meter.js';
+import { receiverDrops, type Flow, type Interval, type Total } from '../session/meter.js';
 import { directionEnds, type BridgeReporter, type BridgeRun, type Directions } from './bridge.js';
 import { toJson } from './json.js';
 import type { Output } from './output.js';
@@ -8,6 +8,7 @@ import { averageBatch, bitRate, frameRate } from './rates.js';
 
 /** One JSON object at the end; as NDJSON also one line an interval. */
 export class JsonBridgeReport implements BridgeReporter {
+  readonly tellsIdle = false;
   private run!: BridgeRun;
 
   constructor(
@@ -59,6 +60,7 @@ export class JsonBridgeReport implements BridgeReporter {
         copies: part.copies,
         delivered: part.delivered,
         dropped: part.copies - part.delivered,
+        dropped_at_receivers: receiverDrops(part),
         bytes: part.bytes,
         events: part.events,
         frames_per_second: frameRate(part),

@@ -10,6 +10,7 @@ import { logPrefix, norm } from './reference.js';
 const BOTH = { sends: true, receives: true };
 
 export class PlainBridgeReport implements BridgeReporter {
+  readonly tellsIdle = true;
   private run!: BridgeRun;
 
   constructor(

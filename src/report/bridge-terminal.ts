@@ -11,6 +11,7 @@ import * as units from './units.js';
 const BOTH = { sends: true, receives: true };
 
 export class TerminalBridgeReport implements BridgeReporter {
+  readonly tellsIdle = false;
   private run!: BridgeRun;
   private table!: Columns;
 

@@ -23,6 +23,8 @@ export type Directions<T> = T[];
 
 /** One way to show a run. Called in this order: opened, waiting, ready, intervals, final. */
 export interface BridgeReporter {
+  /** The engine's lines about idle waits belong to this form. */
+  readonly tellsIdle: boolean;
   opened(run: BridgeRun): void;
   waiting(seconds: number): void;
   ready(): void;

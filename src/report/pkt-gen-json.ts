@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-import type { Flow, Interval, RoundTrips, Total } from '../session/meter.js';
+import {
+  receiverDrops,
+  type Flow,
+  type Interval,
+  type RoundTrips,
+  type Total,
+} from '../session/meter.js';
 import { toJson } from './json.js';
 import type { Output } from './output.js';
 import { direction, type PktGenReporter, type PktGenRun } from './pkt-gen.js';
@@ -66,6 +72,7 @@ export class JsonReport implements PktGenReporter {
       copies: part.copies,
       delivered: part.delivered,
       dropped: part.copies - part.delivered,
+      dropped_at_receivers: receiverDrops(part),
       bytes: part.bytes,
       events: part.events,
       frames_per_second: frameRate(part),

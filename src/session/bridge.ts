@@ -71,7 +71,7 @@ export async function runBridge(
     loopback: job.a === job.b,
     busy: job.busy,
     spin: job.spin ?? defaultSpin(availableParallelism()),
-    verbose: job.verbose,
+    verbose: job.verbose + (reporter.tellsIdle ? 1 : 0),
     affinity: -1,
   });
   let ended: boolean;
