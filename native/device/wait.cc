@@ -50,23 +50,30 @@ int wait_ports(PortWait* waits, unsigned n, int timeout_ms, uint32_t spin_us, in
     } while (now_ns() < end);
   }
 
-  for (unsigned i = 0; i < n; i++) waits[i].port->arm(waits[i].events);
-  found = look(waits, n);
-  if (found == 0) {
-    pollfd fds[kMaxWaits + 1];
-    nfds_t count = 0;
-    for (unsigned i = 0; i < n; i++) {
-      const int fd = waits[i].port->fd();
-      if (fd >= 0) fds[count++] = {fd, waits[i].port->poll_events(waits[i].events), 0};
+  // At most a second at a time: a sender killed between its tail and its wake-up wakes nobody.
+  const uint64_t deadline = timeout_ms < 0 ? ~uint64_t{0} : now_ns() + static_cast<uint64_t>(timeout_ms) * 1000000u;
+  for (;;) {
+    for (unsigned i = 0; i < n; i++) waits[i].port->arm(waits[i].events);
+    found = look(waits, n);
+    bool stop = false;
+    const uint64_t now = now_ns();
+    if (found == 0 && now < deadline) {
+      pollfd fds[kMaxWaits + 1];
+      nfds_t count = 0;
+      for (unsigned i = 0; i < n; i++) {
+        const int fd = waits[i].port->fd();
+        if (fd >= 0) fds[count++] = {fd, waits[i].port->poll_events(waits[i].events), 0};
+      }
+      if (stop_fd >= 0) fds[count++] = {stop_fd, POLLIN, 0};
+      const uint64_t left_ms = (deadline - now + 999999u) / 1000000u;
+      const int got = poll(fds, count, static_cast<int>(left_ms < 1000 ? left_ms : 1000));
+      stop = got > 0 && stop_fd >= 0 && fds[count - 1].revents != 0;
     }
-    if (stop_fd >= 0) fds[count++] = {stop_fd, POLLIN, 0};
-    const int got = poll(fds, count, timeout_ms);
-    if (got > 0 && stop_fd >= 0 && fds[count - 1].revents != 0 && stopped != nullptr) {
-      *stopped = true;
-    }
+    for (unsigned i = 0; i < n; i++) waits[i].port->disarm();
+    if (stop && stopped != nullptr) *stopped = true;
+    if (found == 0) found = look(waits, n);
+    if (found != 0 || stop || now_ns() >= deadline) return found;
   }
-  for (unsigned i = 0; i < n; i++) waits[i].port->disarm();
-  return found != 0 ? found : look(waits, n);
 }
 
 }  // namespace vale

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The switch between ports of one process: who gets which frame, unchanged, and how it is counted.
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "support/check.h"
+#include "support/switch_fixture.h"
+
+using namespace vale;
+
+TEST(broadcast_reaches_every_other_port) {
+  Fixture f;
+  auto a = f.open("vale0:a"), b = f.open("vale0:b"), c = f.open("vale0:c");
+  f.send(*a, frame(kBroadcast, mac(1), 60, 7));
+  CHECK_EQ(f.receive(*b), std::vector<std::string>{frame(kBroadcast, mac(1), 60, 7)});
+  CHECK_EQ(f.receive(*c).size(), size_t{1});
+  CHECK_EQ(f.receive(*a).size(), size_t{0});
+  CHECK_EQ(a->counters().tx_copies, uint64_t{2});
+  CHECK_EQ(a->counters().tx_delivered, uint64_t{2});
+}
+
+TEST(a_learned_address_is_unicast) {
+  Fixture f;
+  auto a = f.open("vale0:a"), b = f.open("vale0:b"), c = f.open("vale0:c");
+  f.send(*b, frame(kBroadcast, mac(2), 60, 0));
+  f.receive(*a);
+  f.receive(*c);
+  for (int i = 0; i < 300; i++) f.put(*a, frame(mac(2), mac(1), 60 + i, i));
+  a->txsync();
+  const auto got = f.receive(*b);
+  REQUIRE(got.size() == 300);
+  for (int i = 0; i < 300; i++) CHECK(got[i] == frame(mac(2), mac(1), 60 + i, i));
+  CHECK_EQ(f.receive(*c).size(), size_t{0});
+}
+
+TEST(an_address_moves_and_moves_back) {
+  Fixture f;
+  auto a = f.open("vale0:a"), b = f.open("vale0:b"), c = f.open("vale0:c");
+  f.send(*a, frame(kBroadcast, mac(9), 60, 0));
+  f.send(*b, frame(kBroadcast, mac(9), 60, 0));
+  f.send(*a, frame(kBroadcast, mac(9), 60, 0));
+  f.receive(*a);
+  f.receive(*b);
+  f.receive(*c);
+  f.send(*c, frame(mac(9), mac(3), 60, 1));
+  CHECK_EQ(f.receive(*a).size(), size_t{1});
+  CHECK_EQ(f.receive(*b).size(), size_t{0});
+}
+
+TEST(mixed_destinations_stay_in_order) {
+  Fixture f;
+  std::vector<std::unique_ptr<Port>> ports;
+  for (int i = 0; i < 20; i++) ports.push_back(f.open("vale0:p" + std::to_string(i)));
+  for (int i = 1; i < 20; i++) f.send(*ports[i], frame(kBroadcast, mac(i), 60, 0));
+  for (auto& p : ports) f.receive(*p);
+  std::vector<std::vector<std::string>> expected(20);
+  uint32_t x = 12345;
+  for (int i = 0; i < 900; i++) {
+    x = x * 1664525 + 1013904223;
+    const int to = static_cast<int>(x >> 16) % 21;
+    if (to == 0 || to == 20) {
+      const std::string s = frame(kBroadcast, mac(100), 60 + i % 1000, i);
+      f.put(*ports[0], s);
+      for (int k = 1; k < 20; k++) expected[k].push_back(s);
+    } else {
+      const std::string s = frame(mac(to), mac(100), 60 + i % 1000, i);
+      f.put(*ports[0], s);
+      expected[to].push_back(s);
+    }
+  }
+  ports[0]->txsync();
+  for (int k = 1; k < 20; k++) CHECK(f.receive(*ports[k]) == expected[k]);
+  const PortCounters n = ports[0]->counters();
+  CHECK_EQ(n.tx_copies, n.tx_delivered);
+}
+
+TEST(a_full_ring_drops_and_counts) {
+  Fixture f;
+  auto a = f.open("vale0:a"), b = f.open("vale0:b");
+  for (int round = 0; round < 3; round++) {
+    for (int i = 0; i < 500; i++) f.put(*a, frame(kBroadcast, mac(1), 60, i));
+    a->txsync();
+  }
+  const auto got = f.receive(*b);
+  CHECK_EQ(got.size(), size_t{1023});
+  const PortCounters n = b->counters();
+  CHECK_EQ(n.drops[static_cast<unsigned>(Drop::ring_full)], uint64_t{1500 - 1023});
+  CHECK_EQ(n.rx_frames, uint64_t{1023});
+  CHECK_EQ(n.rx_read, uint64_t{1023});
+  CHECK_EQ(a->counters().tx_copies, uint64_t{1500});
+  CHECK_EQ(a->counters().tx_delivered, uint64_t{1023});
+}
+
+TEST(alone_on_a_switch_everything_is_no_destination) {
+  Fixture f;
+  auto a = f.open("vale0:a");
+  for (int i = 0; i < 10; i++) f.put(*a, frame(mac(5), mac(1), 60, i));
+  a->txsync();
+  CHECK_EQ(a->counters().tx_frames, uint64_t{10});
+  CHECK_EQ(a->counters().drops[static_cast<unsigned>(Drop::no_destination)], uint64_t{10});
+  CHECK_EQ(a->tx_ring(0)->tail, (a->tx_ring(0)->head + 1023) % 1024);
+}
+
+TEST(frames_of_many_slots_up_to_64_kib) {
+  Fixture f;
+  auto a = f.open("vale0:a"), b = f.open("vale0:b");
+  for (uint32_t size : {2112u, 2113u, 9000u, 65536u}) {
+    const std::string s = frame(kBroadcast, mac(1), size, size);
+    f.send(*a, s);
+    const auto got = f.receive(*b);
+    REQUIRE(got.size() == 1);
+    CHECK(got[0] == s);
+  }
+  CHECK_EQ(b->counters().rx_frames, uint64_t{4});
+  CHECK_EQ(b->counters().rx_read, uint64_t{4});
+  for (int i = 0; i < 5; i++) f.put(*a, frame(kBroadcast, mac(1), 9000, i));
+  a->txsync();
+  CHECK_EQ(b->counters().rx_frames - b->counters().rx_read, uint64_t{5});
+}
+
+TEST(65_fragments_are_too_long) {
+  Fixture f;
+  auto a = f.open("vale0:a"), b = f.open("vale0:b");
+  f.put(*a, frame(kBroadcast, mac(1), 65 * 100, 0), 100);
+  f.put(*a, frame(kBroadcast, mac(1), 64 * 100, 1), 100);
+  a->txsync();
+  const auto got = f.receive(*b);
+  REQUIRE(got.size() == 1);
+  CHECK(got[0] == frame(kBroadcast, mac(1), 64 * 100, 1));
+  CHECK_EQ(a->counters().drops[static_cast<unsigned>(Drop::too_long)], uint64_t{1});
+}
+
+TEST(buffers_of_different_sizes) {
+  Fixture f;
+  OpenRequest small;
+  small.buf_size = 256;
+  auto a = f.open("vale0:a"), b = f.open("vale0:b", small);
+  const std::string s = frame(kBroadcast, mac(1), 1514, 3);
+  f.send(*a, s);
+  CHECK_EQ(f.receive(*b), std::vector<std::string>{s});
+  f.send(*b, s);
+  CHECK_EQ(f.receive(*a), std::vector<std::string>{s});
+}
+
+TEST(indirect_payloads) {
+  Fixture f;
+  auto a = f.open("vale0:a"), b = f.open("vale0:b");
+  const std::string s = frame(kBroadcast, mac(1), 40000, 3);
+  netmap_ring* r = a->tx_ring(0);
+  netmap_slot& slot = r->slot[r->head];
+  slot.len = 40000;
+  slot.ptr = reinterpret_cast<uint64_t>(s.data());
+  slot.flags = NS_INDIRECT;
+  netmap_slot& bad = r->slot[r->head + 1];
+  bad.len = 100;
+  bad.ptr = 8;
+  bad.flags = NS_INDIRECT;
+  r->head = r->cur = r->head + 2;
+  a->txsync();
+  CHECK_EQ(f.receive(*b), std::vector<std::string>{s});
+  CHECK_EQ(a->counters().drops[static_cast<unsigned>(Drop::bad_slot)], uint64_t{1});
+}
+
+TEST(slot_flags_steer_and_forbid_learning) {
+  Fixture f;
+  auto a = f.open("vale0:a"), b = f.open("vale0:b"), c = f.open("vale0:c");
+  uint32_t sw, index;
+  CHECK(f.device->index("vale0:c", &sw, &index).ok());
+  f.put(*a, frame(kBroadcast, mac(1), 60, 0), 0, static_cast<uint16_t>(NS_NO_LEARN | index << NS_PORT_SHIFT));
+  a->txsync();
+  CHECK_EQ(f.receive(*b).size(), size_t{0});
+  CHECK_EQ(f.receive(*c).size(), size_t{1});
+  std::vector<FdbRow> rows;
+  CHECK(f.device->fdb_show("vale0", &rows).ok());
+  CHECK_EQ(rows.size(), size_t{0});
+}
+
+TEST(ring_contents_hurt_only_their_owner) {
+  Fixture f;
+  auto a = f.open("vale0:a"), b = f.open("vale0:b"), c = f.open("vale0:c");
+  netmap_ring* r = a->tx_ring(0);
+  for (uint32_t i = 0; i < 1024; i++) r->slot[i].buf_idx = 0xf0000000u + i;
+  r->head = r->cur = 100;
+  a->txsync();
+  CHECK_EQ(a->counters().drops[static_cast<unsigned>(Drop::bad_slot)], uint64_t{100});
+  r->head = 5000;
+  a->txsync();
+  CHECK(r->head < 1024);
+  netmap_ring* rx = b->rx_ring(0);
+  for (uint32_t i = 0; i < 1024; i++) rx->slot[i].buf_idx = 0x80000000u + i;
+  f.send(*c, frame(kBroadcast, mac(3), 1500, 0));
+  CHECK_EQ(f.receive(*a).size(), size_t{1});
+}
+
+TEST(detaching_forgets_addresses) {
+  Fixture f;
+  auto a = f.open("vale0:a"), c = f.open("vale0:c");
+  {
+    auto b = f.open("vale0:b");
+    f.send(*b, frame(kBroadcast, mac(2), 60, 0));
+  }
+  f.receive(*a);
+  f.receive(*c);
+  auto d = f.open("vale0:d");  // takes b's index
+  f.send(*a, frame(mac(2), mac(1), 60, 0));
+  CHECK_EQ(f.receive(*c).size(), size_t{1});
+  CHECK_EQ(f.receive(*d).size(), size_t{1});
+}
+
+TEST(static_entries_hold_and_dynamic_ones_age) {
+  Fixture f;
+  auto a = f.open("vale0:a"), b = f.open("vale0:b"), c = f.open("vale0:c");
+  const std::string m = mac(0x42);
+  CHECK(f.device->fdb_add("vale0:b", reinterpret_cast<const uint8_t*>(m.data())).ok());
+  f.send(*c, frame(kBroadcast, m, 60, 0));
+  f.receive(*a);
+  f.receive(*b);
+  f.send(*a, frame(m, mac(1), 60, 0));
+  CHECK_EQ(f.receive(*b).size(), size_t{1});
+  CHECK_EQ(f.receive(*c).size(), size_t{0});
+  CHECK(f.device->set_ageing("vale0", 1).ok());
+  f.send(*c, frame(kBroadcast, mac(7), 60, 0));
+  f.receive(*a);
+  f.receive(*b);
+  sleep(3);
+  f.send(*a, frame(mac(7), mac(1), 60, 0));
+  CHECK_EQ(f.receive(*b).size(), size_t{1});
+}
+
+TEST(rings_keep_their_number) {
+  Fixture f;
+  OpenRequest wish;
+  wish.tx_rings = wish.rx_rings = 4;
+  auto a = f.open("vale0:a", wish), b = f.open("vale0:b", wish);
+  f.send(*b, frame(kBroadcast, mac(2), 60, 0));
+  f.receive(*a);
+  for (unsigned i = 0; i < 4; i++) f.put(*a, frame(mac(2), mac(1), 60, i), 0, 0, i);
+  a->txsync();
+  for (unsigned i = 0; i < 4; i++) {
+    CHECK_EQ(f.receive(*b, i), std::vector<std::string>{frame(mac(2), mac(1), 60, i)});
+  }
+}
+
+TEST(unequal_headers_are_counted) {
+  Fixture f;
+  auto a = f.open("vale0:a"), b = f.open("vale0:b"), c = f.open("vale0:c");
+  CHECK(a->set_header_length(12).ok());
+  CHECK(c->set_header_length(12).ok());
+  const std::string s = std::string(12, '\0') + frame(kBroadcast, mac(1), 60, 0);
+  f.send(*a, s);
+  CHECK_EQ(f.receive(*b).size(), size_t{0});
+  CHECK_EQ(f.receive(*c), std::vector<std::string>{s});
+  CHECK_EQ(b->counters().drops[static_cast<unsigned>(Drop::header_mismatch)], uint64_t{1});
+}
+
+TEST(one_switch_holds_254_ports) {
+  Fixture f;
+  OpenRequest tiny;
+  tiny.tx_slots = tiny.rx_slots = 16;
+  std::vector<std::unique_ptr<Port>> ports;
+  for (int i = 0; i < 254; i++) ports.push_back(f.open("vale0:p" + std::to_string(i), tiny));
+  std::unique_ptr<Port> more;
+  OpenRequest q = tiny;
+  q.name = "vale0:more";
+  const Status s = f.device->open(q, &more);
+  CHECK_EQ(s.err, ENOMEM);
+  f.send(*ports[0], frame(kBroadcast, mac(1), 60, 0));
+  size_t got = 0;
+  for (auto& p : ports) got += f.receive(*p).size();
+  CHECK_EQ(got, size_t{253});
+}
+
+TEST(exclusive_and_single_rings) {
+  Fixture f;
+  OpenRequest q;
+  q.tx_rings = q.rx_rings = 2;
+  q.mode = NR_REG_ONE_NIC;
+  q.ring_id = 1;
+  q.flags = NR_EXCLUSIVE;
+  auto one = f.open("vale0:a", q);
+  CHECK_EQ(one->first_tx(), 1u);
+  q.ring_id = 0;
+  auto zero = f.open("vale0:a", q);
+  std::unique_ptr<Port> again;
+  q.name = "vale0:a";
+  CHECK_EQ(f.device->open(q, &again).err, EBUSY);
+}
+
+TEST(shared_memory_and_extra_buffers) {
+  Fixture f;
+  OpenRequest q;
+  q.extra_bufs = 100;
+  auto a = f.open("vale0:a", q);
+  CHECK_EQ(a->info().extra_bufs, 100u);
+  uint32_t n = 0;
+  for (uint32_t i = a->nifp()->ni_bufs_head; i != 0; n++) i = *reinterpret_cast<uint32_t*>(NETMAP_BUF(a->tx_ring(0), i));
+  CHECK_EQ(n, 100u);
+  q.extra_bufs = 0;
+  q.mem_id = a->info().mem_id;
+  auto b = f.open("vale1:b", q);
+  CHECK_EQ(a->memory_key(), b->memory_key());
+  a.reset();
+  auto c = f.open("vale1:c", q);
+  CHECK_EQ(c->memory_key(), b->memory_key());
+}
+
+TEST(nothing_is_left_behind) {
+  Fixture f;
+  f.open("vale0:a").reset();
+  const auto before = f.files();
+  for (int i = 0; i < 50; i++) {
+    auto a = f.open("vale0:a"), b = f.open("vale1:b");
+    f.send(*a, frame(kBroadcast, mac(1), 60, 0));
+  }
+  CHECK_EQ(f.files(), before);
+}
