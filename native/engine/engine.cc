@@ -56,7 +56,7 @@ void Lane::take(EngineSample* out) {
   out->last = last_.load(std::memory_order_relaxed);
   const uint32_t interval = interval_.fetch_add(1, std::memory_order_relaxed);
   const uint64_t space = space_.load(std::memory_order_relaxed);
-  out->min_space = space >> 32 == interval ? static_cast<uint32_t>(space) : -1;
+  out->min_space = space >> 32 == interval ? static_cast<int64_t>(space & 0xffffffff) : -1;
 
   const std::lock_guard<std::mutex> hold(rtt_lock_);
   out->rtt_count = std::exchange(rtt_count_, 0);
