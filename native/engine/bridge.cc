@@ -158,11 +158,11 @@ class Bridge {
     back_.stamp();
     if (config_.busy) {
       cpu_relax();
-      // Room may have come; nobody else asks for it.
-      if (there_.blocked()) {
+      // What a port had no room for so far; a wait would push it.
+      if (there_.pending()) {
         if (const int err = b_.txsync()) return port_gone(b_, err);
       }
-      if (back_.blocked()) {
+      if (both() && back_.pending()) {
         if (const int err = a_.txsync()) return port_gone(a_, err);
       }
       return Status::good();

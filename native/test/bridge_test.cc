@@ -142,6 +142,8 @@ TEST(fragments_stay_together_and_fit_the_other_sides_buffers) {
     line.start();
     const auto frames = numbered(60, 1, 137);
     CHECK(line.carry(line.left, line.right, frames, one.fragment) == frames);
+    line.engine->stop();
+    CHECK_OK(line.engine->join());
     CHECK(clean);
   }
 }
