@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Flow. Waking a receiver that said it sleeps:
-//   1. Receiver: set its bit in RxRing::wake, full fence, look once more, sleep at most 1 s.
+//   1. Receiver: count RxRing::wake_epoch up, set its bit in RxRing::wake, full fence, look once more,
+//      sleep at most 1 s; clear the bit when awake.
 //   2. Sender: publish the tail, one full fence for the whole sync, look at the bits.
-//   3. A bit is set: write one byte to that registration's FIFO, then clear the bit.
+//   3. A bit is set and this epoch was not rung by this sender yet: write one byte to that
+//      registration's FIFO. Senders clear nothing: a receiver that wakes, finds nothing and sleeps
+//      again between a sender's write and its clear would not be woken (seen as 1 s gaps).
 //
 // Owns. Write ends of FIFOs, opened O_RDWR so that a receiver's death raises no SIGPIPE.
 // Invariants. A byte means "look", nothing more; a full FIFO is success. Only a sync that found its

@@ -75,11 +75,14 @@ void Sender::wake() {
 #ifdef VALE_TSAN
     const uint64_t bits = r.wake.fetch_or(0, std::memory_order_seq_cst);
 #else
-    const uint64_t bits = r.wake.load(std::memory_order_relaxed);
+    const uint64_t bits = r.wake.load(std::memory_order_acquire);
 #endif
     if (bits == 0) continue;
+    const uint32_t epoch = r.wake_epoch.load(std::memory_order_acquire);
+    uint32_t& last = rung[touched[i]];
+    if (last == epoch) continue;
+    last = epoch;
     rt->doorbells->ring(r.port, bits);
-    r.wake.fetch_and(~bits, std::memory_order_seq_cst);
   }
   touched_count = 0;
 }
