@@ -112,10 +112,10 @@ async function declarations() {
 /** prebuilds/: the addon as shipped: baseline instruction set, libstdc++ inside. */
 async function prebuild() {
   const folder = inRoot('prebuilds', `${process.platform}-${process.arch}`);
-  // Objects of their own: what `make` was told elsewhere (CXXFLAGS=-march=native) stays out.
-  await make(['addon', 'BUILD=../build/release', 'CXXFLAGS=-O2']);
+  // Whatever flags the objects at hand were made with (-march=native, say), these decide.
+  await make(['addon', 'CXXFLAGS=-O2 -g1']);
   mkdirSync(folder, { recursive: true });
-  cpSync(inRoot('build/release/vale.node'), join(folder, 'vale.node'));
+  cpSync(inRoot('build/native/vale.node'), join(folder, 'vale.node'));
   await run('strip', ['--strip-debug', join(folder, 'vale.node')]);
 }
 
