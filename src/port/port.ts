@@ -183,15 +183,17 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
    *   of a frame in this port's own {@link bytes}
    * @returns false when there is no room: `await port.writable()` and send it again. A port of a
    *   switch always has room: what its receivers cannot take is dropped and counted
-   * @throws EMSGSIZE when the frame is longer than the port carries
+   * @throws EMSGSIZE when the frame is longer than the port carries, EINVAL when it is empty or not
+   *   in the port's memory
    */
   send(frame: Uint8Array | Extent, options?: SendOptions): boolean {
     const queue = this.#queue(options);
     const flags = options === undefined ? 0 : slotFlags(options);
+    if (!(frame instanceof Uint8Array)) this.#contains(frame);
     const sent =
       frame instanceof Uint8Array
-        ? queue.put(frame, 0, frame.length, flags)
-        : queue.put(this.bytes, frame.offset, frame.length, flags);
+        ? queue.put(frame, flags)
+        : queue.copy(this.#region, frame.offset, frame.length, flags);
     if (sent) this.#touch();
     return sent;
   }
@@ -201,7 +203,8 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
    * buffer changes hands and nothing is copied.
    * @returns as send()
    */
-  forward(batch: RxBatch, i: number, from: ValePort, options?: SendOptions): boolean {
+  forward(batch: RxBatch, i: number, options?: SendOptions): boolean {
+    const from = batch.port;
     const queue = this.#queue(options);
     const flags = options === undefined ? 0 : slotFlags(options);
     let sent: boolean;
@@ -212,7 +215,7 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
       const swap = this.#shares(from) && ring.buffer(slot) === offset;
       sent = swap
         ? queue.swap(ring, slot, flags)
-        : queue.put(from.bytes, offset, batch.size(i), flags);
+        : queue.copy(from.#region, offset, batch.size(i), flags);
     } else {
       const parts = Array.from({ length: batch.fragments(i) }, (_, k) => batch.frame(i, k));
       sent = queue.gather(from.#region, parts, flags);
@@ -279,7 +282,7 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
     if (!Number.isInteger(most) || most < 1 || most > 4096)
       throw failure('EINVAL', `most: expected 1 to 4096 frames a batch but received ${most}`);
     this.#capacity = Math.max(BATCH, most);
-    this.#batch = new RxBatch(this.#region, this.#capacity);
+    this.#batch = new RxBatch(this, this.#region, this.#capacity);
   }
 
   /** Each ring has its turn, so that none starves. */
@@ -321,6 +324,14 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
       options?.ring === undefined
         ? `${this.name}: opened without tx rings; open it without "/R"`
         : `${this.name}: tx ring ${options.ring} is not open; open are ${[...this.#tx.keys()].join(', ')}`,
+    );
+  }
+
+  #contains({ offset, length }: Extent): void {
+    if (Number.isInteger(offset) && offset >= 0 && offset + length <= this.bytes.length) return;
+    throw failure(
+      'EINVAL',
+      `${this.name}: no ${length} bytes at ${offset}; the port's memory has ${this.bytes.length}`,
     );
   }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** The frames one turn of a receive loop sees. */
+import type { ValePort } from './port.js';
 import { MAX_FRAGMENTS, SlotFlag, type Region, type Ring } from './ring.js';
 
 /** Where a frame, or one fragment of it, is: `bytes.subarray(offset, offset + length)`. */
@@ -35,7 +36,12 @@ export class RxBatch {
   readonly #fragments: Uint8Array;
 
   /** @internal */
-  constructor(region: Region, capacity: number) {
+  constructor(
+    /** The port that received them. */
+    readonly port: ValePort,
+    region: Region,
+    capacity: number,
+  ) {
     this.#region = region;
     this.#slot = new Uint32Array(capacity);
     this.#offset = new Float64Array(capacity);

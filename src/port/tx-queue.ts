@@ -3,8 +3,8 @@
 import { failure } from './failure.js';
 import { MAX_FRAGMENTS, SlotFlag, type Region, type Ring } from './ring.js';
 
-/** Up to this many bytes a loop beats the view that set() needs. */
-const SMALL = 256;
+/** Up to this many bytes a loop over words beats making a view for set(). */
+const SMALL = 128;
 
 export class TxQueue {
   readonly #most: number;
@@ -34,18 +34,17 @@ export class TxQueue {
   }
 
   /** Copies a frame. @returns false when there is no room */
-  put(from: Uint8Array, offset: number, length: number, flags: number): boolean {
-    if (!this.#room(this.#slotsFor(length))) return false;
-    let slot = this.ring.head;
-    for (let done = 0; done < length; ) {
-      const part = Math.min(this.ring.bufferSize, length - done);
-      this.#copy(from, offset + done, this.ring.buffer(slot), part);
-      done += part;
-      this.ring.set(slot, part, done < length ? flags | SlotFlag.MoreFragments : flags);
-      slot = this.ring.next(slot);
-    }
-    this.ring.advance(slot);
-    return true;
+  put(frame: Uint8Array, flags: number): boolean {
+    const { length } = frame;
+    return this.#fill(length, flags, (to, done, part) => {
+      const whole = part === length;
+      this.ring.region.bytes.set(whole ? frame : frame.subarray(done, done + part), to);
+    });
+  }
+
+  /** Copies a frame that lies in one piece in a region. @returns false when there is no room */
+  copy(from: Region, offset: number, length: number, flags: number): boolean {
+    return this.#fill(length, flags, (to, done, part) => this.#copy(from, offset + done, to, part));
   }
 
   /** Takes the buffer of a frame in the same region, gives one back. @returns false: no room */
@@ -70,16 +69,35 @@ export class TxQueue {
         whole.set(from.bytes.subarray(offset, offset + length), at);
         at += length;
       }
-      return this.put(whole, 0, total, flags);
+      return this.put(whole, flags);
     }
     if (!this.#room(parts.length)) return false;
     let slot = this.ring.head;
     for (const [k, { offset, length }] of parts.entries()) {
-      this.#copy(from.bytes, offset, this.ring.buffer(slot), length);
+      this.#copy(from, offset, this.ring.buffer(slot), length);
       this.ring.set(slot, length, k + 1 < parts.length ? flags | SlotFlag.MoreFragments : flags);
       slot = this.ring.next(slot);
     }
     this.ring.advance(slot);
+    return true;
+  }
+
+  #fill(
+    length: number,
+    flags: number,
+    write: (to: number, done: number, part: number) => void,
+  ): boolean {
+    const { ring } = this;
+    if (!this.#room(this.#slotsFor(length))) return false;
+    let slot = ring.head;
+    for (let done = 0; done < length;) {
+      const part = Math.min(ring.bufferSize, length - done);
+      write(ring.buffer(slot), done, part);
+      done += part;
+      ring.set(slot, part, done < length ? flags | SlotFlag.MoreFragments : flags);
+      slot = ring.next(slot);
+    }
+    ring.advance(slot);
     return true;
   }
 
@@ -99,14 +117,14 @@ export class TxQueue {
     return this.ring.available >= slots;
   }
 
-  #copy(from: Uint8Array, offset: number, to: number, length: number): void {
-    const { bytes } = this.ring.region;
-    if (from === bytes) {
-      bytes.copyWithin(to, offset, offset + length);
-    } else if (length <= SMALL) {
-      for (let i = 0; i < length; i += 1) bytes[to + i] = from[offset + i]!;
-    } else {
-      bytes.set(from.subarray(offset, offset + length), to);
+  #copy(from: Region, offset: number, to: number, length: number): void {
+    const { bytes, words } = this.ring.region;
+    if (length > SMALL || offset % 4 !== 0) {
+      bytes.set(from.bytes.subarray(offset, offset + length), to);
+      return;
     }
+    // Buffers are a multiple of 64 bytes, so the last word is still theirs.
+    const count = (length + 3) >>> 2;
+    for (let i = 0; i < count; i += 1) words[to / 4 + i] = from.words[offset / 4 + i]!;
   }
 }
