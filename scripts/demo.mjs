@@ -41,7 +41,8 @@ function pktGen(args, onReport) {
 }
 
 function show(name, figures) {
-  if (figures.event !== 'interval') return;
+  // What is left of a second when a run ends says little about its rate.
+  if (figures.event !== 'interval' || figures.seconds < 0.5) return;
   const lost = name === 'generator' ? `  ${dropped(figures)}` : '';
   console.log(
     `${name.padEnd(9)} ${megas(figures.frames_per_second, 'pps')} ${gigabits(figures.bits_per_second)}${lost}`,
