@@ -75,7 +75,8 @@ Engine::~Engine() {
 }
 
 Status Engine::start(Options options, Body body) {
-  if (stop_fd_ < 0) return Status::fail(EMFILE, "no file descriptor left for the engine's stop event");
+  if (stop_fd_ < 0)
+    return Status::fail(EMFILE, "no file descriptor left for the engine's stop event");
   options_ = std::move(options);
   body_ = std::move(body);
   for (unsigned i = 0; i < options_.lanes; i++) lanes_.push_back(std::make_unique<Lane>());
@@ -110,8 +111,10 @@ Status Engine::start(Options options, Body body) {
     if (err == 0) err = pthread_create(&thread->id, &attr, enter, thread.get());
     pthread_attr_destroy(&attr);
     if (err == EINVAL && options_.affinity >= 0) {
-      status = Status::fail(err, "CPU %u cannot be used: %u are online, or it is outside this process's "
-                            "CPU set", cpu, online);
+      status = Status::fail(err,
+                            "CPU %u cannot be used: %u are online, or it is outside this process's "
+                            "CPU set",
+                            cpu, online);
     } else if (err != 0) {
       status = Status::fail(err, "thread %u could not be started: %s", i, std::strerror(err));
     } else {

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Flow. An Engine runs native loops over ports, each in a thread of its own:
-//   1. start() makes the threads; each runs body(thread) until it returns a Status.
-//   2. A loop publishes its totals in a Lane and looks at stopping() once a turn; where it sleeps it
-//      gives stop_fd() to wait_ports().
+//   1. start() makes the threads; each runs the body until that returns a Status.
+//   2. A loop publishes its totals in a Lane and looks at stopping() once a turn; where it sleeps,
+//      it gives stop_fd() to wait_ports().
 //   3. Anyone samples with sample(), as often as wanted, without disturbing the loops.
-//   4. stop() asks; on_done is called by the last thread to end; result() is the first error.
+//   4. stop() asks; on_done is called by the last thread to end; join() returns the first error.
 //
-// Owns. The threads, the stop eventfd, the lanes. Not the ports: whoever starts an Engine keeps them
-//   open, and does not touch them, until done().
+// Owns. The threads, the stop eventfd, the lanes. Not the ports: whoever starts an Engine keeps
+//   them open, and does not touch them, until done().
 //
-// Invariants. A lane's counters are written by one thread only, with relaxed stores, on cache lines of
-//   their own; they only grow and are exact once done(). Signals are blocked in the threads. ~Engine
-//   stops and joins.
+// Invariants. A lane's counters are written by one thread only, with plain stores, on cache lines
+//   of their own; they only grow and are exact once done(). Signals are blocked in the threads.
+//   ~Engine stops and joins. The first error stops all threads.
 //
 // Not here. What the loops do (pktgen.h, bridge.h), how totals become rates (TypeScript).
 #pragma once
@@ -41,13 +41,13 @@ struct EngineMessage {
 
 // One lane's totals so far. Times are CLOCK_MONOTONIC, ns; 0 = none yet.
 struct EngineSample {
-  uint64_t time = 0;      // when this sample was taken
-  uint64_t frames = 0;    // tx, ping: put on the ring; rx, pong: received; bridge: moved
-  uint64_t bytes = 0;     // of those, without virtio-net header
-  uint64_t events = 0;    // syncs that moved something
-  uint64_t accepted = 0;  // tx, ping: taken by txsync; pong: answered; rx: same as frames
-  int64_t min_space = -1; // least free rx slots since the last sample; -1 = none seen
-  uint64_t first = 0;     // first and last frame
+  uint64_t time = 0;       // when this sample was taken
+  uint64_t frames = 0;     // tx, ping: put on the ring; rx, pong: received; bridge: moved
+  uint64_t bytes = 0;      // of those, without virtio-net header
+  uint64_t events = 0;     // syncs that moved something
+  uint64_t accepted = 0;   // tx, ping: taken by txsync; pong: answered; rx: same as frames
+  int64_t min_space = -1;  // least free rx slots since the last sample; -1 = none seen
+  uint64_t first = 0;      // first and last frame
   uint64_t last = 0;
   uint64_t rtt_count = 0;  // ping, since the last sample; ns
   uint64_t rtt_min = 0;
@@ -97,8 +97,8 @@ class alignas(128) Lane {
 
 class Engine {
  public:
-  // What a thread runs; its own number from 0. Threads and lanes usually correspond, but need not: a
-  // bridge is one thread with a lane for each direction.
+  // What a thread runs; its own number from 0. Threads and lanes usually correspond, but need not:
+  // a bridge is one thread with a lane for each direction.
   using Body = std::function<Status(Engine&, unsigned thread)>;
 
   Engine();
@@ -106,11 +106,11 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // Makes the threads. duration in s, 0 = until stopped. affinity: first CPU, -1 = none; thread i runs
-  // on CPU (affinity + i) mod cpus, cpus 0 = all that are online. on_done, if any, is called once, by
-  // the last thread, as its last act; it must not destroy the Engine. EAGAIN when the system has no
-  // more threads, EINVAL for a CPU that does not exist; on failure nothing runs and on_done is not
-  // called.
+  // Makes the threads. duration in s, 0 = until stopped. affinity: first CPU, -1 = none; thread i
+  // runs on CPU (affinity + i) mod cpus, cpus 0 = all that are online. on_done, if any, is called
+  // once, by the last thread, as its last act; it must not destroy the Engine. EAGAIN when the
+  // system has no more threads, EINVAL for a CPU that does not exist; on failure nothing runs and
+  // on_done is not called.
   struct Options {
     unsigned threads = 1;
     unsigned lanes = 1;
@@ -132,7 +132,7 @@ class Engine {
   // For the loops:
   bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
   int stop_fd() const { return stop_fd_; }  // readable for ever once stop() was called
-  bool sleep(uint64_t ns) const;          // until then, a day, or stop(); whether to stop
+  bool sleep(uint64_t ns) const;            // until then, a day, or stop(); whether to stop
   Lane& lane(unsigned i) { return *lanes_[i]; }
   unsigned lanes() const { return static_cast<unsigned>(lanes_.size()); }
   // A line for the user. While kMaxMessages wait to be sampled further ones are dropped, and the

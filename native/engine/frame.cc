@@ -141,30 +141,45 @@ void Frame::build_headers(const PktGenConfig& config) {
 void Frame::add_digit(uint32_t offset, uint32_t bytes, const uint8_t* start, const uint8_t* end,
                       bool ip, bool udp) {
   if (std::memcmp(start, end, bytes) == 0) return;
-  Digit digit{offset, bytes, ip, udp, {}, {}};
-  std::memcpy(digit.start, start, bytes);
-  std::memcpy(digit.end, end, bytes);
+  Digit digit{offset, bytes, ip, udp, 0, 0, 0};
+  for (uint32_t i = 0; i < bytes; i++) {
+    digit.start = digit.start << 8 | start[i];
+    digit.end = digit.end << 8 | end[i];
+  }
+  digit.now = digit.start;
   digits_.push_back(digit);
 }
 
-void Frame::write(const Digit& field, const uint8_t* value) {
-  uint8_t* at = frame() + field.offset;
-  const uint32_t change = difference(at, value, field.bytes);
-  if (field.in_ip) ip_sum_ = fold(ip_sum_ + change);
-  if (field.in_udp) udp_sum_ = fold(udp_sum_ + change);
-  std::memcpy(at, value, field.bytes);
+void Frame::count(Digit& digit, Number value) {
+  uint8_t* at = frame() + digit.offset + digit.bytes - 2;
+  uint32_t change = 0;
+  for (Number from = digit.now, to = value; from != to; from >>= 16, to >>= 16, at -= 2) {
+    change += difference(static_cast<uint16_t>(from), static_cast<uint16_t>(to));
+    put16(at, static_cast<uint16_t>(to));
+  }
+  if (digit.in_ip) ip_sum_ = fold(ip_sum_ + change);
+  if (digit.in_udp) udp_sum_ = fold(udp_sum_ + change);
+  digit.now = value;
+}
+
+void Frame::write(uint32_t offset, const uint8_t* value, uint32_t bytes, bool in_ip, bool in_udp) {
+  uint8_t* at = frame() + offset;
+  const uint32_t change = difference(at, value, bytes);
+  if (in_ip) ip_sum_ = fold(ip_sum_ + change);
+  if (in_udp) udp_sum_ = fold(udp_sum_ + change);
+  std::memcpy(at, value, bytes);
 }
 
 void Frame::randomise(uint32_t address, uint32_t port) {
   // IPv6 keeps its network: the interface identifier is what differs between hosts.
   const uint32_t bytes = ipv6_ ? 8 : 4;
   const uint32_t offset = ipv6_ ? address + 8 : address;
-  uint8_t value[16];
+  uint8_t value[8];
   const uint64_t identifier = random_.next();
   std::memcpy(value, &identifier, 8);
-  write({offset, bytes, !ipv6_, true, {}, {}}, value);
+  write(offset, value, bytes, !ipv6_, true);
   put16(value, static_cast<uint32_t>(random_.next() >> 48));
-  write({port, 2, false, true, {}, {}}, value);
+  write(port, value, 2, false, true);
 }
 
 void Frame::advance() {
@@ -172,17 +187,9 @@ void Frame::advance() {
   const uint32_t udp = payload_ - kUdpBytes;
   if (random_source_) randomise(source, udp);
   if (random_destination_) randomise(source + (ipv6_ ? 16 : 4), udp + 2);
-  for (const Digit& digit : digits_) {
-    uint8_t value[16];
-    std::memcpy(value, frame() + digit.offset, digit.bytes);
-    const bool carry = std::memcmp(value, digit.end, digit.bytes) == 0;
-    if (carry) {
-      std::memcpy(value, digit.start, digit.bytes);
-    } else {
-      for (uint32_t i = digit.bytes; i-- > 0 && ++value[i] == 0;) {
-      }
-    }
-    write(digit, value);
+  for (Digit& digit : digits_) {
+    const bool carry = digit.now == digit.end;
+    count(digit, carry ? digit.start : digit.now + 1);
     if (!carry) break;
   }
   store_checksums();
@@ -204,7 +211,8 @@ void Frame::resize(uint32_t bytes) {
   put16(f + udp + 4, whole - udp);
   // The length counts twice, in the header and in the pseudo-header.
   udp_sum_ = fold(udp_sum_ + 2 * change);
-  udp_sum_ = fold(udp_sum_ + difference(payload_sum(whole_ - payload_), payload_sum(whole - payload_)));
+  udp_sum_ =
+      fold(udp_sum_ + difference(payload_sum(whole_ - payload_), payload_sum(whole - payload_)));
   whole_ = whole;
   store_checksums();
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Flow. A Frame is the generator's UDP frame, complete and with right checksums after every call:
-//   1. The constructor builds the first one. 2. advance() goes to the next of the configured ranges or
-//   to random ones; resize() and set_payload() change it further. 3. data() and size() are what to send.
+//   1. The constructor builds the first one. 2. advance() goes to the next of the configured ranges
+//   or to random ones; resize() and set_payload() change it further. 3. data() and size() are what
+//   to send.
 // Owns. Its bytes, and `headroom` zero bytes before them for a virtio-net header.
 // Invariants. Only the first varying_bytes() bytes of data() ever differ between two frames of one
-//   Frame, up to the shorter size: the rest may be written into a buffer once. Checksums are adjusted
-//   by the difference (RFC 1624), never recomputed over the payload.
+//   Frame, up to the shorter size: the rest may be written into a buffer once. Checksums are
+//   adjusted by the difference (RFC 1624), never recomputed over the payload.
 // Not here. Rings and slots (tx_ring.h), when to send (pace.h).
 #pragma once
 
@@ -45,8 +46,8 @@ constexpr uint32_t kMinFrame = 16, kMaxFrame = 65536;
 
 class Frame {
  public:
-  // Uses the configuration's size, family, addresses, random_*, header_length and indirect (which the
-  // payload's text names). `seed` is used for random addresses only.
+  // Uses the configuration's size, family, addresses, random_*, header_length and indirect (which
+  // the payload's text names). `seed` is used for random addresses only.
   Frame(const PktGenConfig& config, uint64_t seed);
 
   const uint8_t* data() const { return &bytes_[headroom_]; }
@@ -69,20 +70,23 @@ class Frame {
   static constexpr uint32_t kPayloadFields = 12;  // as much as ping writes
 
  private:
-  // One place of the odometer: a field that counts from start to end, big-endian.
+  __extension__ using Number = unsigned __int128;
+
+  // One place of the odometer: a big-endian field that counts from start to end. As a number, so
+  // that a step costs the words that change and no more.
   struct Digit {
     uint32_t offset;
     uint32_t bytes;
     bool in_ip;   // covered by the IPv4 header's checksum
     bool in_udp;  // covered by UDP's
-    uint8_t start[16];
-    uint8_t end[16];
+    Number start, end, now;
   };
 
   uint8_t* frame() { return &bytes_[headroom_]; }
   void add_digit(uint32_t offset, uint32_t bytes, const uint8_t* start, const uint8_t* end, bool ip,
                  bool udp);
-  void write(const Digit& field, const uint8_t* value);
+  void count(Digit& digit, Number value);
+  void write(uint32_t offset, const uint8_t* value, uint32_t bytes, bool in_ip, bool in_udp);
   void randomise(uint32_t address, uint32_t port);
   void build_headers(const PktGenConfig& config);
   uint32_t payload_sum(uint32_t bytes) const;
@@ -93,7 +97,7 @@ class Frame {
   bool random_source_, random_destination_;
   uint32_t payload_;
   uint32_t size_;
-  uint32_t whole_;    // max(size_, headers)
+  uint32_t whole_;                     // max(size_, headers)
   uint32_t ip_sum_ = 0, udp_sum_ = 0;  // folded to 16 bits, not inverted
   std::vector<uint8_t> bytes_;
   std::vector<uint16_t> text_sums_;  // sum of the first 2i payload bytes, as built

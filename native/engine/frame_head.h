@@ -29,7 +29,8 @@ struct FrameHead {
   }
   void clear() { bytes = slots = 0; }
 
-  // Offset of the UDP payload behind a virtio-net header of that length; 0 when the frame is not IP.
+  // Offset of the UDP payload behind a virtio-net header of that length; 0 when the frame is not
+  // IP.
   uint32_t payload(uint32_t header) const {
     if (bytes < header + 14) return 0;
     const uint32_t type = static_cast<uint32_t>(data[header + 12]) << 8 | data[header + 13];

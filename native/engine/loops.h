@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What start_pktgen() hands to the loops, and the loops. Each runs in a thread of its own until it has
-// done its share or the engine stops, and returns the error that ended it, if any.
+// What start_pktgen() hands to the loops, and the loops. Each runs in a thread of its own until it
+// has done its share or the engine stops, and returns the error that ended it, if any.
 #pragma once
 
 #include <atomic>
@@ -39,8 +39,8 @@ Status run_pong(PktGenRun& run, Engine& engine, unsigned thread);
 
 // The error of a txsync or rxsync.
 Status port_gone(const Port& port, int err);
-// Waits for the port to take what is on its tx rings: as long as that needs, but no longer than 500 ms
-// once the engine stops. Returns how many frames it still took.
+// Waits for the port to take what is on its tx rings: as long as that needs, but no longer than 500
+// ms once the engine stops. Returns how many frames it still took.
 uint64_t drain(Engine& engine, Port& port, std::vector<TxRing>& rings);
 // The tx rings of a port.
 std::vector<TxRing> tx_rings(Port& port, const SlotPlan& plan);

@@ -8,14 +8,14 @@
 namespace vale {
 
 // Frame n is due at start + n / rate. Frames go in bursts: a burst is due when its first frame is.
-// Who comes late may catch up, but by at most kCatchUp; a sender that was stopped for longer goes on
-// at its rate instead of flooding. The clock is the caller's, in ns.
+// Who comes late may catch up, but by at most kCatchUp; a sender that was stopped for longer goes
+// on at its rate instead of flooding. The clock is the caller's, in ns.
 class Pacer {
  public:
   static constexpr uint64_t kCatchUp = 200000000;
 
-  // rate in frames per second, 0 = no limit. burst: the most the caller wants to send at once; a rate
-  // makes it smaller, so that there are about 300 bursts a second, but at least 1.
+  // rate in frames per second, 0 = no limit. burst: the most the caller wants to send at once; a
+  // rate makes it smaller, so that there are about 300 bursts a second, but at least 1.
   Pacer(double rate, uint32_t burst) : ns_per_frame_(rate > 0 ? 1e9 / rate : 0), burst_(burst) {
     if (rate > 0) {
       burst_ = static_cast<uint32_t>(std::clamp(rate / 300, 1.0, static_cast<double>(burst)));

@@ -102,8 +102,10 @@ class Parser {
     swapped_ = false;
     if (u32(at + 8) != kByteOrder) swapped_ = true;
     if (u32(at + 8) != kByteOrder) return wrong(at + 8, "no byte order mark");
-    if (u32(at + 4) < kBlockFrame + kSectionBody) return wrong(at, "a section header of %u bytes", u32(at + 4));
-    if (u16(at + 12) != 1) return wrong(at + 12, "pcapng version %u, only 1 is known", u16(at + 12));
+    if (u32(at + 4) < kBlockFrame + kSectionBody)
+      return wrong(at, "a section header of %u bytes", u32(at + 4));
+    if (u16(at + 12) != 1)
+      return wrong(at + 12, "pcapng version %u, only 1 is known", u16(at + 12));
     interfaces_.clear();
     return Status::good();
   }
@@ -115,17 +117,25 @@ class Parser {
     if (type == kInterfaceBlock) needs = kInterfaceBody;
     if (type == kSimpleBlock) needs = kSimpleBody;
     if (type == kPacketBlock || type == kEnhancedBlock) needs = kPacketBody;
-    if (body < needs) return wrong(at, "a block of type %u with only %llu bytes", type, static_cast<unsigned long long>(body));
+    if (body < needs)
+      return wrong(at, "a block of type %u with only %llu bytes", type,
+                   static_cast<unsigned long long>(body));
     switch (type) {
-      case kInterfaceBlock: interfaces_.push_back({at, u16(at + 8), u32(at + 12)}); break;
-      case kEnhancedBlock: return packet(at, u32(at + 8), kPacketBody, u32(at + 20), body);
-      case kPacketBlock: return packet(at, u16(at + 8), kPacketBody, u32(at + 20), body);
+      case kInterfaceBlock:
+        interfaces_.push_back({at, u16(at + 8), u32(at + 12)});
+        break;
+      case kEnhancedBlock:
+        return packet(at, u32(at + 8), kPacketBody, u32(at + 20), body);
+      case kPacketBlock:
+        return packet(at, u16(at + 8), kPacketBody, u32(at + 20), body);
       case kSimpleBlock: {
         if (interfaces_.empty()) return unknown_interface(at, 0);
         const uint32_t snap = interfaces_[0].snap;
-        return packet(at, 0, kSimpleBody, snap == 0 ? u32(at + 8) : std::min(u32(at + 8), snap), body);
+        return packet(at, 0, kSimpleBody, snap == 0 ? u32(at + 8) : std::min(u32(at + 8), snap),
+                      body);
       }
-      default: break;
+      default:
+        break;
     }
     return Status::good();
   }
@@ -144,7 +154,8 @@ class Parser {
   // Every record and block has a header of at least kFrameHeadroom bytes, read by now.
   Status frame(uint64_t record, uint64_t offset, uint32_t bytes) {
     if (bytes < kEthernetBytes || bytes > kMaxFrame) {
-      return wrong(record, "a frame of %u bytes is not within %u..%u", bytes, kEthernetBytes, kMaxFrame);
+      return wrong(record, "a frame of %u bytes is not within %u..%u", bytes, kEthernetBytes,
+                   kMaxFrame);
     }
     std::memset(data_ + offset - kFrameHeadroom, 0, kFrameHeadroom);
     frames_.push_back({offset, bytes});
@@ -164,7 +175,8 @@ class Parser {
     va_start(ap, format);
     std::vsnprintf(what, sizeof what, format, ap);
     va_end(ap);
-    return Status::fail(EINVAL, "%s: at byte %llu: %s", name_, static_cast<unsigned long long>(at), what);
+    return Status::fail(EINVAL, "%s: at byte %llu: %s", name_, static_cast<unsigned long long>(at),
+                        what);
   }
 
   uint32_t u32(uint64_t at) const {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Flow. load_capture() reads a pcap or pcapng file into one block of memory and lists the frames in it,
-//   in file order. parse_capture() does the latter for bytes that are already in memory.
+// Flow. load_capture() reads a pcap or pcapng file into one block of memory and lists the frames in
+//   it, in file order. parse_capture() does the latter for bytes that are already in memory.
 // Owns. A Capture owns the block.
-// Invariants. Every listed frame lies within the block, is an Ethernet frame of 14 to 65536 bytes, and
-//   has kFrameHeadroom zero bytes before it, as room for a virtio-net header. Input is hostile until it
-//   has been listed: nothing is read beyond `size`.
+// Invariants. Every listed frame lies within the block, is an Ethernet frame of 14 to 65536 bytes,
+//   and has kFrameHeadroom zero bytes before it, as room for a virtio-net header. Input is hostile
+//   until it has been listed: nothing is read beyond `size`.
 // Not here. Timestamps: frames are played as fast as the rate allows.
 #pragma once
 
@@ -30,8 +30,8 @@ struct Capture {
   std::vector<CapturedFrame> frames;
 };
 
-// EINVAL with one line naming `name`, the offset and what is wrong there. data is changed only in the
-// bytes before each frame.
+// EINVAL with one line naming `name`, the offset and what is wrong there. data is changed only in
+// the bytes before each frame.
 Status parse_capture(const std::string& name, uint8_t* data, uint64_t size,
                      std::vector<CapturedFrame>* frames);
 // The same for a file; also the errors of opening and reading it, and ENOMEM.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// ping: send a burst of stamped frames, wait for their answers, measure. The stamp is the reference's:
-// number, seconds, nanoseconds, each 32 bits in the host's order, at the start of the UDP payload.
+// ping: send a burst of stamped frames, wait for their answers, measure. The stamp is the
+// reference's: number, seconds, nanoseconds, each 32 bits in the host's order, at the start of the
+// UDP payload.
 #include <algorithm>
 #include <cstring>
 
@@ -125,7 +126,8 @@ class Pinger {
     for (unsigned r = port_.first_rx(); r < port_.last_rx(); r++) {
       netmap_ring* ring = port_.rx_ring(r);
       FrameHead& head = heads_[r - port_.first_rx()];
-      for (; ring->head != ring->tail; ring->head = ring->head + 1 == ring->num_slots ? 0 : ring->head + 1) {
+      for (; ring->head != ring->tail;
+           ring->head = ring->head + 1 == ring->num_slots ? 0 : ring->head + 1) {
         if (config_.dump) dump_slot(engine_, ring, ring->head);
         if (!head.add(ring, ring->slot[ring->head])) continue;
         if (measure(head, now)) answers++;
@@ -136,7 +138,8 @@ class Pinger {
     return answers;
   }
 
-  // Other traffic arrives here too: an answer comes to our address and carries a stamp we have made.
+  // Other traffic arrives here too: an answer comes to our address and carries a stamp we have
+  // made.
   bool measure(const FrameHead& head, uint64_t now) {
     const uint32_t at = head.payload(config_.header_length);
     Stamp stamp;

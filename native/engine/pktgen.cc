@@ -14,12 +14,18 @@ constexpr uint32_t kMaxSlots = NETMAP_MAX_FRAGS;
 
 const char* name_of(PktGenFunction function) {
   switch (function) {
-    case PktGenFunction::tx: return "tx";
-    case PktGenFunction::rx: return "rx";
-    case PktGenFunction::ping: return "ping";
-    case PktGenFunction::pong: return "pong";
-    case PktGenFunction::txseq: return "txseq";
-    case PktGenFunction::rxseq: return "rxseq";
+    case PktGenFunction::tx:
+      return "tx";
+    case PktGenFunction::rx:
+      return "rx";
+    case PktGenFunction::ping:
+      return "ping";
+    case PktGenFunction::pong:
+      return "pong";
+    case PktGenFunction::txseq:
+      return "txseq";
+    case PktGenFunction::rxseq:
+      return "rxseq";
   }
   return "?";
 }
@@ -96,10 +102,12 @@ Status check_port(const PktGenRun& run, const Port& port, uint32_t longest) {
   const char* name = port.info().name.c_str();
   const char* function = name_of(config.function);
   if (sends(config.function) && port.first_tx() == port.last_tx()) {
-    return Status::fail(EINVAL, "%s: %s needs a tx ring, the port was opened without", name, function);
+    return Status::fail(EINVAL, "%s: %s needs a tx ring, the port was opened without", name,
+                        function);
   }
   if (receives(config.function) && port.first_rx() == port.last_rx()) {
-    return Status::fail(EINVAL, "%s: %s needs an rx ring, the port was opened without", name, function);
+    return Status::fail(EINVAL, "%s: %s needs an rx ring, the port was opened without", name,
+                        function);
   }
   if (!sends(config.function) || config.function == PktGenFunction::pong) return Status::good();
   if (longest > port.info().mtu) {
@@ -111,8 +119,10 @@ Status check_port(const PktGenRun& run, const Port& port, uint32_t longest) {
     const uint32_t slots = run.plan.cut(longest + config.header_length, ring->nr_buf_size).slots;
     const uint32_t most = std::min(kMaxSlots, ring->num_slots - 1);
     if (slots > most) {
-      return Status::fail(EMSGSIZE, "%s: a frame of %u bytes takes %u slots here, at most %u are "
-                          "possible", name, longest, slots, most);
+      return Status::fail(EMSGSIZE,
+                          "%s: a frame of %u bytes takes %u slots here, at most %u are "
+                          "possible",
+                          name, longest, slots, most);
     }
   }
   return Status::good();
@@ -123,10 +133,12 @@ Status check_port(const PktGenRun& run, const Port& port, uint32_t longest) {
 Status port_gone(const Port& port, int err) {
   const char* name = port.info().name.c_str();
   switch (err) {
-    case ENXIO: return Status::fail(err, "%s was detached while it was in use", name);
+    case ENXIO:
+      return Status::fail(err, "%s was detached while it was in use", name);
     case ENODEV:
       return Status::fail(err, "%s is gone: its runtime directory or interface was removed", name);
-    default: return Status::fail(err, "%s: sync failed: %s", name, std::strerror(err));
+    default:
+      return Status::fail(err, "%s: sync failed: %s", name, std::strerror(err));
   }
 }
 
@@ -169,11 +181,15 @@ Status start_pktgen(PktGenConfig config, std::vector<Port*> ports, std::function
   const Status status = engine->start(std::move(options), [run](Engine& self, unsigned thread) {
     switch (run->config.function) {
       case PktGenFunction::tx:
-      case PktGenFunction::txseq: return run_tx(*run, self, thread);
+      case PktGenFunction::txseq:
+        return run_tx(*run, self, thread);
       case PktGenFunction::rx:
-      case PktGenFunction::rxseq: return run_rx(*run, self, thread);
-      case PktGenFunction::ping: return run_ping(*run, self, thread);
-      case PktGenFunction::pong: return run_pong(*run, self, thread);
+      case PktGenFunction::rxseq:
+        return run_rx(*run, self, thread);
+      case PktGenFunction::ping:
+        return run_ping(*run, self, thread);
+      case PktGenFunction::pong:
+        return run_pong(*run, self, thread);
     }
     return Status::fail(EINVAL, "unknown function");
   });

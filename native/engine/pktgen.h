@@ -53,36 +53,36 @@ enum PktGenOption : uint32_t {
 // Mirrors PktGenConfig of src/native-types.ts.
 struct PktGenConfig {
   PktGenFunction function = PktGenFunction::rx;
-  uint64_t count = 0;      // frames over all threads, 0 = for ever
-  uint32_t size = 60;      // bytes without FCS, 16..65536
-  uint32_t size_min = 0;   // > 0: random sizes in [size_min, size)
-  uint32_t burst = 512;    // most frames a ring and turn, >= 1
-  unsigned family = 4;     // 4 or 6
+  uint64_t count = 0;     // frames over all threads, 0 = for ever
+  uint32_t size = 60;     // bytes without FCS, 16..65536
+  uint32_t size_min = 0;  // > 0: random sizes in [size_min, size)
+  uint32_t burst = 512;   // most frames a ring and turn, >= 1
+  unsigned family = 4;    // 4 or 6
   AddressRange source, destination;
   MacRange source_mac, destination_mac;
   int affinity = -1;
   unsigned cpus = 0;
-  double rate = 0;         // frames per second and thread, 0 = no limit
+  double rate = 0;  // frames per second and thread, 0 = no limit
   bool dump = false;
   uint32_t header_length = 0;  // 0, 10 or 12 bytes of virtio-net header before each frame
   std::string pcap_file;       // empty = the built frame
   bool random_source = false;
   bool random_destination = false;
-  uint32_t fragments = 1;      // 1..63 slots a frame; more where a frame does not fit
-  uint32_t max_fragment = 0;   // bytes, 0 = the buffer's size
+  uint32_t fragments = 1;     // 1..63 slots a frame; more where a frame does not fit
+  uint32_t max_fragment = 0;  // bytes, 0 = the buffer's size
   bool indirect = false;
   bool wait_once = false;
   int verbose = 0;
   bool rubbish = false;
   uint32_t options = 0;
   bool busy = false;
-  uint32_t spin = 0;       // µs
+  uint32_t spin = 0;  // µs
   uint64_t seed = 0;
-  double duration = 0;     // s, 0 = none
+  double duration = 0;  // s, 0 = none
 };
 
-// ports[i] belongs to thread i until the engine is done. EINVAL: the configuration contradicts itself;
-// EMSGSIZE: frames the ports cannot carry; errors of reading pcap_file.
+// ports[i] belongs to thread i until the engine is done. EINVAL: the configuration contradicts
+// itself; EMSGSIZE: frames the ports cannot carry; errors of reading pcap_file.
 Status start_pktgen(PktGenConfig config, std::vector<Port*> ports, std::function<void()> on_done,
                     std::unique_ptr<Engine>* out);
 

@@ -91,7 +91,8 @@ class Ponger {
     if (*high == 0x86 && *low == 0xdd) swap(ring, first, slots, start + 22, start + 38, 16);
   }
 
-  static void swap(netmap_ring* ring, uint32_t first, uint32_t slots, uint32_t a, uint32_t b, uint32_t bytes) {
+  static void swap(netmap_ring* ring, uint32_t first, uint32_t slots, uint32_t a, uint32_t b,
+                   uint32_t bytes) {
     if (byte(ring, first, slots, b + bytes - 1) == nullptr) return;
     for (uint32_t i = 0; i < bytes; i++) {
       std::swap(*byte(ring, first, slots, a + i), *byte(ring, first, slots, b + i));

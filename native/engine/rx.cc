@@ -54,7 +54,8 @@ class Receiver {
   Status loop() {
     bool synced = false;
     while (!finished_) {
-      // Read before the sync, so that one more turn follows: what was delivered before the stop counts.
+      // Read before the sync, so that one more turn follows: what was delivered before the stop
+      // counts.
       const bool last = engine_.stopping();
       if (!synced || last) {
         if (const int err = port_.rxsync()) return port_gone(port_, err);
@@ -77,8 +78,8 @@ class Receiver {
     uint32_t used = 0, total = 0;
     for (RxRing& rx : rings_) {
       netmap_ring* ring = rx.ring;
-      const uint32_t filled =
-          ring->tail >= ring->head ? ring->tail - ring->head : ring->tail + ring->num_slots - ring->head;
+      const uint32_t filled = ring->tail >= ring->head ? ring->tail - ring->head
+                                                       : ring->tail + ring->num_slots - ring->head;
       used += filled;
       total += ring->num_slots - 1;
       if (filled == 0) continue;

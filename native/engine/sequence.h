@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// rxseq's judgement of one ring: are the frames of txseq all there, in order, in as many slots each?
+// rxseq's judgement of one ring: are the frames of txseq all there, in order, in as many slots
+// each?
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,8 @@ class SequenceCheck {
   // where: what lines end in, to tell rings apart.
   SequenceCheck(Engine& engine, std::string where) : engine_(engine), where_(std::move(where)) {}
 
-  // A frame with the number `found`, in `fragments` slots. Lines go to the user at most twice a second.
+  // A frame with the number `found`, in `fragments` slots. Lines go to the user at most twice a
+  // second.
   void frame(uint32_t found, uint32_t fragments);
   // What was found in all; nothing to say when all was well.
   void summarise();

@@ -134,12 +134,14 @@ class Sender {
   // At most a burst a ring, and `budget` in all; rings take turns at being first.
   uint32_t fill(uint32_t budget, uint64_t* bytes) {
     uint32_t frames = 0;
-    for (size_t i = 0; i < rings_.size(); i++) {
-      TxRing& ring = rings_[(first_ring_ + i) % rings_.size()];
+    size_t next = first_ring_;
+    for (size_t n = 0; n < rings_.size(); n++) {
+      TxRing& ring = rings_[next];
+      if (++next == rings_.size()) next = 0;
       const uint64_t want = std::min<uint64_t>({config_.burst, budget - frames, left_ - frames});
       frames += fill_ring(ring, static_cast<uint32_t>(want), bytes);
     }
-    if (rings_.size() > 1) first_ring_++;
+    if (++first_ring_ == rings_.size()) first_ring_ = 0;
     return frames;
   }
 

@@ -105,7 +105,8 @@ void TxRing::end_batch() {
 }
 
 uint32_t TxRing::settle() {
-  // From behind the tail up to head are the frames the port still has to take, whoever put them there.
+  // From behind the tail up to head are the frames the port still has to take, whoever put them
+  // there.
   const uint32_t mine = distance(settled_, ring_->head);
   const uint32_t slots = mine - std::min(mine, distance(next(ring_->tail), ring_->head));
   uint32_t frames = slots;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Flow. One tx ring as a sender sees it. put() writes a frame into the next slots, repeat() sends what
-//   the slots hold already; after the port's txsync, settle() says how many frames it took.
+// Flow. One tx ring as a sender sees it. put() writes a frame into the next slots, repeat() sends
+//   what the slots hold already; after the port's txsync, settle() says how many frames it took.
 // Owns. What it knows of the ring: which buffers hold what. With `indirect`, the payloads as well.
-// Invariants. head and cur only ever pass whole frames. A buffer is written only where it differs from
-//   what it holds.
+// Invariants. head and cur only ever pass whole frames. A buffer is written only where it differs
+//   from what it holds.
 // Not here. The sync itself, waiting, what frames are.
 #pragma once
 
@@ -37,13 +37,13 @@ class TxRing {
 
   uint32_t space() const;  // free slots
 
-  // data: `bytes` bytes, of which all but the first `varying` are the same as in every other frame put
-  // here (up to the shorter); from `data + bytes` to `data + whole` is what longer ones go on with.
-  // false when there is no room.
+  // data: `bytes` bytes, of which all but the first `varying` are the same as in every other frame
+  // put here (up to the shorter); from `data + bytes` to `data + whole` is what longer ones go on
+  // with. false when there is no room.
   bool put(const uint8_t* data, uint32_t bytes, uint32_t varying, uint32_t whole);
 
-  // Copies a received frame, slot by slot, from slots `first` on of an rx ring. false when there is no
-  // room, or a slot of it is longer than the buffers here.
+  // Copies a received frame, slot by slot, from slots `first` on of an rx ring. false when there is
+  // no room, or a slot of it is longer than the buffers here.
   bool copy(netmap_ring* from, uint32_t first, uint32_t slots);
 
   // Whether all slots hold the one frame of `bytes` that put() has always been given.
@@ -77,7 +77,8 @@ class TxRing {
   bool multi_ = false;    // some frame was longer than a slot
   uint32_t uniform_ = 0;  // bytes of all frames so far, 0 = none, kMixed = different ones
   uint32_t filled_ = 0;   // slots that were given such a frame
-  std::vector<uint32_t> holds_;    // by slot: 1 + offset in the frame of what its buffer holds, 0 = nothing
+  std::vector<uint32_t>
+      holds_;  // by slot: 1 + offset in the frame of what its buffer holds, 0 = nothing
   std::vector<uint8_t> payloads_;  // indirect: nr_buf_size bytes a slot
 };
 

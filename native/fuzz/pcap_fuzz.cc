@@ -17,7 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   }
   if (frames.empty()) std::abort();
   for (const vale::CapturedFrame& frame : frames) {
-    if (frame.bytes < 14 || frame.bytes > 65536 || frame.offset < vale::kFrameHeadroom) std::abort();
+    if (frame.bytes < 14 || frame.bytes > 65536 || frame.offset < vale::kFrameHeadroom)
+      std::abort();
     if (frame.offset > size || frame.bytes > size - frame.offset) std::abort();
     for (uint32_t i = 1; i <= vale::kFrameHeadroom; i++) {
       if (data[frame.offset - i] != 0) std::abort();

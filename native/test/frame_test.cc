@@ -66,15 +66,17 @@ std::string tuple(const Frame& frame) {
 TEST(default_ipv4_frame_is_the_references) {
   const Frame frame(default_config(), 0);
   static const uint8_t expected[60] = {
-      0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0x08, 0x00,            // Ethernet
-      0x45, 0x10, 0, 46, 0, 0, 0x40, 0, 64, 17, 0x26, 0xad, 10, 0, 0, 1, 10, 1, 0, 1,  // IPv4
-      0x04, 0xd2, 0x04, 0xd2, 0, 26, 0x15, 0x80,                                   // UDP
-      'n', 'e', 't', 'm', 'a', 'p', ' ', 'p', 'k', 't', '-', 'g', 'e', 'n', ' ', 'D', 'I', 'R'};
+      0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,    0,    0,   0,   0,    0,    0x08, 0x00,  // Ethernet
+      0x45, 0x10, 0,    46,   0,    0,    0x40, 0,    64,  17,  0x26, 0xad, 10,   0,
+      0,    1,    10,   1,    0,    1,                 // IPv4
+      0x04, 0xd2, 0x04, 0xd2, 0,    26,   0x15, 0x80,  // UDP
+      'n',  'e',  't',  'm',  'a',  'p',  ' ',  'p',  'k', 't', '-',  'g',  'e',  'n',
+      ' ',  'D',  'I',  'R'};
   CHECK_EQ(frame.size(), 60u);
   for (unsigned i = 0; i < 60; i++) {
     if (frame.data()[i] != expected[i]) {
-      check::fail(__FILE__, __LINE__, "byte " + std::to_string(i) + " is " +
-                                          std::to_string(frame.data()[i]));
+      check::fail(__FILE__, __LINE__,
+                  "byte " + std::to_string(i) + " is " + std::to_string(frame.data()[i]));
     }
   }
 }
@@ -97,7 +99,8 @@ TEST(payload_text_repeats_and_names_indirect) {
   config.size = 300;
   config.indirect = true;
   const Frame frame(config, 0);
-  const std::string text = "netmap pkt-gen indirect payload\nhttp://info.iet.unipi.it/~luigi/netmap/ ";
+  const std::string text =
+      "netmap pkt-gen indirect payload\nhttp://info.iet.unipi.it/~luigi/netmap/ ";
   for (uint32_t i = 42; i < 300; i++) {
     REQUIRE(frame.data()[i] == static_cast<uint8_t>(text[(i - 42) % text.size()]));
   }
@@ -119,12 +122,11 @@ TEST(ranges_count_like_an_odometer) {
   config.source = range(AF_INET, "10.0.0.1", "10.0.0.2", 5, 6);
   config.destination = range(AF_INET, "10.1.0.255", "10.1.1.0", 7, 8);
   Frame frame(config, 0);
-  const char* expected[] = {
-      "0.1:5>0.255:7", "0.1:6>0.255:7", "0.2:5>0.255:7", "0.2:6>0.255:7",
-      "0.1:5>0.255:8", "0.1:6>0.255:8", "0.2:5>0.255:8", "0.2:6>0.255:8",
-      "0.1:5>1.0:7",   "0.1:6>1.0:7",   "0.2:5>1.0:7",   "0.2:6>1.0:7",
-      "0.1:5>1.0:8",   "0.1:6>1.0:8",   "0.2:5>1.0:8",   "0.2:6>1.0:8",
-      "0.1:5>0.255:7"};
+  const char* expected[] = {"0.1:5>0.255:7", "0.1:6>0.255:7", "0.2:5>0.255:7", "0.2:6>0.255:7",
+                            "0.1:5>0.255:8", "0.1:6>0.255:8", "0.2:5>0.255:8", "0.2:6>0.255:8",
+                            "0.1:5>1.0:7",   "0.1:6>1.0:7",   "0.2:5>1.0:7",   "0.2:6>1.0:7",
+                            "0.1:5>1.0:8",   "0.1:6>1.0:8",   "0.2:5>1.0:8",   "0.2:6>1.0:8",
+                            "0.1:5>0.255:7"};
   CHECK(frame.has_ranges());
   for (const char* want : expected) {
     CHECK_EQ(tuple(frame), want);
@@ -168,13 +170,17 @@ TEST(checksums_hold_over_random_configurations) {
     Frame frame(config, random.next());
     for (uint32_t step = 0; step < 200; step++) {
       if (!checksums_hold(frame)) {
-        check::fail(__FILE__, __LINE__, "round " + std::to_string(round) + " step " +
-                                            std::to_string(step));
+        check::fail(__FILE__, __LINE__,
+                    "round " + std::to_string(round) + " step " + std::to_string(step));
         return;
       }
       switch (random.next() % 3) {
-        case 0: frame.advance(); break;
-        case 1: frame.resize(random.between(least, frame.max_size() + 1)); break;
+        case 0:
+          frame.advance();
+          break;
+        case 1:
+          frame.resize(random.between(least, frame.max_size() + 1));
+          break;
         default: {
           const uint64_t value[2] = {random.next(), random.next()};
           frame.set_payload(0, value, random.next() % 2 == 0 ? 4 : 12);
@@ -194,7 +200,8 @@ TEST(only_the_announced_bytes_vary) {
   frame.resize(800);
   frame.set_payload(0, "abcdefghijkl", 12);
   CHECK_EQ(std::memcmp(frame.data() + frame.varying_bytes(), &before[frame.varying_bytes()],
-                       1514 - frame.varying_bytes()), 0);
+                       1514 - frame.varying_bytes()),
+           0);
 }
 
 TEST(equal_seeds_give_equal_frames) {
@@ -220,7 +227,10 @@ TEST(short_frames_are_cut_headers) {
 }
 
 TEST(rate_is_held_whatever_sleeps_cost) {
-  struct { double rate; uint32_t burst; } cases[] = {{1, 512}, {1000, 512}, {299, 512}, {1e6, 512}, {14880952, 64}};
+  struct {
+    double rate;
+    uint32_t burst;
+  } cases[] = {{1, 512}, {1000, 512}, {299, 512}, {1e6, 512}, {14880952, 64}};
   for (const auto& c : cases) {
     Random random(9);
     Pacer pacer(c.rate, c.burst);

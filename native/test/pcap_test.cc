@@ -20,8 +20,13 @@ struct File {
     for (int i = 0; i < 2; i++) bytes += b[big ? 1 - i : i];
     return *this;
   }
-  File& u32(uint32_t v) { return big ? u16(v >> 16).u16(v & 0xffff) : u16(v & 0xffff).u16(v >> 16); }
-  File& text(const std::string& s) { bytes += s; return *this; }
+  File& u32(uint32_t v) {
+    return big ? u16(v >> 16).u16(v & 0xffff) : u16(v & 0xffff).u16(v >> 16);
+  }
+  File& text(const std::string& s) {
+    bytes += s;
+    return *this;
+  }
 
   File& pcap(uint32_t magic = 0xa1b2c3d4, uint32_t link = 1) {
     return u32(magic).u16(2).u16(4).u32(0).u32(0).u32(65535).u32(link);
@@ -35,15 +40,32 @@ struct File {
     return u32(length);
   }
   File part() const { return {big, ""}; }
-  File& section() { return block(0x0a0d0d0a, part().u32(0x1a2b3c4d).u16(1).u16(0).u32(~0u).u32(~0u).bytes); }
+  File& section() {
+    return block(0x0a0d0d0a, part().u32(0x1a2b3c4d).u16(1).u16(0).u32(~0u).u32(~0u).bytes);
+  }
   File& interface(uint32_t link = 1, uint32_t snap = 0) {
     return block(1, part().u16(link).u16(0).u32(snap).bytes);
   }
   File& enhanced(uint32_t interface, const std::string& frame) {
-    return block(6, part().u32(interface).u32(0).u32(0).u32(uint32_t(frame.size())).u32(9999).text(frame).bytes);
+    return block(6, part()
+                        .u32(interface)
+                        .u32(0)
+                        .u32(0)
+                        .u32(uint32_t(frame.size()))
+                        .u32(9999)
+                        .text(frame)
+                        .bytes);
   }
   File& obsolete(unsigned interface, const std::string& frame) {
-    return block(2, part().u16(interface).u16(0).u32(0).u32(0).u32(uint32_t(frame.size())).u32(9999).text(frame).bytes);
+    return block(2, part()
+                        .u16(interface)
+                        .u16(0)
+                        .u32(0)
+                        .u32(0)
+                        .u32(uint32_t(frame.size()))
+                        .u32(9999)
+                        .text(frame)
+                        .bytes);
   }
   File& simple(uint32_t original, const std::string& frame) {
     return block(3, part().u32(original).text(frame).bytes);
@@ -64,7 +86,8 @@ std::string parse(const File& file) {
     if (!out.empty()) out += ",";
     out += data[f.offset] + std::to_string(f.bytes);
     if (data.substr(f.offset, f.bytes) != std::string(f.bytes, data[f.offset])) out += "!";
-    if (data.substr(f.offset - kFrameHeadroom, kFrameHeadroom) != std::string(kFrameHeadroom, '\0')) out += "?";
+    if (data.substr(f.offset - kFrameHeadroom, kFrameHeadroom) != std::string(kFrameHeadroom, '\0'))
+      out += "?";
   }
   return out;
 }
@@ -119,8 +142,10 @@ TEST(only_ethernet_is_played) {
 TEST(what_is_wrong_is_said_with_its_place) {
   CHECK_EQ(parse(File()), "f: at byte 0: too short for a capture file");
   CHECK_EQ(parse(File().text("GIF89a and more")), "f: at byte 0: neither pcap nor pcapng");
-  CHECK_EQ(parse(File().text("\x1f\x8b\x08\x00")), "f: at byte 0: compressed; unpack it with gunzip first");
-  CHECK_EQ(parse(File().u32(0xa1b2cd34)), "f: at byte 0: the modified pcap format is not supported");
+  CHECK_EQ(parse(File().text("\x1f\x8b\x08\x00")),
+           "f: at byte 0: compressed; unpack it with gunzip first");
+  CHECK_EQ(parse(File().u32(0xa1b2cd34)),
+           "f: at byte 0: the modified pcap format is not supported");
   CHECK_EQ(parse(File().pcap()), "f: holds no frames");
   CHECK_EQ(parse(File().pcap().record(frame('a', 13))),
            "f: at byte 24: a frame of 13 bytes is not within 14..65536");
@@ -164,6 +189,7 @@ TEST(files_are_read_from_disk) {
   REQUIRE(capture.frames.size() == 2);
   CHECK_EQ(capture.block[capture.frames[1].offset + 65535], 'b');
   unlink(path);
-  CHECK_EQ(load_capture(path, &capture).text, std::string(path) + ": cannot be opened: No such file or directory");
+  CHECK_EQ(load_capture(path, &capture).text,
+           std::string(path) + ": cannot be opened: No such file or directory");
   CHECK_EQ(load_capture("/tmp", &capture).text, "/tmp: cannot be read: Is a directory");
 }

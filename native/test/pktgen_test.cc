@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The generator's other functions over ports on the heap: what is received, answered, counted and
 // said, and how a run ends.
+#include "test/support/pktgen.h"
+
 #include <signal.h>
 
 #include <atomic>
-
-#include "test/support/pktgen.h"
 
 using namespace pktgen;
 
@@ -137,8 +137,9 @@ TEST(rxseq_reports_gaps_disorder_and_a_summary) {
   a.txsync();
   const Outcome o = finish(*rx, 50);
   CHECK_EQ(o.total.frames, 6u);
-  CHECK_EQ(o.err, "Sequence GAP: exp 2 found 5\n"
-                  "Sequence: 3 frames missing in 1 gaps, 1 out of order (1 lines not shown)\n");
+  CHECK_EQ(o.err,
+           "Sequence GAP: exp 2 found 5\n"
+           "Sequence: 3 frames missing in 1 gaps, 1 out of order (1 lines not shown)\n");
 }
 
 TEST(rxseq_says_nothing_when_all_is_well) {
@@ -172,7 +173,8 @@ TEST(the_last_thread_tells_that_all_are_done) {
   FakePort a("a"), b("b");
   std::atomic<int> calls{0};
   std::unique_ptr<Engine> engine;
-  CHECK_OK(start_pktgen(config_of(PktGenFunction::tx, 10), {&a, &b}, [&] { calls++; }, &engine));
+  CHECK_OK(start_pktgen(
+      config_of(PktGenFunction::tx, 10), {&a, &b}, [&] { calls++; }, &engine));
   finish(*engine);
   CHECK_EQ(calls.load(), 1);
 }
@@ -187,7 +189,8 @@ TEST(contradictions_are_refused_in_one_line) {
   CHECK_EQ(refusal(config, &port), "frame size 65537 is not within 16..65536 bytes");
   config.size = 65536;
   config.max_fragment = 100;
-  CHECK_EQ(refusal(config, &port), "a: a frame of 65536 bytes takes 656 slots here, at most 63 are possible");
+  CHECK_EQ(refusal(config, &port),
+           "a: a frame of 65536 bytes takes 656 slots here, at most 63 are possible");
   config = config_of(PktGenFunction::rx);
   config.pcap_file = "x.pcap";
   CHECK_EQ(refusal(config, &port), "x.pcap: a capture is played by function tx, not by rx");

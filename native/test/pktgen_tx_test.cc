@@ -22,7 +22,8 @@ TEST(tx_sends_exactly_n_equal_frames) {
     CHECK(o.total.first != 0 && o.total.first <= o.total.last);
     CHECK_EQ(tap.frames.size(), 1000u);
     const std::string expected = frame_of(config);
-    CHECK(std::all_of(tap.frames.begin(), tap.frames.end(), [&](auto& f) { return f == expected; }));
+    CHECK(
+        std::all_of(tap.frames.begin(), tap.frames.end(), [&](auto& f) { return f == expected; }));
   }
 }
 
@@ -51,9 +52,12 @@ TEST(all_rings_of_a_port_are_used) {
 }
 
 TEST(fragments_add_up_to_the_frame) {
-  struct { uint32_t size, fragments, most, buffer; unsigned slots; } cases[] = {
-      {60, 2, 0, 2048, 2},  {60, 7, 0, 2048, 7},    {60, 63, 0, 2048, 47}, {1514, 1, 100, 2048, 16},
-      {5000, 1, 0, 2048, 3}, {65536, 1, 0, 2112, 32}, {300, 5, 14, 2048, 22}};
+  struct {
+    uint32_t size, fragments, most, buffer;
+    unsigned slots;
+  } cases[] = {{60, 2, 0, 2048, 2},      {60, 7, 0, 2048, 7},   {60, 63, 0, 2048, 47},
+               {1514, 1, 100, 2048, 16}, {5000, 1, 0, 2048, 3}, {65536, 1, 0, 2112, 32},
+               {300, 5, 14, 2048, 22}};
   for (const auto& c : cases) {
     fake::Options options;
     options.buffer_bytes = c.buffer;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The native test programs' harness. A program is one file: include this, write TEST(name) { … }.
-// A failed check is printed and the test goes on; REQUIRE leaves the test; SKIP leaves it and counts
-// it as skipped. The last line is "N passed, N failed, N skipped"; exit code 1 when any failed.
-// An argument runs only the tests whose name contains it.
+// A failed check is printed and the test goes on; REQUIRE leaves the test; SKIP leaves it and
+// counts it as skipped. The last line is "N passed, N failed, N skipped"; exit code 1 when any
+// failed. An argument runs only the tests whose name contains it.
 #pragma once
 
 #include <cstdio>
@@ -22,7 +22,7 @@ struct Test {
 
 struct State {
   std::vector<Test> tests;
-  bool failed = false;   // in the test that runs
+  bool failed = false;  // in the test that runs
   bool skipped = false;
 };
 
@@ -82,8 +82,9 @@ template <typename A, typename B>
 void equal(const A& a, const B& b, const char* a_text, const char* b_text, const char* file,
            int line) {
   if (same(a, b)) return;
-  fail(file, line, std::string(a_text) + " is " + show(a) + ", expected " + show(b) +
-                       (std::string_view(b_text) == show(b) ? "" : std::string(" (") + b_text + ")"));
+  fail(file, line,
+       std::string(a_text) + " is " + show(a) + ", expected " + show(b) +
+           (std::string_view(b_text) == show(b) ? "" : std::string(" (") + b_text + ")"));
 }
 
 inline int run_all(int argc, char** argv) {
@@ -108,38 +109,38 @@ inline int run_all(int argc, char** argv) {
 
 }  // namespace check
 
-#define TEST(name)                                              \
-  static void test_##name();                                    \
+#define TEST(name)                                                  \
+  static void test_##name();                                        \
   static const check::Register register_##name(#name, test_##name); \
   static void test_##name()
 
-#define CHECK(cond)                                     \
-  do {                                                  \
+#define CHECK(cond)                                      \
+  do {                                                   \
     if (!(cond)) check::fail(__FILE__, __LINE__, #cond); \
   } while (0)
 
 #define CHECK_EQ(a, b) check::equal((a), (b), #a, #b, __FILE__, __LINE__)
 
 // For vale::Status: shows the line of the error.
-#define CHECK_OK(status)                                                        \
-  do {                                                                          \
-    const auto check_status = (status);                                         \
-    if (!check_status.ok())                                                     \
+#define CHECK_OK(status)                                                              \
+  do {                                                                                \
+    const auto check_status = (status);                                               \
+    if (!check_status.ok())                                                           \
       check::fail(__FILE__, __LINE__, std::string(#status ": ") + check_status.text); \
   } while (0)
 
-#define REQUIRE(cond)                              \
-  do {                                             \
-    if (!(cond)) {                                 \
-      check::fail(__FILE__, __LINE__, #cond);      \
-      return;                                      \
-    }                                              \
+#define REQUIRE(cond)                         \
+  do {                                        \
+    if (!(cond)) {                            \
+      check::fail(__FILE__, __LINE__, #cond); \
+      return;                                 \
+    }                                         \
   } while (0)
 
-#define SKIP(reason)       \
-  do {                     \
-    check::skip(reason);   \
-    return;                \
+#define SKIP(reason)     \
+  do {                   \
+    check::skip(reason); \
+    return;              \
   } while (0)
 
 int main(int argc, char** argv) { return check::run_all(argc, argv); }

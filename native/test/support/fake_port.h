@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Ports without a switch, for testing engines by themselves: netmap rings on the heap. A cable joins
-// the tx rings of one port to the rx rings of another in the sender's txsync, as the switch does; a
-// port without a cable sends into the void. A lossless cable takes only what fits, like a pipe.
+// Ports without a switch, for testing engines by themselves: netmap rings on the heap. A cable
+// joins the tx rings of one port to the rx rings of another in the sender's txsync, as the switch
+// does; a port without a cable sends into the void. A lossless cable takes only what fits, like a
+// pipe.
 #pragma once
 
 #include <sys/eventfd.h>
@@ -133,7 +134,9 @@ class FakePort : public vale::Port {
  private:
   static uint64_t align(uint64_t n) { return (n + 63) / 64 * 64; }
   template <typename T>
-  static void set(const T* field, T value) { *const_cast<T*>(field) = value; }
+  static void set(const T* field, T value) {
+    *const_cast<T*>(field) = value;
+  }
   uint32_t next(uint32_t i) const { return i + 1 == options_.slots ? 0 : i + 1; }
 
   void take(unsigned r) {
@@ -141,7 +144,8 @@ class FakePort : public vale::Port {
     uint32_t at = taken_[r];
     while (at != ring->head && !stalled) {
       uint32_t end = at, slots = 1;
-      for (; ring->slot[end].flags & NS_MOREFRAG && next(end) != ring->head; end = next(end)) slots++;
+      for (; ring->slot[end].flags & NS_MOREFRAG && next(end) != ring->head; end = next(end))
+        slots++;
       if (peer_ != nullptr && !peer_->deliver(r, ring, at, slots)) {
         if (lossless_) break;
         dropped++;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What tests of the generator's loops share: configurations, running an engine to its end, and seeing
-// the frames it sends.
+// What tests of the generator's loops share: configurations, running an engine to its end, and
+// seeing the frames it sends.
 #pragma once
 
 #include <arpa/inet.h>
@@ -100,8 +100,8 @@ struct Tap {
   explicit Tap(FakePort& port) {
     port.tap = [this](netmap_ring* ring, uint32_t i) {
       const netmap_slot& s = ring->slot[i];
-      const char* data =
-          s.flags & NS_INDIRECT ? reinterpret_cast<const char*>(s.ptr) : NETMAP_BUF(ring, s.buf_idx);
+      const char* data = s.flags & NS_INDIRECT ? reinterpret_cast<const char*>(s.ptr)
+                                               : NETMAP_BUF(ring, s.buf_idx);
       partial.append(data, s.len);
       partial_slots++;
       if (s.flags & NS_MOREFRAG) return;
