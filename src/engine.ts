@@ -4,8 +4,10 @@ import { BadValue } from './errors.js';
 import { native } from './native.js';
 import type {
   AddressRange,
+  BridgeConfig,
   EngineSample,
   NativeEngine,
+  NativePort,
   PktGenConfig,
   PktGenFunction,
 } from './native-types.js';
@@ -73,9 +75,10 @@ export class Run implements AsyncDisposable {
   readonly #engine: NativeEngine;
 
   /** @internal */
-  constructor(engine: NativeEngine) {
-    this.#engine = engine;
-    this.done = engine.done;
+  constructor(ports: ValePort[], start: (ports: NativePort[]) => NativeEngine) {
+    this.#engine = start(ports.map((port) => port.lend()));
+    this.done = this.#engine.done;
+    for (const port of ports) port.lentUntil(this.done);
   }
 
   /** Totals so far, one for each port; of a bridge one for each direction. Also after the end. */
@@ -145,12 +148,7 @@ export function generate(
     seed: options.seed ?? 1,
     duration: options.duration ?? 0,
   };
-  return new Run(
-    native().startPktGen(
-      list.map((port) => port.native),
-      config,
-    ),
-  );
+  return new Run(list, (lent) => native().startPktGen(lent, config));
 }
 
 /**
@@ -159,17 +157,16 @@ export function generate(
  * @throws EINVAL for one port given twice, EBUSY for a port in use
  */
 export function bridge(a: ValePort, b: ValePort, options: BridgeOptions = {}): Run {
-  return new Run(
-    native().startBridge(a.native, b.native, {
-      burst: options.burst ?? 1024,
-      zeroCopy: options.zeroCopy ?? true,
-      loopback: false,
-      busy: options.busy ?? false,
-      spin: options.spin ?? 50,
-      verbose: 0,
-      affinity: -1,
-    }),
-  );
+  const config: BridgeConfig = {
+    burst: options.burst ?? 1024,
+    zeroCopy: options.zeroCopy ?? true,
+    loopback: false,
+    busy: options.busy ?? false,
+    spin: options.spin ?? 50,
+    verbose: 0,
+    affinity: -1,
+  };
+  return new Run([a, b], ([one, other]) => native().startBridge(one!, other!, config));
 }
 
 function read<T>(name: string, text: string, parse: (text: string) => T): T {

@@ -63,6 +63,7 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
   #turn = 0;
   #iterating = false;
   #closed = false;
+  #lent = false;
   #dirty = false;
 
   /** @internal */
@@ -269,6 +270,24 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
     return Promise.resolve();
   }
 
+  /** What an engine is given, with nothing of ours left on the rings. @internal */
+  lend(): NativePort {
+    this.#check();
+    if (this.#iterating) throw this.#busy();
+    this.#release();
+    if (this.#dirty) this.#push();
+    return this.native;
+  }
+
+  /** @internal */
+  lentUntil(done: Promise<void>): void {
+    this.#lent = true;
+    const back = () => {
+      this.#lent = false;
+    };
+    done.then(back, back);
+  }
+
   #take(most: number): RxBatch | undefined {
     this.#release();
     if (this.#batch === undefined || most > this.#capacity) this.#grow(most);
@@ -296,7 +315,7 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
   }
 
   #release(): void {
-    if (!this.#closed) this.#batch?.release();
+    if (!this.#closed && !this.#lent) this.#batch?.release();
   }
 
   #claim(): void {
@@ -313,6 +332,8 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
 
   #check(): void {
     if (this.#closed) throw failure('EBADF', `${this.name}: the port is closed; open it again`);
+    if (this.#lent)
+      throw failure('EBUSY', `${this.name}: an engine uses the port; use it after that is done`);
   }
 
   #queue(options: SendOptions | undefined): TxQueue {
