@@ -164,11 +164,9 @@ describe('JSON', () => {
   });
 });
 
-function control(rows: Snapshot, more: Partial<NativeRuntime> = {}, interfaces: string[] = []) {
+function control(rows: Snapshot, more: Partial<NativeRuntime> = {}) {
   const warnings: string[] = [];
-  const made = new Control(binding({}, interfaces), runtime(rows, more), (line) =>
-    warnings.push(line),
-  );
+  const made = new Control(binding(), runtime(rows, more), (line) => warnings.push(line));
   return { made, warnings };
 }
 
@@ -207,8 +205,8 @@ describe('a failure', () => {
     ],
     [
       'no such switch',
-      (c) => c.index('vale9:'),
-      'failed to list vale9:: No such file or directory (there is no switch vale9; see: vale ctl)',
+      (c) => c.look('vale9:'),
+      'failed to list vale9:: No such file or directory (no such switch; see: vale ctl)',
     ],
     [
       'no such memory',
@@ -228,25 +226,18 @@ describe('a failure', () => {
     [
       'polling a port that is not there',
       (c) => c.poll('vale0:x', false),
-      'failed to disable polling on vale0:x: No such device or address (there is no port vale0:x; see: vale ctl)',
+      'failed to disable polling on vale0:x: No such device or address (no such port; see: vale ctl)',
     ],
   ])('of %s says what is wrong and what to do', (_what, action, line) => {
     expect(() => action(control(busy).made)).toThrow(new ValeError(line));
-  });
-
-  test('of attaching a network interface says plainly that it is not possible yet', () => {
-    for (const host of [false, true])
-      expect(() => control(busy, {}, ['em0']).made.attach('vale0:em0', host, {})).toThrow(
-        'failed to attach vale0:em0: Operation not supported (em0 is a network interface, which this version cannot attach; join it to the switch with: vale bridge -i em0 -i vale0:NAME)',
-      );
   });
 });
 
 describe('a name', () => {
   test('of a memory is the id of that port', () => {
     const asked: unknown[] = [];
-    control(busy, {
-      info: ({ name }) => info(name, { memId: 9 }),
+    const rows = snapshot({ ports: [port('vale0:a', { info: info('vale0:a', { memId: 9 }) })] });
+    control(rows, {
       create: (request) => {
         asked.push(request);
         return info(request.name);

@@ -75,8 +75,6 @@ export default class Ctl extends BaseCommand {
   static override strict = false;
 
   async run(): Promise<void> {
-    const [first = '', ...rest] = this.argv;
-    if (Object.hasOwn(actions, first)) return this.delegate(first, rest);
     const { flags, argv } = await this.parse(Ctl);
     this.refuseWords(argv as string[]);
     const chosen = (Object.keys(DOING) as Doing[]).filter((key) => flags[key] !== undefined);
@@ -104,9 +102,10 @@ export default class Ctl extends BaseCommand {
     });
   }
 
-  /** "vale ctl fdb add …" to the class of "ctl fdb add". */
-  private async delegate(first: string, rest: string[]): Promise<void> {
-    const [second = ''] = rest;
+  /** "vale ctl fdb add …" is the class of "ctl fdb add"; all else is this one. */
+  protected override async _run<T>(): Promise<T> {
+    const [first = '', second = '', ...rest] = this.argv;
+    if (!Object.hasOwn(actions, first)) return super._run<T>();
     const deeper = Object.hasOwn(actions, `${first}:${second}`);
     const name = deeper ? `${first}:${second}` : first;
     const parts = names(`${first}:`);
@@ -114,7 +113,7 @@ export default class Ctl extends BaseCommand {
       throw unknownAction(second, parts, `ctl ${first}`);
     const Action = (await actions[name]!()).default;
     Action.id = `ctl:${name}`;
-    await Action.run(deeper ? rest.slice(1) : rest, this.config);
+    return Action.run(deeper ? rest : this.argv.slice(1), this.config) as Promise<T>;
   }
 
   private refuseWords([word]: string[]): void {

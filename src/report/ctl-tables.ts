@@ -78,7 +78,7 @@ function portTable(ports: readonly PortRow[], look: Look, rates?: Rates): string
       row.persistent && row.registrations === 0
         ? { text: 'kept', style: 'faint' }
         : String(row.registrations),
-      `${row.info.memId} (${byteCount(row.info.memsize, 1)})`,
+      row.info.memId === 0 ? '-' : `${row.info.memId} (${byteCount(row.info.memsize, 1)})`,
       rings(row.info),
       count(row.counters.rxFrames),
       count(row.counters.txFrames),

@@ -44,9 +44,6 @@ export interface Snapshot {
   ports: PortRow[];
 }
 
-/** The reference's value for "this switch, but no such port". */
-export const NO_PORT = 255;
-
 export class Control {
   private readonly exists: Exists;
   private readonly names: { exists: Exists };
@@ -77,11 +74,6 @@ export class Control {
   attach(name: string, host: boolean, wishes: Wishes): number {
     return this.attempt('attach', name, () => {
       const spec = this.switchPort(name);
-      if (this.exists('interface', spec.port) && !this.isPersistent(spec.port))
-        throw new Failure(
-          'EOPNOTSUPP',
-          `${spec.port} is a network interface, which this version cannot attach; join it to the switch with: vale bridge -i ${spec.port} -i ${spec.switch}:NAME`,
-        );
       return this.runtime.attach(this.request(spec, wishes), host).portIndex;
     });
   }
@@ -101,12 +93,11 @@ export class Control {
     );
   }
 
-  /** Indices of a port; for a switch, or a port that is not on it, NO_PORT as the port's. */
+  /** Indices of a port; for a switch, or a port that is not on it, 255 as the port's. */
   index(name: string): { switchIndex: number; portIndex: number } {
     return this.attempt('list', name, () => {
       const target = parseSwitchOrPort(name, this.names);
-      if (target.kind !== 'switch') return this.runtime.index(target.fullName);
-      return { switchIndex: this.findSwitch(target.switch).index, portIndex: NO_PORT };
+      return this.runtime.index(target.kind === 'switch' ? target.switch : target.fullName);
     });
   }
 
@@ -115,7 +106,7 @@ export class Control {
     return this.attempt(on ? 'enable polling on' : 'disable polling on', name, () => {
       const spec = this.switchPort(name);
       if (!this.exists('port', spec.fullName) && !this.exists('interface', spec.port))
-        throw new Failure('ENXIO', `there is no port ${spec.fullName}; see: vale ctl`);
+        throw new Failure('ENXIO', `${spec.fullName}: no such port; see: vale ctl`);
       throw new Failure(
         'EOPNOTSUPP',
         'only an attached network interface can be polled, and this version cannot attach one; no other port needs it',
@@ -143,7 +134,7 @@ export class Control {
       this.tell(target);
       const port = ports.find((row) => row.name === target.fullName);
       if (port === undefined)
-        throw new Failure('ENXIO', `there is no port ${target.fullName}; see: vale ctl`);
+        throw new Failure('ENXIO', `${target.fullName}: no such port; see: vale ctl`);
       return { ...all, switches: [], ports: [port] };
     });
   }
@@ -153,7 +144,7 @@ export class Control {
       const names =
         name === undefined
           ? this.runtime.switches().map((row) => row.name)
-          : [this.existingSwitch(name)];
+          : [parseSwitch(name).switch];
       return names.map((sw) => ({ switch: sw, rows: this.runtime.fdbShow(sw) }));
     });
   }
@@ -161,7 +152,7 @@ export class Control {
   /** @returns how many entries went */
   fdbFlush(name: string): number {
     return this.attempt('flush addresses of', name, () =>
-      this.runtime.fdbFlush(this.existingSwitch(name)),
+      this.runtime.fdbFlush(parseSwitch(name).switch),
     );
   }
 
@@ -173,7 +164,7 @@ export class Control {
 
   fdbRemove(name: string, mac: string): void {
     this.attempt('remove an address from', name, () =>
-      this.runtime.fdbRemove(this.existingSwitch(name), mac),
+      this.runtime.fdbRemove(parseSwitch(name).switch, mac),
     );
   }
 
@@ -188,18 +179,14 @@ export class Control {
 
   setAgeing(name: string, seconds: number): void {
     this.attempt('set ageing of', name, () =>
-      this.runtime.setAgeing(this.existingSwitch(name), seconds),
+      this.runtime.setAgeing(parseSwitch(name).switch, seconds),
     );
   }
 
   private findSwitch(name: string): SwitchRow {
     const row = this.runtime.switches().find((sw) => sw.name === name);
-    if (row === undefined) throw new Failure('ENOENT', `there is no switch ${name}; see: vale ctl`);
+    if (row === undefined) throw new Failure('ENOENT', `${name}: no such switch; see: vale ctl`);
     return row;
-  }
-
-  private existingSwitch(name: string): string {
-    return this.findSwitch(parseSwitch(name).switch).name;
   }
 
   private port(name: string): PortSpec {
@@ -221,13 +208,6 @@ export class Control {
   private tell(spec: PortSpec): PortSpec {
     if (spec.warning !== undefined) this.warn(spec.warning);
     return spec;
-  }
-
-  /** A persistent port is listed under its own name, or as SWITCH:NAME while attached. */
-  private isPersistent(name: string): boolean {
-    return this.runtime
-      .list()
-      .some((row) => row.persistent && (row.name === name || row.name.endsWith(`:${name}`)));
   }
 
   private request(spec: PortSpec, { config, memid }: Wishes): OpenRequest {
@@ -252,7 +232,15 @@ export class Control {
   }
 
   private memoryOf(port: PortSpec): number {
-    return this.runtime.info({ name: port.fullName }).memId;
+    const row = this.runtime.list().find(({ name }) => name === port.fullName);
+    if (row === undefined)
+      throw new Failure('ENXIO', `${port.fullName}: no such port; see: vale ctl`);
+    if (row.info.memId === 0)
+      throw new Failure(
+        'EINVAL',
+        `${port.fullName} has no memory to share while nobody has it open`,
+      );
+    return row.info.memId;
   }
 
   private attempt<T>(action: string, name: string | undefined, act: () => T): T {
@@ -282,7 +270,8 @@ function reason(error: unknown, name = ''): string {
   const text = errorText((error as { code?: unknown }).code);
   const why = error instanceof NameError ? nameReason(error, name) : error.message;
   if (text === undefined || why === text) return why;
-  const detail = why.startsWith(`${name}: `) ? why.slice(name.length + 2) : why;
+  const subject = `${name.replace(/:$/, '')}: `;
+  const detail = why.startsWith(subject) ? why.slice(subject.length) : why;
   return detail === text ? text : `${text} (${detail})`;
 }
 

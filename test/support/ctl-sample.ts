@@ -147,12 +147,9 @@ export function runtime(rows: Snapshot, more: Partial<NativeRuntime> = {}): Nati
   };
 }
 
-export function binding(
-  directories: Record<string, Snapshot> = {},
-  interfaces: string[] = [],
-): NativeBinding {
+export function binding(directories: Record<string, Snapshot> = {}): NativeBinding {
   return {
-    interfaces: () => interfaces.map((name) => ({ name, mac: '02:00:00:00:00:01', mtu: 1500 })),
+    interfaces: () => [],
     openRuntime: (directory = '') => {
       const rows = directories[directory];
       if (rows === undefined) throw new Error(`no directory ${directory}`);

@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// vale ctl on real switches, as its own process.
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Config } from '@oclif/core';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import Ctl from '../src/commands/ctl.js';
+import { explain } from '../src/errors.js';
+import { packageRoot } from '../src/native.js';
+import { openPort, type OpenPortOptions } from '../src/port/open.js';
+import type { ValePort } from '../src/port/port.js';
+import { violations } from './support/json-schema.js';
+import { needs } from './support/need.js';
+import { onTerminal, type TerminalOptions } from './support/pty.js';
+
+const root = packageRoot();
+const bin = join(root, 'bin', 'vale.js');
+const schema = JSON.parse(
+  readFileSync(join(root, 'docs', 'schema', 'ctl.json'), 'utf8'),
+) as Parameters<typeof violations>[1];
+
+const config = await Config.load(root);
+
+let directory: string;
+let ports: ValePort[];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(process.env['VALE_DIR'] ?? '', 'ctl-'));
+  ports = [];
+});
+
+afterEach(() => {
+  for (const port of ports) port.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const env = (): NodeJS.ProcessEnv => ({ ...process.env, VALE_DIR: directory });
+
+function ctl(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, 'ctl', ...args], {
+    encoding: 'utf8',
+    env: env(),
+  });
+  return { status, stdout, stderr };
+}
+
+/** Of a call that must succeed quietly. */
+function output(...args: string[]): string {
+  const { status, stdout, stderr } = ctl(...args);
+  expect({ status, stderr }, args.join(' ')).toEqual({ status: 0, stderr: '' });
+  return stdout;
+}
+
+async function open(name: string, options: Omit<OpenPortOptions, 'name'> = {}): Promise<ValePort> {
+  const port = await openPort({ name, directory, ...options });
+  ports.push(port);
+  return port;
+}
+
+function terminal(args: string[], options: TerminalOptions = {}) {
+  return onTerminal([process.execPath, bin, 'ctl', ...args], {
+    ...options,
+    env: { VALE_DIR: directory, ...options.env },
+  });
+}
+
+const BROADCAST = 'ff:ff:ff:ff:ff:ff';
+
+function frame(destination: string, source: string, length = 60): Uint8Array {
+  const bytes = (mac: string): number[] => mac.split(':').map((byte) => Number.parseInt(byte, 16));
+  const data = new Uint8Array(length);
+  data.set([...bytes(destination), ...bytes(source), 0x88, 0xb5]);
+  return data;
+}
+
+describe('the listing', () => {
+  test('of nothing is nothing, and exit code 0', () => {
+    expect(output()).toBe('');
+    expect(output('--plain')).toBe('');
+    expect(output('list')).toBe('');
+  });
+
+  test("is the reference's lines when piped, by switch and index", async () => {
+    await open('vale0:a');
+    await open('vale1:x');
+    await open('vale0:b');
+    await open('vale-foo');
+    const lines =
+      'vale0:a bridge_idx 0 port_idx 0\nvale0:b bridge_idx 0 port_idx 1\n' +
+      'vale1:x bridge_idx 1 port_idx 0\nvale:vale-foo bridge_idx 2 port_idx 0\n';
+    expect(output()).toBe(lines);
+    expect(output('--plain')).toBe(lines);
+    expect(output('list')).toBe(lines);
+    expect(output('list', 'vale1')).toBe('vale1:x bridge_idx 1 port_idx 0\n');
+    expect(output('list', 'vale0:b')).toBe('vale0:b bridge_idx 0 port_idx 1\n');
+  });
+
+  test('prints no name that ctl does not take back', async () => {
+    for (const name of ['vale-3', 'vale0', 'vale9:b-c']) await open(name);
+    output('-n', 'p0');
+    output('-a', 'vale0:p0');
+    const names = output()
+      .trim()
+      .split('\n')
+      .map((line) => line.split(' ')[0] ?? '');
+    expect(names).toContain('vale:vale-3');
+    for (const name of names) {
+      expect(output('list', name)).toContain(`${name} bridge_idx`);
+      expect(output('-g', name)).toContain('mem_id:');
+    }
+  });
+
+  test('as JSON is as its schema says, and knows who is there', async () => {
+    await open('vale0:a');
+    await open('vale0:a');
+    output('-n', 'p0');
+    const found = JSON.parse(output('--json'));
+    expect(violations(found, schema, 'snapshot')).toEqual([]);
+    expect(found).toMatchObject({
+      directory,
+      switches: [{ name: 'vale0', index: 0, ports: 1, ageing_seconds: 300 }],
+    });
+    expect(found.ports).toContainEqual(
+      expect.objectContaining({ name: 'vale0:a', attached: true, port_index: 0, registrations: 2 }),
+    );
+    expect(found.ports).toContainEqual(
+      expect.objectContaining({ name: 'p0', persistent: true, port_index: null, registrations: 0 }),
+    );
+  });
+
+  test('with --watch is appended when piped, until SIGINT', async () => {
+    await open('vale0:a');
+    const child = spawn(process.execPath, [bin, 'ctl', '--watch', '--interval', '0.1', '--json'], {
+      env: env(),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let text = '';
+    child.stdout.setEncoding('utf8').on('data', (part: string) => (text += part));
+    while (text.split('\n').length < 4) await sleep(20);
+    child.kill('SIGINT');
+    expect(await once(child, 'exit')).toEqual([0, null]);
+    const looks = text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    for (const look of looks) expect(violations(look, schema, 'snapshot')).toEqual([]);
+    expect(looks[0].ports[0].rates).toBeUndefined();
+    expect(looks[1].ports[0].rates.rx_frames_per_second).toBe(0);
+  });
+});
+
+describe('a persistent port', () => {
+  test('is created, attached, found, detached and removed by the flags of the reference', () => {
+    expect(output('-n', 'p0', '-v', '-C', '512,256,2')).toMatch(
+      /^tx_slots: {3}512\nrx_slots: {3}256\ntx_rings: {3}2\nrx_ring: {4}2\nmem_id: {5}\d+\n$/,
+    );
+    expect(output('-a', 'vale0:p0', '-v')).toBe('port_index: 0\n');
+    expect(output()).toBe('vale0:p0 bridge_idx 0 port_idx 0\n');
+    expect(output('-l', 'vale0:p0')).toBe('bridge_idx: 0\nport_idx:   0\n');
+    expect(output('-l', 'vale0:nobody')).toBe('bridge_idx: 0\nport_idx:   255\n');
+    expect(output('-g', 'vale0:p0')).toMatch(
+      /^memsize: {4}\d+\ntx_slots: {3}512\nrx_slots: {3}256\ntx_rings: {3}2\nrx_rings {4}2\nmem_id: {5}\d+\n$/,
+    );
+    expect(output('-d', 'vale0:p0', '-v')).toBe('port_index: 0\n');
+    expect(output()).toBe('');
+    expect(output('-r', 'p0')).toBe('');
+    expect(ctl('-r', 'p0').status).toBe(1);
+  });
+
+  test('goes the same way by the actions', () => {
+    expect(output('create', 'p0', '-v')).toContain('rx_ring:    1\n');
+    expect(output('attach', 'vale0:p0', '-v')).toBe('port_index: 0\n');
+    expect(output('index', 'vale0:p0')).toBe('bridge_idx: 0\nport_idx:   0\n');
+    expect(output('info', 'vale0:p0')).toContain('rx_rings    1\n');
+    expect(violations(JSON.parse(output('info', 'vale0:p0', '--json')), schema, 'info')).toEqual(
+      [],
+    );
+    expect(violations(JSON.parse(output('index', 'vale0:p0', '--json')), schema, 'index')).toEqual(
+      [],
+    );
+    expect(output('detach', 'vale0:p0')).toBe('');
+    expect(output('remove', 'p0')).toBe('');
+  });
+
+  test('shares the memory of the port that -m names', async () => {
+    const { memId } = (await open('vale0:a')).info;
+    expect(output('-n', 'p1', '-v', '-m', 'vale0:a')).toContain(`mem_id:     ${memId}\n`);
+    expect(output('-n', 'p2', '-v', '-m', String(memId))).toContain(`mem_id:     ${memId}\n`);
+    expect((await open('p1')).info.memId).toBe(memId);
+  });
+
+  test('can be opened and used, attached or not', async () => {
+    output('-n', 'p0');
+    output('-a', 'vale0:p0');
+    const p0 = await open('vale0:p0');
+    const peer = await open('vale0:peer');
+    peer.send(frame(BROADCAST, '02:00:00:00:00:01'));
+    peer.flush();
+    expect(p0.receive()).toHaveLength(1);
+  });
+});
+
+describe('a failure is one line in the form of the reference, and exit code 1', () => {
+  const failure = (...args: string[]): string => {
+    const { status, stdout, stderr } = ctl(...args);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toMatch(/^vale: failed to [^\n]*\n$/);
+    return stderr;
+  };
+
+  test('when something is there already', async () => {
+    output('-n', 'p0');
+    expect(failure('-n', 'p0')).toContain('failed to create p0: File exists');
+    output('-a', 'vale0:p0');
+    expect(failure('-a', 'vale0:p0')).toContain(
+      'failed to attach vale0:p0: Device or resource busy',
+    );
+    expect(failure('-r', 'p0')).toContain('failed to remove p0: Device or resource busy');
+    await open('vale0:a');
+    expect(failure('-d', 'vale0:a')).toContain('failed to detach vale0:a: Device or resource busy');
+  });
+
+  test('when something is missing', async () => {
+    await open('vale0:a');
+    expect(failure('-d', 'vale0:b')).toContain(
+      'failed to detach vale0:b: No such device or address',
+    );
+    expect(failure('-d', 'vale1:b')).toContain(
+      'failed to detach vale1:b: No such device or address',
+    );
+    expect(failure('-r', 'p9')).toContain('failed to remove p9: No such device or address');
+    expect(failure('-l', 'vale1:a')).toContain('failed to list vale1:a: No such file or directory');
+    expect(failure('-g', 'nosuch0')).toContain('failed to obtain info for nosuch0: No such device');
+    expect(failure('-a', 'vale0:nosuch0')).toContain(
+      'failed to attach vale0:nosuch0: Invalid argument',
+    );
+    expect(failure('-p', 'vale0:b')).toContain(
+      'failed to enable polling on vale0:b: No such device',
+    );
+    expect(failure('list', 'vale7:a')).toContain(
+      'failed to list vale7:a: No such device or address',
+    );
+    expect(failure('stats', 'nosuch0')).toContain(
+      'failed to list nosuch0: No such device or address',
+    );
+    expect(failure('fdb', 'vale7')).toContain(
+      'failed to list addresses of vale7: No such file or directory (no such switch',
+    );
+  });
+
+  test('when the name is wrong', () => {
+    expect(failure('-d', 'em0')).toContain('failed to detach em0: Invalid argument');
+    expect(failure('-n', 'vale0')).toContain('failed to create vale0: Invalid argument');
+    expect(failure('-n', 'abcdefghijklmnop')).toContain('use at most 15');
+  });
+
+  test('when it is for network interfaces, of which none can be attached yet', async () => {
+    await open('vale0:a');
+    for (const flag of ['-a', '-h'])
+      expect(failure(flag, 'vale0:lo')).toContain('attaching a network interface is not supported');
+    expect(failure('attach', '--host', 'vale0:lo')).toContain(
+      'attaching a network interface is not supported',
+    );
+    expect(failure('-p', 'vale0:a')).toContain(
+      'failed to enable polling on vale0:a: Operation not supported',
+    );
+    expect(failure('-P', 'vale0:a')).toContain(
+      'failed to disable polling on vale0:a: Operation not supported',
+    );
+  });
+
+  test('when a name is both a switch and a port', async () => {
+    await open('vale0:a');
+    await open('vale0');
+    expect(failure('list', 'vale0')).toContain(
+      'write vale0: for the switch or vale:vale0 for the port',
+    );
+    expect(output('list', 'vale0:')).toBe('vale0:a bridge_idx 0 port_idx 0\n');
+    expect(output('list', 'vale:vale0')).toBe('vale:vale0 bridge_idx 1 port_idx 0\n');
+  });
+});
+
+describe('a wrong command line is one line and exit code 2', () => {
+  test.each([
+    [['-n', 'p0', '-r', 'p0'], '-n and -r are two actions: give one of them a call'],
+    [['-a', 'vale0:p0', '-h', 'vale0:p0'], '-a and -h are two actions: give one of them a call'],
+    [
+      ['-n', 'p0', 'list'],
+      'list and an option before it are two actions: write vale ctl list first',
+    ],
+    [['lst'], "unknown action 'lst': did you mean 'list'?"],
+    [['fdb', 'flsh'], "unknown action 'flsh': did you mean 'flush'?"],
+    [['-n'], 'missing value for -n'],
+    [['-l', 'em0'], 'expected a port of a switch, as in vale0:a, for -l but received em0'],
+    [
+      ['-n', 'p0', '-C', 'x'],
+      'expected tx_slots[,rx_slots[,tx_rings[,rx_rings]]], as in 1024,1024,2,2 for -C but received x',
+    ],
+    [
+      ['-p', 'vale0:a', '-C', '0,1,2'],
+      'expected mode,core or 1,core,cores for -C but received 0,1,2',
+    ],
+    [['-n', 'p0', '--watch'], '--watch goes with the listing, not with -n'],
+    [
+      ['--interval', '0'],
+      'expected seconds above 0, as in 10 or 0.5 for --interval but received 0',
+    ],
+    [['create'], 'missing NAME: see --help'],
+    [
+      ['fdb', 'add', 'vale0:a', '01:00:00:00:00:00'],
+      'expected the MAC address of one station (its first byte is even) for MAC but received 01:00:00:00:00:00',
+    ],
+  ])('vale ctl %j', async (args, line) => {
+    const error: unknown = await Ctl.run(args, config).catch((thrown: unknown) => thrown);
+    expect(explain(error)).toEqual({ line, exitCode: 2 });
+  });
+
+  test('seen from outside', () => {
+    const line = 'vale: -n and -r are two actions: give one of them a call\n';
+    expect(ctl('-n', 'p0', '-r', 'p0')).toEqual({ status: 2, stdout: '', stderr: line });
+  });
+
+  test('help is --help, because -h attaches', () => {
+    expect(output('--help')).toMatch(/-h, --attach-host=SWITCH:NAME/);
+    expect(output('list', '-h')).toMatch(/^List switches and ports/);
+  });
+});
+
+describe('statistics', () => {
+  test('count frames, bytes and each drop with its reason', async () => {
+    const a = await open('vale0:a');
+    a.send(frame(BROADCAST, '02:00:00:00:00:01', 100));
+    a.flush();
+    const b = await open('vale0:b');
+    a.send(frame(BROADCAST, '02:00:00:00:00:01', 100));
+    a.send(new Uint8Array(10));
+    a.flush();
+    expect(b.receive()).toHaveLength(1);
+    const lines = output('stats', 'vale0:a').trim().split('\n');
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        'vale0:a tx_frames 3',
+        'vale0:a tx_bytes 210',
+        'vale0:a tx_delivered 1',
+        'vale0:a drop_no_destination 1',
+        'vale0:a drop_runt 1',
+        'vale0:a drop_ring_full 0',
+      ]),
+    );
+    expect(output('stats', 'vale0')).toContain('vale0:b rx_frames 1\n');
+    expect(output('stats', 'vale0')).toContain('vale0: tx_frames 3\n');
+    const found = JSON.parse(output('stats', '--json'));
+    expect(violations(found, schema, 'snapshot')).toEqual([]);
+  });
+});
+
+describe('the forwarding database', () => {
+  test('is shown, flushed, added to and removed from', async () => {
+    const a = await open('vale0:a');
+    await open('vale0:b');
+    a.send(frame(BROADCAST, '02:00:00:00:00:0a'));
+    a.flush();
+    expect(output('fdb')).toMatch(/^vale0 02:00:00:00:00:0a vale0:a \d\n$/);
+    output('fdb', 'add', 'vale0:b', '2:0:0:0:0:b');
+    expect(output('fdb', 'show', 'vale0').trim().split('\n').sort()).toEqual([
+      expect.stringMatching(/^vale0 02:00:00:00:00:0a vale0:a \d$/),
+      'vale0 02:00:00:00:00:0b vale0:b static',
+    ]);
+    const found = JSON.parse(output('fdb', '--json'));
+    expect(violations(found, schema, 'fdb')).toEqual([]);
+    expect(output('fdb', 'flush', 'vale0')).toBe('flushed: 1\n');
+    expect(output('fdb')).toBe('vale0 02:00:00:00:00:0b vale0:b static\n');
+    output('fdb', 'remove', 'vale0', '02:00:00:00:00:0b');
+    expect(output('fdb', 'show')).toBe('');
+  });
+
+  test('has an ageing time that can be changed', async () => {
+    await open('vale0:a');
+    expect(output('fdb', 'ageing', 'vale0')).toBe('ageing: 300\n');
+    output('fdb', 'ageing', 'vale0', '60');
+    expect(output('fdb', 'ageing', 'vale0:')).toBe('ageing: 60\n');
+  });
+});
+
+needs('python3').describe('on a terminal', () => {
+  test('the listing is an aligned table, and colour obeys NO_COLOR', async () => {
+    await open('vale0:a');
+    await open('vale0:b');
+    const { status, screen } = terminal([], { columns: 100, env: { NO_COLOR: '1' } });
+    expect(status).toBe(0);
+    const lines = screen.trimEnd().split('\n');
+    expect(lines[0]).toMatch(/^SWITCH +INDEX +PORTS/);
+    expect(lines[1]).toMatch(/^vale0 +0 +2 /);
+    expect(lines[3]).toMatch(/^PORT +INDEX +OPEN +MEMORY +RINGS +RX FRAMES +TX FRAMES +DROPS$/);
+    expect(lines[4]).toMatch(/^vale0:a +0\/0 +1 +\d+ \(.*\) +1x1024 +0 +0 +0$/);
+    expect(screen).not.toContain('\x1b');
+    expect(terminal([]).screen).toContain('\x1b[1m');
+    expect(terminal(['--plain']).screen).toBe(output());
+  });
+
+  test('COLUMNS narrows it', async () => {
+    await open('vale0:a');
+    const { screen } = terminal([], { columns: 120, env: { NO_COLOR: '1', COLUMNS: '50' } });
+    expect(Math.max(...screen.split('\n').map((line) => line.length))).toBeLessThanOrEqual(50);
+  });
+
+  test('an empty listing says so', () => {
+    expect(terminal([]).screen).toContain(`no ports in ${directory}`);
+  });
+
+  test('--watch redraws with rates until Ctrl-C', async () => {
+    await open('vale0:a');
+    const { status, screen } = terminal(['--watch', '--interval', '0.2'], {
+      columns: 120,
+      interruptAfter: 2,
+      env: { NO_COLOR: '1' },
+    });
+    expect(status).toBe(0);
+    const frames = screen.split('\x1b[H').slice(1);
+    expect(frames.length).toBeGreaterThan(1);
+    expect(frames.at(-1)).toMatch(/vale0:a.*0\.000 pps/);
+  });
+
+  test('statistics and addresses are tables too', async () => {
+    const a = await open('vale0:a');
+    a.send(frame(BROADCAST, '02:00:00:00:00:0a'));
+    a.flush();
+    const quiet = { env: { NO_COLOR: '1' } };
+    expect(terminal(['stats'], quiet).screen).toMatch(/^drop no destination +1 +1$/m);
+    expect(terminal(['info', 'vale0:a'], quiet).screen).toMatch(/^tx rings +1 of 1024 slots$/m);
+  });
+});
