@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // tx and txseq: fill the rings as the rate allows, sync, count.
-#include <time.h>
-
 #include <algorithm>
 
 #include "device/wait.h"
@@ -13,6 +11,7 @@ namespace vale {
 namespace {
 
 constexpr uint64_t kDrainNs = 500000000;
+constexpr int kDrainStepMs = 10;
 constexpr int kWaitMs = 1000;  // longest sleep; the port's health is looked at after each
 // The clock is read once in so many turns: it costs as much as sending ten frames.
 constexpr unsigned kTurnsPerStamp = 16;
@@ -237,8 +236,10 @@ uint64_t drain(Engine& engine, Port& port, std::vector<TxRing>& rings) {
       if (deadline == 0) deadline = now + kDrainNs;
       if (now >= deadline) return taken;
     }
-    const timespec pause{0, 100000};
-    nanosleep(&pause, nullptr);
+    for (TxRing& ring : rings) ring.want_more();
+    PortWait wait{&port, POLLOUT};
+    const bool stopped = engine.stopping();
+    wait_ports(&wait, 1, stopped ? kDrainStepMs : kWaitMs, 0, stopped ? -1 : engine.stop_fd());
   }
 }
 

@@ -231,6 +231,22 @@ TEST(a_full_pipe_makes_the_sender_wait_and_stop_leaves_the_rest_offered) {
   CHECK_EQ(o.total.frames, 126u);
 }
 
+TEST(a_sender_that_is_done_sleeps_until_its_frames_are_taken) {
+  FakePort port("a");
+  port.stalled = true;
+  const auto tx = start(config_of(PktGenFunction::tx, 10), {&port});
+  usleep(20000);
+  const uint64_t syncs = port.syncs;
+  usleep(50000);
+  CHECK(port.syncs - syncs < 10);
+  CHECK(!tx->done());
+  port.stalled = false;
+  port.wake();
+  const Outcome o = finish(*tx);
+  CHECK(!o.stopped);
+  CHECK_EQ(o.total.accepted, 10u);
+}
+
 TEST(without_a_receiver_everything_is_accepted) {
   FakePort a("a"), b("b");
   FakePort::cable(a, b);
