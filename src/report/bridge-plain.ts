@@ -5,7 +5,7 @@ import { directionName, type BridgeReporter, type BridgeRun, type Directions } f
 import { dropList, dropSum } from './drops.js';
 import type { Output } from './output.js';
 import { bitRate, frameRate } from './rates.js';
-import { logPrefix, norm } from './reference.js';
+import { logPrefix, norm, preciseUnixMs } from './reference.js';
 
 const BOTH = { sends: true, receives: true };
 
@@ -15,7 +15,7 @@ export class PlainBridgeReport implements BridgeReporter {
 
   constructor(
     private readonly output: Output,
-    private readonly unixMs: () => number = Date.now,
+    private readonly unixMs: () => number = preciseUnixMs,
   ) {}
 
   opened(run: BridgeRun): void {

@@ -2,7 +2,7 @@
 // A run for scripts: the lines of the reference's generator.
 import type { Interval, RoundTrips, Total } from '../session/meter.js';
 import { dropList } from './drops.js';
-import { logPrefix, norm, RateWindow } from './reference.js';
+import { logPrefix, norm, preciseUnixMs, RateWindow } from './reference.js';
 import type { Output } from './output.js';
 import { direction, type PktGenReporter, type PktGenRun } from './pkt-gen.js';
 import { averageBatch, bitRate } from './rates.js';
@@ -18,7 +18,7 @@ export class PlainReport implements PktGenReporter {
 
   constructor(
     private readonly output: Output,
-    private readonly unixMs: () => number = Date.now,
+    private readonly unixMs: () => number = preciseUnixMs,
   ) {}
 
   start(run: PktGenRun): void {

@@ -17,6 +17,11 @@ export function norm(value: number, scaled: boolean): string {
   return `${value.toFixed(3)} ${PREFIXES[i]}`;
 }
 
+/** Milliseconds since 1970 with the microseconds that Date.now() lacks. */
+export function preciseUnixMs(): number {
+  return performance.timeOrigin + performance.now();
+}
+
 /** The prefix of the reference's messages: seconds modulo 1000, function and line number. */
 export function logPrefix(unixMs: number, where: string, line: number): string {
   const us = Math.floor(unixMs * 1000) % 1_000_000_000;

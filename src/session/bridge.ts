@@ -9,7 +9,7 @@ import type { BridgeEnd, BridgeReporter } from '../report/bridge.js';
 import type { Output } from '../report/output.js';
 import { forwardedCounters } from './counters.js';
 import { Meter } from './meter.js';
-import { openForThreads, resolvePort } from './open.js';
+import { openForThreads, openRuntime, resolvePort } from './open.js';
 import { pause, supervise } from './supervise.js';
 
 export interface BridgeJob {
@@ -42,7 +42,7 @@ export async function runBridge(
       `cannot open ${job.a}: bridging a port with its host stack is not supported; give a second port, or -L to send back what it receives`,
     );
   const binding = load();
-  const runtime = binding.openRuntime();
+  const runtime = openRuntime(binding, output.err);
   const a = open(job.a, binding, runtime, output);
   const b = open(job.b, binding, runtime, output);
   reporter.opened({

@@ -13,6 +13,13 @@ const FOREIGN: Record<string, string> = {
   pcap: 'open the interface by its name alone, as in -i eth0',
 };
 
+/** The user's runtime; `warn` takes one line about its directory. */
+export function openRuntime(binding: NativeBinding, warn: (line: string) => void): NativeRuntime {
+  const runtime = binding.openRuntime();
+  if (runtime.warning !== '') warn(`vale: ${runtime.warning}`);
+  return runtime;
+}
+
 /**
  * What a port's name means here and now. Throws NameError or UsageError.
  * @param warn takes one line about a name that may not mean what its author thinks

@@ -15,7 +15,7 @@ import type { Output } from '../report/output.js';
 import { direction, type PktGenReporter, type PktGenRun } from '../report/pkt-gen.js';
 import { countersOf } from './counters.js';
 import { Meter } from './meter.js';
-import { openForThreads, resolvePort } from './open.js';
+import { openForThreads, openRuntime, resolvePort } from './open.js';
 import { pause, supervise } from './supervise.js';
 
 export interface PktGenJob {
@@ -46,7 +46,7 @@ export async function runPktGen(
     randomSeed: Math.floor(Math.random() * 2 ** 32),
   });
   const binding = load();
-  const runtime = binding.openRuntime();
+  const runtime = openRuntime(binding, output.err);
   const ports = open(job, binding, runtime, output);
   const { headerLength, info } = ports[0];
   const config = forPort(checked, job.flags, { ...info, headerLength });

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/** Real `vale` processes: start, wait for what they say, stop, look at what they said. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { packageRoot } from '../../src/native.js';
+
+const bin = join(packageRoot(), 'bin', 'vale.js');
+
+export interface Result {
+  /** null when a signal ended it. */
+  code: number | null;
+  stdout: string;
+  stderr: string;
+  /** From stop() to the end, ms; 0 if it ended by itself. */
+  stopTime: number;
+}
+
+export class Vale {
+  stdout = '';
+  stderr = '';
+  readonly process: ChildProcess;
+  private readonly ended: Promise<number | null>;
+  private stopped = 0;
+  private end = 0;
+
+  constructor(args: string[], env: NodeJS.ProcessEnv = {}) {
+    this.process = spawn(process.execPath, [bin, ...args], {
+      env: { ...process.env, NO_COLOR: '1', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.process.stdout?.on('data', (data: Buffer) => (this.stdout += data.toString()));
+    this.process.stderr?.on('data', (data: Buffer) => (this.stderr += data.toString()));
+    this.ended = new Promise((resolve) => {
+      this.process.on('close', (code) => {
+        this.end = performance.now();
+        resolve(code);
+      });
+    });
+  }
+
+  /** Waits until it has said something on either stream. Fails when it ends, or 10 s pass. */
+  async says(what: RegExp): Promise<this> {
+    const deadline = performance.now() + 10_000;
+    while (!what.test(this.stdout) && !what.test(this.stderr)) {
+      if (this.process.exitCode !== null || performance.now() > deadline)
+        throw new Error(`never said ${what}:\n${this.stdout}${this.stderr}`);
+      await sleep(5);
+    }
+    return this;
+  }
+
+  async result(): Promise<Result> {
+    const code = await this.ended;
+    const stopTime = this.stopped === 0 ? 0 : this.end - this.stopped;
+    return { code, stdout: this.stdout, stderr: this.stderr, stopTime };
+  }
+
+  stop(signal: NodeJS.Signals = 'SIGINT'): Promise<Result> {
+    this.stopped = performance.now();
+    this.process.kill(signal);
+    return this.result();
+  }
+}
+
+/** Runs to the end. */
+export function vale(...args: string[]): Promise<Result> {
+  return new Vale(args).result();
+}
+
+let names = 0;
+
+/** A switch that no other test uses. */
+export function freshSwitch(): string {
+  names += 1;
+  return `vale${process.pid % 100_000}_${names}`;
+}
