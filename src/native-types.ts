@@ -107,6 +107,8 @@ export interface FdbRow {
 export interface NativeRuntime {
   /** Absolute path of the runtime directory in use. */
   readonly directory: string;
+  /** One line about it for stderr (such as: not on tmpfs); "" when there is nothing to say. */
+  readonly warning: string;
   list(): PortRow[];
   switches(): SwitchRow[];
   info(request: OpenRequest): PortInfo;

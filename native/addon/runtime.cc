@@ -16,7 +16,7 @@ namespace {
 // What open_runtime hands to the constructor.
 struct Opened {
   std::unique_ptr<Device> device;
-  std::string directory;
+  std::string directory, warning;
 };
 
 template <typename Row>
@@ -46,6 +46,7 @@ Napi::Function RuntimeObject::define(Napi::Env env) {
       env, "NativeRuntime",
       {
           InstanceAccessor<&RuntimeObject::directory>("directory"),
+          InstanceAccessor<&RuntimeObject::warning>("warning"),
           InstanceMethod<&RuntimeObject::list>("list"),
           InstanceMethod<&RuntimeObject::switches>("switches"),
           InstanceMethod<&RuntimeObject::info>("info"),
@@ -72,8 +73,8 @@ Napi::Value RuntimeObject::open_runtime(const Napi::CallbackInfo& call) {
   const bool given = !call[0].IsUndefined();
   if (given && !read_string(env, call[0], "directory", &directory)) return env.Undefined();
   Opened opened;
-  const Status status =
-      open_user_device(given ? directory.c_str() : nullptr, &opened.device, &opened.directory);
+  const Status status = open_user_device(given ? directory.c_str() : nullptr, &opened.device,
+                                         &opened.directory, &opened.warning);
   if (!status.ok()) return fail(env, status);
   return env.GetInstanceData<Environment>()->runtime_class.New(
       {Napi::External<Opened>::New(env, &opened)});
@@ -88,6 +89,7 @@ RuntimeObject::RuntimeObject(const Napi::CallbackInfo& call)
   Opened* opened = call[0].As<Napi::External<Opened>>().Data();
   device_ = std::move(opened->device);
   directory_ = std::move(opened->directory);
+  warning_ = std::move(opened->warning);
 }
 
 Device* RuntimeObject::device(Napi::Env env) {
@@ -98,6 +100,10 @@ Device* RuntimeObject::device(Napi::Env env) {
 
 Napi::Value RuntimeObject::directory(const Napi::CallbackInfo& call) {
   return Napi::String::New(call.Env(), directory_);
+}
+
+Napi::Value RuntimeObject::warning(const Napi::CallbackInfo& call) {
+  return Napi::String::New(call.Env(), warning_);
 }
 
 Napi::Value RuntimeObject::list(const Napi::CallbackInfo& call) {

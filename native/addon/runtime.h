@@ -26,6 +26,7 @@ class RuntimeObject final : public Napi::ObjectWrap<RuntimeObject> {
 
  private:
   Napi::Value directory(const Napi::CallbackInfo& call);
+  Napi::Value warning(const Napi::CallbackInfo& call);
   Napi::Value list(const Napi::CallbackInfo& call);
   Napi::Value switches(const Napi::CallbackInfo& call);
   Napi::Value info(const Napi::CallbackInfo& call);
@@ -47,7 +48,7 @@ class RuntimeObject final : public Napi::ObjectWrap<RuntimeObject> {
   Device* device(Napi::Env env);
 
   std::shared_ptr<Device> device_;  // null once closed
-  std::string directory_;
+  std::string directory_, warning_;
 };
 
 }  // namespace vale::addon

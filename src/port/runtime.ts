@@ -61,6 +61,7 @@ export class Runtime implements Disposable {
   constructor(directory?: string) {
     this.#binding = native();
     this.#runtime = this.#binding.openRuntime(directory);
+    if (this.#runtime.warning !== '') process.emitWarning(this.#runtime.warning, 'ValeWarning');
   }
 
   /** Absolute path. */
