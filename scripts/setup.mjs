@@ -23,7 +23,7 @@ function newest(folder) {
 
 function bundleIsCurrent() {
   if (!exists('dist/cli.js') || !exists('oclif.manifest.json')) return false;
-  const sources = ['package.json', 'scripts/build.mjs'].map(
+  const sources = ['package.json', 'scripts/bundle.mjs'].map(
     (file) => statSync(inRoot(file)).mtimeMs,
   );
   return (
@@ -38,7 +38,7 @@ if (goal !== 'modules') {
   await make(['addon', ...also]);
   if (!bundleIsCurrent()) {
     say('bundling');
-    const { bundle } = await import('./build.mjs');
+    const { bundle } = await import('./bundle.mjs');
     await bundle();
   }
 }

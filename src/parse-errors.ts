@@ -49,28 +49,21 @@ export function missingFlag(name: string, { char, helpValue }: Definition): Usag
 
 /** An error of oclif's parser as a UsageError; any other error as it was before oclif wrapped it. */
 export function asUsage(error: unknown): unknown {
-  const { constructor, args, message } = error as {
-    constructor: { name: string };
-    args?: readonly unknown[];
-    message: string;
-  };
-  switch (constructor.name) {
-    case 'RequiredArgsError': {
-      const names = (args as { name: string }[]).map(({ name }) => name.toUpperCase());
-      return new UsageError(`missing ${names.join(' and ')}: see --help`);
-    }
-    case 'UnexpectedArgsError':
-      return new UsageError(`unexpected argument '${String(args?.[0])}': see --help`);
-    case 'FailedFlagValidationError':
-    case 'ViolatedFlagConstraintError': {
-      // A headline, the reasons, a hint at --help.
-      const reasons = stripVTControlCharacters(message).split('\n').slice(1, -1);
-      return new UsageError(reasons.map((reason) => reason.trim()).join('; '));
-    }
-    default: {
-      const wrapped = /^Parsing --\S+ \n\t(.*)\nSee more help with --help$/s.exec(message);
-      if (wrapped && error instanceof Error) error.message = wrapped[1]!;
-      return error;
-    }
+  if (!(error instanceof Error)) return error;
+  const { args = [] } = error as { args?: readonly unknown[] };
+  // A headline, details, a hint at --help.
+  const [headline = '', ...details] = stripVTControlCharacters(error.message).split('\n');
+  if (/^Missing \d+ required args?/.test(headline)) {
+    const names = (args as { name: string }[]).map(({ name }) => name.toUpperCase());
+    return new UsageError(`missing ${names.join(' and ')}: see --help`);
   }
+  if (/^Unexpected arguments?:/.test(headline))
+    return new UsageError(`unexpected argument '${String(args[0])}': see --help`);
+  if (/^The following errors? occurred:/.test(headline)) {
+    const reasons = details.slice(0, -1).map((reason) => reason.trim());
+    return new UsageError(reasons.join('; '));
+  }
+  const wrapped = /^Parsing --\S+ \n\t(.*)\nSee more help with --help$/s.exec(error.message);
+  if (wrapped) error.message = wrapped[1]!;
+  return error;
 }
