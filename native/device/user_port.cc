@@ -134,7 +134,9 @@ void UserPort::arm(short events) {
   check_health();
   if (!(events & POLLIN)) return;
   for (unsigned i = first_rx_; i < last_rx_; i++) {
-    rt_->control().rx(port_->rx_base + i).wake.fetch_or(uint64_t{1} << bit_, std::memory_order_seq_cst);
+    RxRing& r = rt_->control().rx(port_->rx_base + i);
+    r.wake_epoch.fetch_add(1, std::memory_order_seq_cst);
+    r.wake.fetch_or(uint64_t{1} << bit_, std::memory_order_seq_cst);
   }
   std::atomic_thread_fence(std::memory_order_seq_cst);
 }

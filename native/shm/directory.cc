@@ -370,14 +370,14 @@ Status DirLock::acquire(const Directory& directory, const char* who) {
       close(fd);
       return Status::fail(err, "cannot lock %s/%s: %s", directory.path().c_str(), kLockName, strerror(err));
     }
-    if (waited_us > 10'000'000) {
+    if (waited_us > 5'000'000) {
       close(fd);
       char holder[64] = "an unknown process";
       if (directory.control().base != nullptr) {
         std::memcpy(holder, directory.control().header().holder, sizeof holder);
         holder[sizeof holder - 1] = 0;
       }
-      return Status::fail(EBUSY, "%s has been locked for 10 s by %s; continue or kill that process",
+      return Status::fail(EBUSY, "%s has been locked for 5 s by %s; continue or kill that process",
                           directory.path().c_str(), holder);
     }
     usleep(pause);

@@ -83,7 +83,7 @@ class DirLock {
   DirLock(const DirLock&) = delete;
   DirLock& operator=(const DirLock&) = delete;
 
-  // Waits at most 10 s; EBUSY then names the holder. `who` says what this process is doing.
+  // Waits at most 5 s; EBUSY then names the holder. `who` says what this process is doing.
   Status acquire(const Directory& directory, const char* who);
   void release();
   bool held() const { return fd_ >= 0; }

@@ -89,8 +89,9 @@ struct alignas(64) RxRing {
   alignas(64) Shared<uint64_t> sync_lock;
   Shared<uint32_t> hwcur;  // first slot not yet released by the application
   RxStat stat[2];  // [sequence & 1] is current
-  // Line 5: who sleeps (a bit per registration of the port); set by receivers, cleared by senders.
+  // Line 5: who sleeps (a bit per registration of the port) and how often somebody went to sleep.
   alignas(64) Shared<uint64_t> wake;
+  Shared<uint32_t> wake_epoch;
   Shared<uint32_t> multi;  // a frame of several slots was ever delivered: MoreBits are in use
   State state;
   uint32_t port;

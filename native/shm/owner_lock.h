@@ -2,7 +2,7 @@
 //
 // Flow. A lock is one word in shared memory, 0 or its owner's (Process::word):
 //   1. try_lock(): one compare-and-swap.
-//   2. lock_bounded(): spin, then yield, up to 10 ms; asks whether the owner lives.
+//   2. lock_bounded(): spin, then yield, up to 30 ms; asks whether the owner lives.
 //   3. A dead owner's word is replaced by ours: `taken`, and the caller repairs what it guarded.
 //
 // Owns. Nothing; the words lie in layout.h's records.
@@ -51,7 +51,9 @@ inline Locked lock_bounded(Runtime& rt, Shared<uint64_t>& lock, uint64_t me, uin
   if (try_lock(lock, me)) return Locked::free;
   uint64_t seen = lock.load(std::memory_order_relaxed);
   if (seen == *stalled && seen != 0) return Locked::stalled;
-  constexpr uint64_t kBound = 10'000'000, kAsk = 200'000;  // ns
+  // Longer than a scheduler keeps a runnable owner waiting on a machine with a few runnable threads
+  // a core, so that the merely preempted are not taken for stopped.
+  constexpr uint64_t kBound = 30'000'000, kAsk = 200'000;  // ns
   auto now = [] {
     timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);

@@ -113,14 +113,23 @@ void deliver_batch(Sender& s) {
   }
 }
 
-// Attached to nothing, or alone on the switch: every frame is a drop at the source.
-void discard(Sender& s, uint32_t slot, uint32_t head) {
+// Attached to nothing, or alone on the switch: every frame is a drop at the source. Alone, sources are
+// learned all the same, so that who comes next need not flood.
+void discard(Sender& s, uint32_t slot, uint32_t head, bool want_learn) {
   uint64_t frames = 0, bytes = 0;
+  bool first = true;
   while (slot != head) {
     const uint64_t w = __atomic_load_n(reinterpret_cast<const uint64_t*>(&s.slots[slot]), __ATOMIC_RELAXED);
-    bytes += w >> 32 & 0xffff;
+    const uint32_t index = static_cast<uint32_t>(w), length = w >> 32 & 0xffff, flags = w >> 48;
+    bytes += length;
+    if (want_learn && first && (flags & (NS_INDIRECT | NS_NO_LEARN)) == 0 && length >= s.header + 14 &&
+        length <= s.buf_size && index >= 2 && index < s.buf_bound) {
+      const Mac48 source = load_mac(s.bufs + static_cast<size_t>(index) * s.buf_size + s.header + 6);
+      if (!is_group(source)) s.learn(source);
+    }
     if (++slot == s.num_slots) slot = 0;
-    frames += (w >> 48 & NS_MOREFRAG) == 0 || slot == head;
+    first = (flags & NS_MOREFRAG) == 0 || slot == head;
+    frames += first;
   }
   take(*s.tx, head, [&](TakeStat& t) {
     t.frames += frames;
@@ -178,8 +187,9 @@ void forward(Sender& s, netmap_ring* ring, char* base) {
   if (head != from) {
     s.now = now_seconds();
     uint32_t slot = from;
-    if (!find_switch(s) || alone(s)) {
-      discard(s, from, head);
+    const bool attached = find_switch(s);
+    if (!attached || alone(s)) {
+      discard(s, from, head, attached);
       slot = head;
     }
     while (slot != head) {

@@ -10,7 +10,7 @@
 //   6. one fence, then wake whoever sleeps.
 //
 // Owns. TxRing under its lock; each destination's RxRing under that one's, one at a time.
-// Invariants. Never blocks beyond lock_bounded()'s 10 ms a destination. Frames of one tx ring to one
+// Invariants. Never blocks beyond lock_bounded()'s 30 ms a destination. Frames of one tx ring to one
 //   rx ring stay in order. What the application writes into its ring meanwhile hurts only itself.
 // Not here. Opening and binding (ports.h), the receiver's half (receive.h).
 #pragma once

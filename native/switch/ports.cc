@@ -163,7 +163,9 @@ Status port_create(Runtime& rt, const std::string& bare, const OpenRequest& wish
   }
   for (uint32_t i = 0; i < g.rx_rings; i++) {
     RxRing& r = c.rx(rx + i);
+    const uint32_t epoch = r.wake_epoch.load(std::memory_order_relaxed);  // senders remember it
     std::memset(static_cast<void*>(&r), 0, sizeof r);
+    r.wake_epoch.store(epoch, std::memory_order_relaxed);
     r.port = slot;
     r.num_slots = g.rx_slots;
     r.state = State::live;

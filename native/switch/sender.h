@@ -45,6 +45,7 @@ struct Sender {
   uint16_t sequence = 0;
   uint32_t busy = 0;
   std::unordered_map<uint32_t, uint64_t> stalled;  // rx ring → lock word that did not move
+  std::unordered_map<uint32_t, uint32_t> rung;     // rx ring → wake epoch that was answered
   int mem_fd = -1;
 
   uint32_t touched[256];
@@ -57,10 +58,10 @@ struct Sender {
   void classify(uint32_t from, uint32_t head);
   void deliver(uint64_t member, uint32_t ring, const uint16_t* order, uint32_t count);
   void wake();
+  void learn(Mac48 source);
 
  private:
-  uint16_t resolve(Mac48 dest, Mac48 source, bool learn);
-  void learn(Mac48 source);
+  uint16_t resolve(Mac48 dest, Mac48 source, bool want_learn);
   uint32_t read_slow(uint32_t slot, uint32_t head, Frame* frame);
   bool stage(uint64_t pointer, uint32_t length, const char** data);
   bool lock_destination(RxRing& r, uint32_t rx_index, uint64_t member, uint32_t count);
