@@ -36,7 +36,7 @@ describe('the packed package', () => {
   const installed = (command: string, ...args: string[]) =>
     spawnSync(join(prefix, 'bin', command), args, {
       encoding: 'utf8',
-      env: { PATH: nodeOnly, VALE_DIR: join(scratch, 'run') },
+      env: { PATH: nodeOnly, VALE_DIR: join(process.env['VALE_DIR']!, 'packed') },
     });
 
   beforeAll(() => {
