@@ -14,9 +14,10 @@ import { fail, inRoot, root } from './lib.mjs';
 const UNUSED =
   /^(ansi-escapes|cli-spinners|debug|lilconfig|minimatch|node:child_process|node:readline|supports-color|tinyglobby|wsl-utils)$/;
 
-/** A function that does nothing and has every property of debug's that oclif uses. */
+/** A function that does nothing and has what oclif looks at when it loads: debug's, cli-spinners'. */
 const NOTHING = `
   const create = () => Object.assign(() => {}, { enabled: false, extend: create });
+  create.dots2 = create.line = { frames: [] };
   module.exports = Object.assign(create, { default: create });`;
 
 const slimOclif = {
