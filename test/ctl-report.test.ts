@@ -164,9 +164,11 @@ describe('JSON', () => {
   });
 });
 
-function control(rows: Snapshot, more: Partial<NativeRuntime> = {}) {
+function control(rows: Snapshot, more: Partial<NativeRuntime> = {}, interfaces: string[] = []) {
   const warnings: string[] = [];
-  const made = new Control(binding(), runtime(rows, more), (line) => warnings.push(line));
+  const made = new Control(binding({}, interfaces), runtime(rows, more), (line) =>
+    warnings.push(line),
+  );
   return { made, warnings };
 }
 
@@ -250,6 +252,15 @@ describe('a name', () => {
     const { made, warnings } = control(busy, { info: ({ name }) => info(name) });
     expect(made.info('vale0').name).toBe('vale:vale0');
     expect(warnings).toEqual([expect.stringContaining('use vale0:NAME')]);
+  });
+
+  test('of an interface answers from the wire, opened for that moment', () => {
+    let closed = false;
+    const open = () =>
+      ({ info: info('eth0', { device: 'af_packet' }), close: () => (closed = true) }) as never;
+    const { made } = control(busy, { open }, ['eth0']);
+    expect(made.info('eth0').device).toBe('af_packet');
+    expect(closed).toBe(true);
   });
 
   test('of a switch narrows the listing to it', () => {

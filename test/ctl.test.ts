@@ -199,7 +199,7 @@ describe('a persistent port', () => {
     const p0 = await open('vale0:p0');
     const peer = await open('vale0:peer');
     peer.send(frame(BROADCAST, '02:00:00:00:00:01'));
-    peer.flush();
+    await peer.flush();
     expect(p0.receive()).toHaveLength(1);
   });
 });
@@ -334,11 +334,11 @@ describe('statistics', () => {
   test('count frames, bytes and each drop with its reason', async () => {
     const a = await open('vale0:a');
     a.send(frame(BROADCAST, '02:00:00:00:00:01', 100));
-    a.flush();
+    await a.flush();
     const b = await open('vale0:b');
     a.send(frame(BROADCAST, '02:00:00:00:00:01', 100));
     a.send(new Uint8Array(10));
-    a.flush();
+    await a.flush();
     expect(b.receive()).toHaveLength(1);
     const lines = output('stats', 'vale0:a').trim().split('\n');
     expect(lines).toEqual(
@@ -363,7 +363,7 @@ describe('the forwarding database', () => {
     const a = await open('vale0:a');
     await open('vale0:b');
     a.send(frame(BROADCAST, '02:00:00:00:00:0a'));
-    a.flush();
+    await a.flush();
     expect(output('fdb')).toMatch(/^vale0 02:00:00:00:00:0a vale0:a \d\n$/);
     output('fdb', 'add', 'vale0:b', '2:0:0:0:0:b');
     expect(output('fdb', 'show', 'vale0').trim().split('\n').sort()).toEqual([
@@ -428,7 +428,7 @@ needs('python3').describe('on a terminal', () => {
   test('statistics and addresses are tables too', async () => {
     const a = await open('vale0:a');
     a.send(frame(BROADCAST, '02:00:00:00:00:0a'));
-    a.flush();
+    await a.flush();
     const quiet = { env: { NO_COLOR: '1' } };
     expect(terminal(['stats'], quiet).screen).toMatch(/^drop no destination +1 +1$/m);
     expect(terminal(['info', 'vale0:a'], quiet).screen).toMatch(/^tx rings +1 of 1024 slots$/m);

@@ -88,9 +88,24 @@ export class Control {
   }
 
   info(name: string, memid?: string): PortInfo {
-    return this.attempt('obtain info for', name, () =>
-      this.runtime.info(this.request(this.port(name), { memid })),
-    );
+    return this.attempt('obtain info for', name, () => {
+      const spec = this.port(name);
+      const request = this.request(spec, { memid });
+      const wire = spec.kind === 'interface' && !this.exists('port', spec.fullName);
+      return wire && this.exists('interface', spec.port)
+        ? this.wireInfo(request)
+        : this.runtime.info(request);
+    });
+  }
+
+  /** What a wire has is known only when it is open; the reference opens it for a moment too. */
+  private wireInfo(request: OpenRequest): PortInfo {
+    const port = this.runtime.open(request);
+    try {
+      return port.info;
+    } finally {
+      port.close();
+    }
   }
 
   /** Indices of a port; for a switch, or a port that is not on it, 255 as the port's. */
@@ -284,11 +299,11 @@ function nameReason(error: NameError, name: string): string {
 export async function withControl<T>(act: (control: Control) => T | Promise<T>): Promise<T> {
   const { native } = await import('../native.js');
   const binding = native();
+  const warn = (line: string): unknown => process.stderr.write(`vale: ${line}\n`);
   const runtime = binding.openRuntime();
+  if (runtime.warning !== '') warn(runtime.warning);
   try {
-    return await act(
-      new Control(binding, runtime, (line) => process.stderr.write(`vale: ${line}\n`)),
-    );
+    return await act(new Control(binding, runtime, warn));
   } finally {
     runtime.close();
   }

@@ -77,7 +77,7 @@ export async function show(
     if (redraws)
       redraw(
         [
-          `${new Date(snapshot.time * 1000).toLocaleTimeString()}  ${snapshot.directory}`,
+          `${new Date(snapshot.time * 1000).toTimeString().slice(0, 8)}  ${snapshot.directory}`,
           '',
           ...lines,
         ],

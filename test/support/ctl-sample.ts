@@ -126,6 +126,7 @@ export function runtime(rows: Snapshot, more: Partial<NativeRuntime> = {}): Nati
   };
   return {
     directory: rows.directory,
+    warning: '',
     list: () => rows.ports,
     switches: () => rows.switches,
     info: refuse,
@@ -147,9 +148,12 @@ export function runtime(rows: Snapshot, more: Partial<NativeRuntime> = {}): Nati
   };
 }
 
-export function binding(directories: Record<string, Snapshot> = {}): NativeBinding {
+export function binding(
+  directories: Record<string, Snapshot> = {},
+  interfaces: string[] = [],
+): NativeBinding {
   return {
-    interfaces: () => [],
+    interfaces: () => interfaces.map((name) => ({ name, mac: '02:00:00:00:00:01', mtu: 1500 })),
     openRuntime: (directory = '') => {
       const rows = directories[directory];
       if (rows === undefined) throw new Error(`no directory ${directory}`);

@@ -42,7 +42,8 @@ export function onTerminal(
   command: readonly string[],
   { columns = 80, rows = 24, interruptAfter = 15, env = {} }: TerminalOptions = {},
 ): { status: number | null; screen: string } {
-  const { COLUMNS: _columns, NO_COLOR: _no, FORCE_COLOR: _force, ...inherited } = process.env;
+  const inherited = { ...process.env };
+  for (const name of ['COLUMNS', 'NO_COLOR', 'FORCE_COLOR']) delete inherited[name];
   const size = [rows, columns, interruptAfter].map(String);
   const { status, stdout, error } = spawnSync('python3', ['-c', SCRIPT, ...size, ...command], {
     encoding: 'utf8',
