@@ -14,6 +14,7 @@ import type { Output } from '../src/report/output.js';
 import { Meter } from '../src/session/meter.js';
 import { violations } from './support/json-schema.js';
 import { counters, noDrops, sample } from './support/samples.js';
+import { freshSwitch, Vale, vale } from './support/vale.js';
 
 describe('the two ports', () => {
   const read = (options: string[], a?: string, b?: string, loopback = false) => {
@@ -138,5 +139,94 @@ describe('reports', () => {
       dropped_at_receivers: 8,
       drops: { no_destination: 2, ring_full: 5 },
     });
+  });
+});
+
+describe('between real processes', () => {
+  const schema = JSON.parse(readFileSync(join(packageRoot(), 'docs/schema/bridge.json'), 'utf8'));
+  const send = (port: string, count: number) =>
+    vale('pkt-gen', '-i', port, '-f', 'tx', '-n', String(count), '-R', '20k');
+  const receive = (port: string, count: number) =>
+    new Vale(['pkt-gen', '-i', port, '-n', String(count)]).says(/Receiving from/);
+
+  test('two switches become one: frames cross both ways, none is lost', async () => {
+    const [one, two] = [freshSwitch(), freshSwitch()];
+    const bridge = await new Vale(['bridge', '-i', `${one}:x`, '-i', `${two}:y`]).says(/Ready/);
+    const there = await receive(`${two}:rx`, 1000);
+    await send(`${one}:tx`, 1000);
+    expect((await there.result()).stdout).toContain('Received 1000 packets');
+    const back = await receive(`${one}:rx`, 500);
+    await send(`${two}:tx`, 500);
+    expect((await back.result()).stdout).toContain('Received 500 packets');
+
+    const { code, stdout, stderr, stopTime } = await bridge.stop();
+    expect(code).toBe(0);
+    expect(stopTime).toBeLessThan(1000);
+    expect(stdout).toContain(
+      `${one}:x -> ${two}:y: forwarded 1000 packets 60000 bytes, accepted 1000 delivered 1000, drops 0\n`,
+    );
+    expect(stdout).toContain(`${two}:y -> ${one}:x: forwarded 500 packets 30000 bytes,`);
+    expect(stderr).toMatch(/^\d{3}\.\d{6} main \[\d+\] -{7} zerocopy NOT supported$/m);
+    expect(stderr).toContain(`Ready to go, ${one}:x 0x0/1 <-> ${two}:y 0x0/1.\n`);
+  });
+
+  test('positional ports, --ndjson, SIGTERM', async () => {
+    const [one, two] = [freshSwitch(), freshSwitch()];
+    const args = [`${one}:x`, `${two}:y`, '64', '--ndjson', '-w', '0'];
+    const bridge = await new Vale(['bridge', ...args]).says(/interval/);
+    const { code, stdout, stderr, stopTime } = await bridge.stop('SIGTERM');
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stopTime).toBeLessThan(1000);
+    const objects = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    for (const object of objects) expect(violations(object, schema, object.event)).toEqual([]);
+    expect(objects.at(-1)).toMatchObject({ event: 'final', burst: 64, zero_copy: false });
+  });
+
+  test('two ports in one region swap buffers, unless -c', async () => {
+    const sw = freshSwitch();
+    const ports = ['-i', `${sw}:x`, '-i', `${sw}b:y@share=${sw}:x`];
+    const swapping = await new Vale(['bridge', ...ports]).says(/Ready/);
+    const rx = await receive(`${sw}b:rx`, 300);
+    await send(`${sw}:tx`, 300);
+    expect((await rx.result()).stdout).toContain('Received 300 packets');
+    expect((await swapping.stop()).stderr).toContain('zerocopy supported');
+    const copying = await new Vale(['bridge', '-c', ...ports]).says(/Ready/);
+    expect((await copying.stop()).stderr).toContain('zerocopy NOT supported');
+  });
+
+  test('-L sends back what arrives', async () => {
+    const sw = freshSwitch();
+    const bridge = await new Vale(['bridge', '-L', '-i', `${sw}:echo`]).says(/Ready/);
+    const rx = await receive(`${sw}:rx`, 200);
+    await send(`${sw}:tx`, 100);
+    expect((await rx.result()).stdout).toContain('Received 200 packets');
+    expect((await bridge.stop()).stdout).toContain('forwarded 100 packets');
+  });
+
+  test('a signal cuts the wait for the link short', async () => {
+    const ports = ['-i', `${freshSwitch()}:x`, '-i', `${freshSwitch()}:y`];
+    const bridge = await new Vale(['bridge', '-w', '60', ...ports]).says(/Wait 60 secs/);
+    const { code, stopTime } = await bridge.stop();
+    expect(code).toBe(0);
+    expect(stopTime).toBeLessThan(1000);
+  });
+
+  test.each([
+    [[], 2, /^missing ports: give two/],
+    [['-i', 'vale0:x'], 1, /^cannot open vale0:x\^: bridging a port with its host stack/],
+    [['-i', 'vale0:x', '-i', 'nosuchif0'], 1, /nosuchif0/],
+    [
+      ['-i', 'vale0:x', '-i', 'vale1:y', '-b', 'many'],
+      2,
+      /from 1 to 8192 for -b but received many$/,
+    ],
+  ] as [string[], number, RegExp][])('%j is one line', async (args, exit, line) => {
+    const { code, stdout, stderr } = await vale('bridge', ...args);
+    expect(stderr).toMatch(/^vale: [^\n]*\n$/);
+    expect(stderr.slice('vale: '.length).trimEnd()).toMatch(line);
+    expect([code, stdout]).toEqual([exit, '']);
   });
 });

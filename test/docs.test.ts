@@ -3,8 +3,9 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
+import { manPage } from '../scripts/man.mjs';
 import { COMMANDS } from '../src/commands/all.js';
 import { packageRoot } from '../src/native.js';
 import { needs } from './support/need.js';
@@ -28,11 +29,6 @@ const verbs = Object.entries(COMMANDS as unknown as Record<string, Verb>).filter
 );
 
 describe('manual pages', () => {
-  let man: typeof import('../scripts/man.mjs');
-  beforeAll(async () => {
-    man = await import('../scripts/man.mjs');
-  });
-
   test('there is one for each verb, for vale, and for names and semantics', () => {
     const expected = [...verbs.map(([verb]) => `vale-${verb}.8`), 'vale.1', 'vale.4'];
     expect(pages).toEqual(expect.arrayContaining(expected));
@@ -48,7 +44,7 @@ describe('manual pages', () => {
 
   test.each(verbs)('vale-%s(8) has the options that the verb has: if not, npm run man', (verb) => {
     const file = `vale-${verb}.8`;
-    expect(page(file)).toBe(man.manPage(verb, page(file), COMMANDS));
+    expect(page(file)).toBe(manPage(verb, page(file), COMMANDS));
   });
 
   test.each(verbs)('vale %s --help names each option that the page has, and no other', (verb) => {

@@ -8,7 +8,7 @@ import { bridgePorts, withinOr } from '../options/bridge.js';
 import { numberFlag, runFlags, verboseFlag } from '../options/flags.js';
 import { integer } from '../options/number.js';
 import { bridgeReporter } from '../report/bridge-choice.js';
-import { jsonOnly, standardOutput } from '../report/output.js';
+import { standardOutput } from '../report/output.js';
 import { runBridge } from '../session/bridge.js';
 
 const BURST = { what: 'a number of frames from 1 to 8192' };
@@ -67,7 +67,6 @@ export default class Bridge extends BaseCommand {
     const { stop } = this;
     const { args, flags } = await this.parse(Bridge);
     const output = standardOutput();
-    const text = flags.json || flags.ndjson ? jsonOnly(output) : output;
     const words = readWords(this.argv, Bridge.flags).flags;
     const warn = (line: string) => output.err(`vale: ${line}`);
     await runBridge(
@@ -83,7 +82,7 @@ export default class Bridge extends BaseCommand {
       },
       native,
       await bridgeReporter(flags, output),
-      text,
+      output,
       stop,
     );
   }

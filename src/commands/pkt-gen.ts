@@ -9,7 +9,7 @@ import { numberFlag, runFlags, secondsFlag, verboseFlag } from '../options/flags
 import { macRange, type MacRange } from '../options/mac.js';
 import { FUNCTIONS } from '../options/pkt-gen.js';
 import { ringConfig, type RingConfig } from '../options/ring-config.js';
-import { jsonOnly, standardOutput } from '../report/output.js';
+import { standardOutput } from '../report/output.js';
 import { pktGenReporter } from '../report/pkt-gen-choice.js';
 import { runPktGen } from '../session/pkt-gen.js';
 
@@ -271,7 +271,7 @@ export default class PktGen extends BaseCommand {
       },
       native,
       await pktGenReporter(flags, output),
-      flags.json || flags.ndjson ? jsonOnly(output) : output,
+      output,
       stop,
     );
   }

@@ -2,6 +2,7 @@
 // A run for programs: docs/json.md has the schema.
 import { receiverDrops, type Flow, type Interval, type Total } from '../session/meter.js';
 import { directionEnds, type BridgeReporter, type BridgeRun, type Directions } from './bridge.js';
+import type { EngineMessage } from './pkt-gen.js';
 import { toJson } from './json.js';
 import type { Output } from './output.js';
 import { averageBatch, bitRate, frameRate } from './rates.js';
@@ -22,6 +23,11 @@ export class JsonBridgeReport implements BridgeReporter {
 
   waiting(): void {}
   ready(): void {}
+
+  /** Standard output holds nothing but JSON. */
+  message({ text }: EngineMessage): void {
+    this.output.err(text);
+  }
 
   interval(parts: Directions<Interval>): void {
     if (!this.lines) return;

@@ -2,6 +2,7 @@
 // A run for scripts: the reference's lines on standard error, one line an interval on standard output.
 import type { Interval, Total } from '../session/meter.js';
 import { directionName, type BridgeReporter, type BridgeRun, type Directions } from './bridge.js';
+import type { EngineMessage } from './pkt-gen.js';
 import { dropList, dropSum } from './drops.js';
 import type { Output } from './output.js';
 import { bitRate, frameRate } from './rates.js';
@@ -20,18 +21,22 @@ export class PlainBridgeReport implements BridgeReporter {
 
   opened(run: BridgeRun): void {
     this.run = run;
-    this.message(307, `------- zerocopy ${run.zeroCopy ? '' : 'NOT '}supported`);
+    this.log(307, `------- zerocopy ${run.zeroCopy ? '' : 'NOT '}supported`);
   }
 
   waiting(seconds: number): void {
-    this.message(314, `Wait ${seconds} secs for link to come up...`);
+    this.log(314, `Wait ${seconds} secs for link to come up...`);
   }
 
   ready(): void {
     const [a, b] = this.run.ends.map(
       ({ name, firstRx, rxRings }) => `${name} 0x${firstRx.toString(16)}/${rxRings}`,
     );
-    this.message(316, `Ready to go, ${a} <-> ${b}.`);
+    this.log(316, `Ready to go, ${a} <-> ${b}.`);
+  }
+
+  message({ text }: EngineMessage): void {
+    this.log(350, text);
   }
 
   interval(parts: Directions<Interval>): void {
@@ -54,7 +59,7 @@ export class PlainBridgeReport implements BridgeReporter {
     }
   }
 
-  private message(line: number, text: string): void {
+  private log(line: number, text: string): void {
     this.output.err(`${logPrefix(this.unixMs(), 'main', line)}${text}`);
   }
 }

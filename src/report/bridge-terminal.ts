@@ -2,6 +2,7 @@
 // A run for the eyes of whoever started it: one row an interval, a summary at the end.
 import type { Interval, Total } from '../session/meter.js';
 import { directionName, type BridgeReporter, type BridgeRun, type Directions } from './bridge.js';
+import type { EngineMessage } from './pkt-gen.js';
 import { Columns, fields } from './columns.js';
 import { dropList, dropSum } from './drops.js';
 import type { Output } from './output.js';
@@ -47,6 +48,10 @@ export class TerminalBridgeReport implements BridgeReporter {
   }
 
   ready(): void {}
+
+  message({ stream, text }: EngineMessage): void {
+    this.output[stream](text);
+  }
 
   interval(parts: Directions<Interval>): void {
     this.table.row([

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What is reported about a run of the bridge, however it is shown.
 import type { Interval, Total } from '../session/meter.js';
+import type { EngineMessage } from './pkt-gen.js';
 
 export interface BridgeEnd {
   /** Full name; for a wire the interface's. */
@@ -28,6 +29,8 @@ export interface BridgeReporter {
   opened(run: BridgeRun): void;
   waiting(seconds: number): void;
   ready(): void;
+  /** A line of the engine: something it noticed. */
+  message(line: EngineMessage): void;
   interval(parts: Directions<Interval>): void;
   final(parts: Directions<Total>): void;
 }

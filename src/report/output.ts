@@ -13,8 +13,3 @@ export function standardOutput(): Output {
     err: (line) => process.stderr.write(`${line}\n`),
   };
 }
-
-/** For runs whose standard output must hold nothing but JSON: text goes to standard error. */
-export function jsonOnly(output: Output): Output {
-  return { out: output.err, err: output.err };
-}

@@ -8,7 +8,7 @@ import {
 } from '../session/meter.js';
 import { toJson } from './json.js';
 import type { Output } from './output.js';
-import { direction, type PktGenReporter, type PktGenRun } from './pkt-gen.js';
+import { direction, type EngineMessage, type PktGenReporter, type PktGenRun } from './pkt-gen.js';
 import { averageBatch, bitRate, frameRate } from './rates.js';
 
 /** One JSON object at the end; as NDJSON also one line an interval. The schema is docs/json.md. */
@@ -25,6 +25,11 @@ export class JsonReport implements PktGenReporter {
   }
 
   waiting(): void {}
+
+  /** Standard output holds nothing but JSON. */
+  message({ text }: EngineMessage): void {
+    this.output.err(text);
+  }
 
   interval(part: Interval): void {
     if (!this.lines) return;

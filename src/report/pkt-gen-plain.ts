@@ -1,14 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A run for scripts: the lines of the reference's generator.
+import type { PktGenFunction } from '../native-types.js';
 import type { Interval, RoundTrips, Total } from '../session/meter.js';
 import { dropList } from './drops.js';
 import { logPrefix, norm, preciseUnixMs, RateWindow } from './reference.js';
 import type { Output } from './output.js';
-import { direction, type PktGenReporter, type PktGenRun } from './pkt-gen.js';
+import { direction, type EngineMessage, type PktGenReporter, type PktGenRun } from './pkt-gen.js';
 import { averageBatch, bitRate } from './rates.js';
 
 /** A sender never looks for the least space; the reference's counter then stands at this. */
 const NO_SPACE_SEEN = 99999;
+
+/** What the reference's threads are called in its messages. */
+const BODY: Record<PktGenFunction, string> = {
+  rx: 'receiver_body',
+  tx: 'sender_body',
+  ping: 'ping_body',
+  pong: 'pong_body',
+  txseq: 'txseq_body',
+  rxseq: 'rxseq_body',
+};
 
 /** The reference's lines, for scripts: intervals on stderr, beginning and end on stdout. */
 export class PlainReport implements PktGenReporter {
@@ -33,7 +44,12 @@ export class PlainReport implements PktGenReporter {
   }
 
   waiting(seconds: number): void {
-    this.message('start_threads', 2585, `Wait ${seconds} secs for phy reset`);
+    this.log('start_threads', 2585, `Wait ${seconds} secs for phy reset`);
+  }
+
+  message({ stream, text }: EngineMessage): void {
+    if (stream === 'out') this.output.out(text);
+    else this.log(BODY[this.run.function], 1500, text);
   }
 
   interval(part: Interval): void {
@@ -48,7 +64,7 @@ export class PlainReport implements PktGenReporter {
     }
     const space = this.first ? 0 : (part.minSpace ?? NO_SPACE_SEEN);
     this.first = false;
-    this.message(
+    this.log(
       'main_thread',
       2781,
       `${norm(pps, scale)}pps ${statistics}(${norm(Number(part.frames), scale)}pkts ` +
@@ -62,7 +78,7 @@ export class PlainReport implements PktGenReporter {
     if (kind !== 'other') this.summary(total, kind === 'sender' ? 'Sent' : 'Received');
     const trips = total.roundTrips;
     if (this.run.function === 'ping' && trips)
-      this.message(
+      this.log(
         'ping_body',
         1443,
         `RTT over ${trips.count} packets: min ${trips.min} av ${trips.sum / trips.count} ns`,
@@ -93,10 +109,10 @@ export class PlainReport implements PktGenReporter {
   private account(total: Total, receiver: boolean): void {
     if (receiver) {
       if (total.frames > 0n)
-        this.message('main_thread', 2820, 'speed is measured from the first frame to the last');
+        this.log('main_thread', 2820, 'speed is measured from the first frame to the last');
     } else {
       const lost = total.copies - total.delivered;
-      this.message(
+      this.log(
         'main_thread',
         2821,
         `offered ${total.frames} accepted ${total.accepted} delivered ${total.delivered} dropped ${lost}`,
@@ -104,15 +120,11 @@ export class PlainReport implements PktGenReporter {
     }
     const drops = dropList(total, { sends: !receiver, receives: receiver });
     if (drops.length > 0)
-      this.message(
-        'main_thread',
-        2822,
-        `drops: ${drops.map(([why, n]) => `${why} ${n}`).join(' ')}`,
-      );
+      this.log('main_thread', 2822, `drops: ${drops.map(([why, n]) => `${why} ${n}`).join(' ')}`);
   }
 
   private roundTrips(trips: RoundTrips): void {
-    this.message(
+    this.log(
       'ping_body',
       1400,
       `count ${trips.count} RTT: min ${trips.min} av ${trips.sum / trips.count} ns`,
@@ -121,14 +133,14 @@ export class PlainReport implements PktGenReporter {
     const high = trips.histogram.findLastIndex((n) => n > 0n);
     if (low < 0) return;
     const counts = trips.histogram.slice(low, high + 1);
-    this.message(
+    this.log(
       'ping_body',
       1412,
       `k: ${2n ** BigInt(low)} .. ${2n ** BigInt(high)}\n\t${counts.map((n) => ` ${String(n).padStart(5)}`).join('')}`,
     );
   }
 
-  private message(where: string, line: number, text: string): void {
+  private log(where: string, line: number, text: string): void {
     this.output.err(`${logPrefix(this.unixMs(), where, line)}${text}`);
   }
 }

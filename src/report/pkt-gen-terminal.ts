@@ -4,7 +4,7 @@ import type { Interval, RoundTrips, Total } from '../session/meter.js';
 import { Columns, fields, type Column } from './columns.js';
 import { dropList, dropSum } from './drops.js';
 import type { Output } from './output.js';
-import { direction, type PktGenReporter, type PktGenRun } from './pkt-gen.js';
+import { direction, type EngineMessage, type PktGenReporter, type PktGenRun } from './pkt-gen.js';
 import { averageBatch, bitRate, frameRate } from './rates.js';
 import { RateWindow } from './reference.js';
 import * as units from './units.js';
@@ -38,6 +38,10 @@ export class TerminalReport implements PktGenReporter {
 
   waiting(seconds: number): void {
     this.output.err(`Waiting ${seconds} s for the link; -w sets the time`);
+  }
+
+  message({ stream, text }: EngineMessage): void {
+    this.output[stream](text);
   }
 
   interval(part: Interval): void {

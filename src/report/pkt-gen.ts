@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What is reported about a run of the generator, however it is shown.
-import type { PktGenFunction } from '../native-types.js';
+import type { EngineSample, PktGenFunction } from '../native-types.js';
 import type { Interval, Total } from '../session/meter.js';
 
 /** What is fixed when a run starts. */
@@ -32,11 +32,15 @@ export interface PktGenRun {
   statistics: boolean;
 }
 
+export type EngineMessage = EngineSample['messages'][number];
+
 /** One way to show a run. Called in this order: start, waiting, intervals, final. */
 export interface PktGenReporter {
   start(run: PktGenRun): void;
   /** The run starts only after that many seconds; not called when it starts at once. */
   waiting(seconds: number): void;
+  /** A line of the engine: a dump (out), or something it noticed (err). May have newlines inside. */
+  message(line: EngineMessage): void;
   interval(interval: Interval): void;
   final(total: Total): void;
 }

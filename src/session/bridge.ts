@@ -77,8 +77,7 @@ export async function runBridge(
   let ended: boolean;
   try {
     ended = await supervise(engine, INTERVAL, stop, (samples) => {
-      for (const { stream, text } of samples.flatMap((sample) => sample.messages))
-        output[stream](text);
+      for (const line of samples.flatMap((sample) => sample.messages)) reporter.message(line);
       const now = process.hrtime.bigint();
       const current = counters();
       reporter.interval(

@@ -62,8 +62,7 @@ export async function runPktGen(
   let ended: boolean;
   try {
     ended = await supervise(engine, job.interval, stop, (samples) => {
-      for (const { stream, text } of samples.flatMap((sample) => sample.messages))
-        output[stream](text);
+      for (const line of samples.flatMap((sample) => sample.messages)) reporter.message(line);
       reporter.interval(meter.interval(process.hrtime.bigint(), samples, countersOf(ports)));
     });
   } finally {
