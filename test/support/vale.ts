@@ -25,8 +25,10 @@ export class Vale {
   private stopped = 0;
   private end = 0;
 
-  constructor(args: string[], env: NodeJS.ProcessEnv = {}) {
-    this.process = spawn(process.execPath, [bin, ...args], {
+  /** inside: a command that runs it elsewhere, such as in a network namespace. */
+  constructor(args: string[], env: NodeJS.ProcessEnv = {}, inside: string[] = []) {
+    const [command = '', ...rest] = [...inside, process.execPath, bin, ...args];
+    this.process = spawn(command, rest, {
       env: { ...process.env, NO_COLOR: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -36,7 +37,10 @@ inline const char* enter() {
   static const char* const answer = []() -> const char* {
     const std::string uid = std::to_string(getuid()), gid = std::to_string(getgid());
     if (!run("command -v ip")) return "needs the tool \"ip\" (package iproute2)";
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) return "user namespaces are not permitted here";
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) {
+      return errno == EINVAL ? "a sanitizer's thread keeps the program from entering a namespace"
+                             : "user namespaces are not permitted here";
+    }
     write_file("/proc/self/setgroups", "deny");
     if (!write_file("/proc/self/uid_map", "0 " + uid + " 1") ||
         !write_file("/proc/self/gid_map", "0 " + gid + " 1")) {
