@@ -125,7 +125,7 @@ export function manPage(verb, page, commands) {
 export const manFile = (verb) => inRoot('man', `vale-${verb}.8`);
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { bundle } = await import('./build.mjs');
+  const { bundle } = await import('./bundle.mjs');
   await bundle();
   const { COMMANDS } = await import('../dist/commands.js');
   for (const verb of VERBS.filter((name) => COMMANDS[name])) {

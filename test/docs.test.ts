@@ -8,6 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { manPage } from '../scripts/man.mjs';
 import { COMMANDS } from '../src/commands/all.js';
 import { packageRoot } from '../src/native.js';
+import { violations } from './support/json-schema.js';
 import { needs } from './support/need.js';
 
 interface Flag {
@@ -83,5 +84,32 @@ describe('manual pages', () => {
     const explained = [...page('vale.4').matchAll(/^\.It Cm ([a-z_]+)$/gm)].map(([, name]) => name);
     expect(explained).toEqual(Object.keys(noDrops));
     expect(explained.slice(0, SOURCE_DROPS.length)).toEqual(SOURCE_DROPS);
+  });
+});
+
+describe('docs/json.md', () => {
+  const text = readFileSync(join(root, 'docs/json.md'), 'utf8');
+  const schemaOf = (verb: string) =>
+    JSON.parse(readFileSync(join(root, `docs/schema/${verb}.json`), 'utf8'));
+  const examples = [...text.matchAll(/<!-- (\S+) (\S+) -->\s+```json\n(.*?)```/gs)];
+
+  test('each verb with --json has a schema that the page links', () => {
+    const verbs = ['pkt-gen', 'bridge', 'ctl'];
+    for (const verb of verbs) {
+      expect(text).toContain(`(schema/${verb}.json)`);
+      expect(Object.keys(schemaOf(verb).$defs)).not.toEqual([]);
+    }
+  });
+
+  test('its examples are as the schemas say', () => {
+    expect(examples.map(([, verb]) => verb)).toEqual(['pkt-gen', 'bridge']);
+    for (const [, verb = '', name = '', example = ''] of examples)
+      expect(violations(JSON.parse(example), schemaOf(verb), name)).toEqual([]);
+  });
+
+  test('what it says of numbers in an example is so', () => {
+    const sent = JSON.parse(examples[0]![3]!) as Record<string, number>;
+    expect(sent['copies']).toBe(sent['delivered']! + sent['dropped']!);
+    expect(sent['copies']).toBe(2 * sent['accepted']!);
   });
 });
