@@ -2,11 +2,12 @@
 // The library as a program uses it: real switches, worker threads and processes.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { transform } from 'esbuild';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import {
@@ -459,6 +460,18 @@ describe('the runtime directory', () => {
     });
     runtime.close();
     expect(() => runtime.list()).toThrow(expect.objectContaining({ code: 'EBADF' }));
+  });
+});
+
+describe('docs/library.md', () => {
+  const text = readFileSync(join(root, 'docs/library.md'), 'utf8');
+  const blocks = [...text.matchAll(/^```(js|ts)\n(.*?)^```/gms)].map(([, , code]) => code!);
+
+  test.each(blocks.map((code, i) => [i + 1, code] as const))('program %i runs', async (_, code) => {
+    const { code: js } = await transform(code, { loader: 'ts', target: 'node20', format: 'esm' });
+    const run = start('--input-type=module', '-e', js);
+    expect(await run.exit).toEqual([0, null]);
+    expect(runtime.list()).toEqual([]);
   });
 });
 
