@@ -148,7 +148,7 @@ describe('the listing', () => {
       .split('\n')
       .map((line) => JSON.parse(line));
     for (const look of looks) expect(violations(look, schema, 'snapshot')).toEqual([]);
-    expect(looks[0].ports[0].rates).toBeUndefined();
+    expect(looks[0].ports[0].rates).toBeNull();
     expect(looks[1].ports[0].rates.rx_frames_per_second).toBe(0);
   });
 });
@@ -309,6 +309,7 @@ describe('a wrong command line is one line and exit code 2', () => {
       ['--interval', '0'],
       'expected seconds above 0, as in 10 or 0.5 for --interval but received 0',
     ],
+    [['--json', '--plain'], '--plain and --json exclude each other: give one of them'],
     [['create'], 'missing NAME: see --help'],
     [
       ['fdb', 'add', 'vale0:a', '01:00:00:00:00:00'],

@@ -11,6 +11,7 @@ import { ringConfig, type RingConfig } from './ring-config.js';
 export const outputFlags = {
   plain: Flags.boolean({
     summary: "Print the reference's lines even on a terminal. The default when piped.",
+    exclusive: ['json'],
   }),
   json: Flags.boolean({
     summary: 'Print JSON: SI base units, counters as exact integers.',

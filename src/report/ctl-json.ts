@@ -9,18 +9,16 @@ export function countersJson(counters: PortCounters) {
   return { ...Object.fromEntries(totalEntries(counters)), drops: counters.drops };
 }
 
+/** null in a first look, and without --watch. */
 function rateJson(rate: Rate | undefined) {
-  return rate === undefined
-    ? {}
-    : {
-        rates: {
-          rx_frames_per_second: rate.rxFrames,
-          rx_bits_per_second: rate.rxBits,
-          tx_frames_per_second: rate.txFrames,
-          tx_bits_per_second: rate.txBits,
-          drops_per_second: rate.drops,
-        },
-      };
+  if (rate === undefined) return null;
+  return {
+    rx_frames_per_second: rate.rxFrames,
+    rx_bits_per_second: rate.rxBits,
+    tx_frames_per_second: rate.txFrames,
+    tx_bits_per_second: rate.txBits,
+    drops_per_second: rate.drops,
+  };
 }
 
 export function infoJson(info: PortInfo) {
@@ -54,7 +52,7 @@ export function snapshotJson({ directory, time, switches, ports }: Snapshot, rat
       fdb_entries: row.fdbEntries,
       ageing_seconds: row.ageing,
       counters: countersJson(row.totals),
-      ...rateJson(rates?.get(`${row.name}:`)),
+      rates: rateJson(rates?.get(`${row.name}:`)),
     })),
     ports: ports.map((row) => ({
       ...infoJson(row.info),
@@ -66,7 +64,7 @@ export function snapshotJson({ directory, time, switches, ports }: Snapshot, rat
       registrations: row.registrations,
       header_bytes: row.headerLength,
       counters: countersJson(row.counters),
-      ...rateJson(rates?.get(row.name)),
+      rates: rateJson(rates?.get(row.name)),
     })),
   };
 }
