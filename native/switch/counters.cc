@@ -44,8 +44,9 @@ uint64_t frames_in_ring(const Control& c, uint32_t rx_index) {
                       word_position(r.tail.load(std::memory_order_acquire)));
 }
 
-Totals port_totals(const Control& c, const PortRec& p) {
-  Totals sum{};
+namespace {
+
+void add_sent(const Control& c, const PortRec& p, Totals& sum) {
   for (uint32_t i = 0; i < p.tx_count; i++) {
     const TxRing& t = c.tx(p.tx_base + i);
     // Settled first: a copy seen settled is then also seen taken.
@@ -65,6 +66,9 @@ Totals port_totals(const Control& c, const PortRec& p) {
     drop(sum, Drop::unmappable) += s.unmappable;
     drop(sum, Drop::sender_died) += s.sender_died;
   }
+}
+
+void add_received(const Control& c, const PortRec& p, Totals& sum) {
   for (uint32_t i = 0; i < p.rx_count; i++) {
     const RxRing& r = c.rx(p.rx_base + i);
     uint32_t hwcur, tail;
@@ -83,6 +87,15 @@ Totals port_totals(const Control& c, const PortRec& p) {
     drop(sum, Drop::too_big) += s.too_big;
     drop(sum, Drop::header_mismatch) += s.header_mismatch;
   }
+}
+
+}  // namespace
+
+// Received first, here and below: a copy seen at its destination is then also seen taken.
+Totals port_totals(const Control& c, const PortRec& p) {
+  Totals sum{};
+  add_received(c, p, sum);
+  add_sent(c, p, sum);
   return sum;
 }
 
@@ -90,15 +103,18 @@ Totals switch_totals(const Control& c, uint32_t switch_slot) {
   const SwitchRec& sw = c.sw(switch_slot);
   Totals sum = sw.retired;
   const uint32_t count = c.header().ports.load(std::memory_order_acquire);
-  for (uint32_t i = 0; i < count; i++) {
-    const PortRec& p = c.port(i);
-    if (p.state.load(std::memory_order_acquire) == State::free || p.last_switch != switch_slot ||
-        p.last_switch_gen != sw.gen.load(std::memory_order_relaxed)) {
-      continue;
+  const uint32_t gen = sw.gen.load(std::memory_order_relaxed);
+  auto each_port = [&](auto&& body) {
+    for (uint32_t i = 0; i < count; i++) {
+      const PortRec& p = c.port(i);
+      if (p.state.load(std::memory_order_acquire) != State::free && p.last_switch == switch_slot && p.last_switch_gen == gen) body(p);
     }
-    add(sum, port_totals(c, p), false);
+  };
+  each_port([&](const PortRec& p) { add_received(c, p, sum); });
+  each_port([&](const PortRec& p) {
+    add_sent(c, p, sum);
     add(sum, p.base, true);
-  }
+  });
   return sum;
 }
 
