@@ -62,14 +62,20 @@ function undisturbed(windows, { receiverSleeps, bothSleep }) {
 }
 
 export class Runner {
-  /** @param {{seconds: number, pairs: number, retrySeconds: number, quick: boolean,
-   *   environment: Record<string, string>, progress: (text: string) => void}} options
-   *  retrySeconds: how long disturbed windows may be taken again, over the whole run */
+  /** @param {{seconds: number, pairs: number, retrySeconds: number, budget: number, quick: boolean,
+   *   environment: Record<string, string>}} options
+   *  retrySeconds: how long disturbed windows may be taken again, over the whole run
+   *  budget: s after which what is left is measured once only, so that the run ends in time */
   constructor(options) {
     this.options = options;
     this.child = undefined;
     this.interrupted = false;
     this.retryLeft = options.retrySeconds;
+    this.lateAt = Date.now() + options.budget * 1000;
+  }
+
+  late() {
+    return Date.now() > this.lateAt;
   }
 
   /** After this every run in progress or to come throws Interrupted. */
@@ -125,7 +131,7 @@ export class Runner {
     const kept = [];
     let repeated = 0;
     let disturbed = 0;
-    while (kept.length < wanted) {
+    while (kept.length < wanted && !(kept.length > 0 && this.late())) {
       const started = Date.now();
       const limit = trial.limit && (await this.window(trial.limit, seconds));
       const figure = await this.window(trial, seconds);
@@ -133,7 +139,7 @@ export class Runner {
         receiverSleeps,
         bothSleep,
       });
-      if (!clean && repeated < wanted && this.retryLeft > 0) {
+      if (!clean && repeated < wanted && this.retryLeft > 0 && !this.late()) {
         this.retryLeft -= (Date.now() - started) / 1000;
         repeated++;
         continue;
@@ -171,7 +177,7 @@ export class Runner {
       return Number(process.hrtime.bigint() - start) * 1e-9;
     };
     const windows = [];
-    for (let pair = 0; pair < trial.windows; pair++) {
+    while (windows.length < trial.windows && !(windows.length > 4 && this.late())) {
       windows.push({ limit: await once(trial.limit.command), figure: await once(trial.command) });
     }
     return this.compared(windows);

@@ -5,6 +5,7 @@ import Table from 'cli-table3';
 const units = {
   rate: { scale: 1e-6, unit: 'Mpps', digits: 2 },
   time: { scale: 1e6, unit: 'µs', digits: 2 },
+  startup: { scale: 1e3, unit: 'ms', digits: 0 },
   line: { scale: 1e9, unit: 'ns', digits: 0 },
   share: { scale: 100, unit: '% of a core', digits: 2 },
   instructions: { scale: 1, unit: 'instr/frame', digits: 2 },

@@ -94,7 +94,7 @@ export const trials = [
   {
     name: 'startup-ctl',
     group: 'Costs',
-    metric: 'time',
+    metric: 'startup',
     kind: 'startup',
     command: ['bin/vale.js', 'ctl', '--plain'],
     limit: { name: 'node -e 0', command: ['-e', '0'] },
