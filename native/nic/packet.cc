@@ -34,8 +34,10 @@ Status check(const OpenRequest& request) {
       break;
     case NR_REG_ONE_NIC:
       if (request.ring_id == 0) break;
-      return Status::fail(EINVAL, "interface \"%s\" has one ring a direction, so no ring %u; use \"%s-0\"",
-                          name, request.ring_id, name);
+      return Status::fail(EINVAL,
+                          "interface \"%s\" has one ring a direction, so no ring %u; use ring 0 and "
+                          "one thread",
+                          name, request.ring_id);
     case NR_REG_SW:
     case NR_REG_NIC_SW:
     case NR_REG_ONE_SW:

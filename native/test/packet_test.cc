@@ -3,9 +3,12 @@
 #include "nic/packet.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <linux/if_ether.h>
+#include <linux/if_tun.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -360,6 +363,43 @@ TEST(what_nobody_reads_is_counted) {
   CHECK(c.drops[static_cast<unsigned>(Drop::ring_full)] > 0);
   CHECK(c.rx_frames + c.drops[static_cast<unsigned>(Drop::ring_full)] >= total);
   CHECK_EQ(c.rx_read, c.rx_frames);
+}
+
+TEST(a_full_driver_holds_frames_back_and_loses_none) {
+  NEED_NAMESPACES();
+  const int tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+  if (tap < 0) SKIP("needs /dev/net/tun");
+  ifreq request = {};
+  std::strcpy(request.ifr_name, "t0");
+  request.ifr_flags = IFF_TAP | IFF_NO_PI;
+  const bool made = ioctl(tap, TUNSETIFF, &request) == 0;
+  if (!made) close(tap);
+  REQUIRE(made && netns::run("ip link set t0 txqueuelen 100 up"));
+  auto port = wire::open("t0", NR_TX_RINGS_ONLY);
+  REQUIRE(port != nullptr);
+  const unsigned total = 5000;
+  unsigned sent = 0, received = 0, waits = 0;
+  std::vector<uint8_t> buffer(2048);
+  for (int turn = 0; turn < 10000 && received < total; turn++) {
+    while (sent < total && wire::put(*port, wire::make_frame(60, sent))) sent++;
+    port->tx_ring(0)->cur = port->tx_ring(0)->tail;
+    PortWait wait = {port.get(), POLLOUT};
+    if (wait_ports(&wait, 1, 2, 0, -1) == 0) waits++;
+    if (turn % 2 == 0) continue;
+    for (;;) {
+      const ssize_t n = read(tap, buffer.data(), buffer.size());
+      if (n <= 0) break;
+      if (wire::u16(buffer, 12) != wire::kTestType) continue;  // the stack's own
+      buffer.resize(static_cast<size_t>(n));
+      if (buffer != wire::make_frame(60, received)) break;
+      received++;
+      buffer.resize(2048);
+    }
+  }
+  close(tap);
+  CHECK_EQ(received, total);
+  CHECK(waits > 0);
+  CHECK_EQ(port->counters().tx_delivered, total);
 }
 
 TEST(a_sleeper_wakes_for_a_frame_and_not_otherwise) {
