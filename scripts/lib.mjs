@@ -105,7 +105,6 @@ export async function make(goals) {
     ...headerPaths(),
     ...goals,
   ];
-  if (process.env['CI'] && !goals.some((goal) => goal.startsWith('WERROR='))) args.push('WERROR=1');
   if (spawnSync(gnuMake, ['-q', ...args], { stdio: 'ignore' }).status === 0) return;
   checkToolchain();
   say(`compiling native code (${goals.filter((goal) => !goal.includes('=')).join(', ')})`);
