@@ -50,15 +50,18 @@ export async function runPktGen(
   const ports = open(job, binding, runtime, output);
   const { headerLength, info } = ports[0];
   const config = forPort(checked, job.flags, { ...info, headerLength });
-  reporter.start(describe(job, config, ports[0]));
-  const wait = job.wait ?? (ports[0].info.device === 'user' ? 0 : 2);
+  const run = describe(job, config, ports[0]);
+  const wait = job.wait ?? (info.device === 'user' ? 0 : 2);
   if (wait > 0) {
+    reporter.start(run);
     reporter.waiting(wait);
     await pause(wait, stop);
   }
 
   const meter = new Meter(process.hrtime.bigint(), countersOf(ports));
   const engine = binding.startPktGen(ports, config);
+  // Without a wait, only now: an engine that refuses to start has nothing to report.
+  if (wait === 0) reporter.start(run);
   let ended: boolean;
   try {
     ended = await supervise(engine, job.interval, stop, (samples) => {
