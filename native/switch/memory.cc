@@ -152,7 +152,11 @@ bool memory_down(Runtime& rt, uint32_t slot) {
     commit(r, 0, [&](RxStat& s) { s.gone = r.gone_target; });
     r.hwcur.store(0, std::memory_order_release);
     r.hwcur_seen = 0;
-    r.multi.store(0, std::memory_order_relaxed);
+    if (r.multi.load(std::memory_order_relaxed) != 0) {
+      // While multi is 0 nobody keeps the bits: the next frame of several slots must find them clear.
+      for (auto& word : c.more(index).word) word.store(0, std::memory_order_relaxed);
+      r.multi.store(0, std::memory_order_relaxed);
+    }
     r.wake.store(0, std::memory_order_relaxed);
     r.sync_lock.store(0, std::memory_order_relaxed);
     __atomic_store_n(&r.teardown, 0u, __ATOMIC_RELEASE);
