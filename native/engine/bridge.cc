@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "engine/bridge.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 
@@ -46,7 +47,7 @@ class Direction {
     moved_ = frames != 0;
     if (unfit != 0) say_unfit(unfit);
     if (!moved_) return 0;
-    lane_.add(frames, bytes, frames);
+    lane_.add(frames, bytes - std::min(bytes, frames * from_.header_length()), frames);
     lane_.add_event();
     lane_.space(free_slots);
     unstamped_ = true;
@@ -233,6 +234,12 @@ Status start_bridge(const BridgeConfig& config, Port* a, Port* b, std::function<
                           "%s: a bridge sends and receives on both its ports; open it without /R or /T",
                           port->info().name.c_str());
     }
+  }
+  if (a->header_length() != b->header_length()) {
+    return Status::fail(EINVAL,
+                        "%s has virtio-net headers of %u bytes and %s of %u; a bridge needs them equal",
+                        a->info().name.c_str(), a->header_length(), b->info().name.c_str(),
+                        b->header_length());
   }
   std::unique_ptr<Engine> engine(new Engine);
   Engine::Options options;

@@ -37,7 +37,8 @@ struct BridgeConfig {
   int affinity = -1;       // CPU, -1 = any
 };
 
-// EINVAL: burst 0, or a port whose rx (tx) rings are not bound that has to receive (send).
+// EINVAL: burst 0, a port whose rx (tx) rings are not bound that has to receive (send), ports with
+// virtio-net headers of different lengths.
 Status start_bridge(const BridgeConfig& config, Port* a, Port* b, std::function<void()> on_done,
                     std::unique_ptr<Engine>* out);
 

@@ -326,6 +326,15 @@ TEST(a_port_that_goes_away_ends_the_bridge_with_a_line) {
   CHECK_EQ(status.text, "b was detached while it was in use");
 }
 
+TEST(headers_of_different_lengths_are_refused) {
+  FakePort plain("plain"), with("with", {.header_length = 12});
+  std::unique_ptr<Engine> engine;
+  const Status status = start_bridge({}, &plain, &with, nullptr, &engine);
+  CHECK_EQ(status.err, EINVAL);
+  CHECK_EQ(status.text,
+           "plain has virtio-net headers of 0 bytes and with of 12; a bridge needs them equal");
+}
+
 TEST(a_burst_of_nothing_is_refused) {
   Line line;
   BridgeConfig config;
