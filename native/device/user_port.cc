@@ -73,37 +73,37 @@ int UserPort::enter() {
     DirLock lock;
     if (!lock.acquire(rt_->directory, "a forked child").ok() || !rt_->process.enter(rt_->directory).ok()) return ENXIO;
   }
-  if ((++syncs_ & 1023) == 0) check_health();
-  if (gone_) return ENODEV;
+  // Often enough for a port that syncs a few times a second; a look at the clock is 10 ns.
+  if ((++syncs_ & 15) == 0) check_health();
+  return gone_ ? ENODEV : 0;
+}
+
+// Only sending looks at other ports' memory, and one thread at a time sends on a Port.
+void UserPort::begin_send() {
   // Relaxed: the ring lock's compare-and-swap that follows is the fence Mapper::reclaim relies on.
-  busy_->depth.fetch_add(1, std::memory_order_relaxed);
-  return 0;
+  busy_->depth.store(1, std::memory_order_relaxed);
 }
 
-void UserPort::leave() {
-  busy_->depth.fetch_sub(1, std::memory_order_release);
-  if (rt_->mapper->stale()) [[unlikely]] {
-    if (busy_->depth.load(std::memory_order_relaxed) == 0) rt_->mapper->reclaim();
-  }
+void UserPort::end_send() {
+  busy_->depth.store(0, std::memory_order_release);
+  if (rt_->mapper->stale()) [[unlikely]] rt_->mapper->reclaim();
 }
-
-void UserPort::send(unsigned i) { forward(*senders_[i], tx_ring(i), base_); }
 
 void UserPort::fetch(unsigned i) {
-  receive(*rt_, rt_->control().rx(port_->rx_base + i), rx_ring(i), rt_->process.word(++sequence_), &rx_busy_[i]);
+  receive(*rt_, rt_->control().rx(port_->rx_base + i), rx_ring(i), &sequence_, &rx_busy_[i]);
 }
 
 int UserPort::txsync() {
   if (const int err = enter()) return err;
-  for (unsigned i = first_tx_; i < last_tx_; i++) send(i);
-  leave();
+  begin_send();
+  for (unsigned i = first_tx_; i < last_tx_; i++) forward(*senders_[i], tx_ring(i), base_);
+  end_send();
   return 0;
 }
 
 int UserPort::rxsync() {
   if (const int err = enter()) return err;
   for (unsigned i = first_rx_; i < last_rx_; i++) fetch(i);
-  leave();
   return 0;
 }
 
@@ -115,7 +115,11 @@ short UserPort::ready(short events) {
       const netmap_ring* ring = tx_ring(i);
       const uint32_t taken = word_position(senders_[i]->tx->take_word.load(std::memory_order_relaxed));
       const bool wanted = (events & POLLOUT) && !(out & POLLOUT);
-      if (wanted || ring->head != taken) send(i);
+      if (wanted || ring->head != taken) {
+        begin_send();
+        forward(*senders_[i], tx_ring(i), base_);
+        end_send();
+      }
       if (wanted && ring->cur != ring->tail) out |= POLLOUT;
     }
   }
@@ -126,7 +130,6 @@ short UserPort::ready(short events) {
       if (ring->cur != ring->tail) out |= POLLIN;
     }
   }
-  leave();
   return out;
 }
 

@@ -29,8 +29,8 @@ class UserPort final : public Port {
  private:
   UserPort() = default;
   int enter();  // before a sync: 0, or why it cannot be
-  void leave();
-  void send(unsigned i);
+  void begin_send();
+  void end_send();
   void fetch(unsigned i);
   bool check_health();
   void drain();

@@ -15,7 +15,9 @@ namespace {
 constexpr uint32_t kEthernetHeader = 14;
 constexpr uint32_t kPrefetch = 6;  // frames ahead
 
-uint64_t load_slot(const netmap_slot& s) {
+constexpr uint64_t kSpecial = static_cast<uint64_t>(NS_MOREFRAG | NS_INDIRECT | NS_NO_LEARN | NS_PORT_MASK) << 48;
+
+inline uint64_t load_slot(const netmap_slot& s) {
   return __atomic_load_n(reinterpret_cast<const uint64_t*>(&s), __ATOMIC_RELAXED);
 }
 
@@ -134,6 +136,53 @@ uint32_t Sender::read_slow(uint32_t slot, uint32_t head, Frame* f) {
   return slot;
 }
 
+// Length of the run that begins at `slot`, at most kRunFrames; its slot words are in `run`. 0 when the
+// first frame needs classify().
+uint32_t Sender::scan_run(uint32_t slot, uint32_t head, uint16_t* dest, uint64_t* bytes) {
+  const netmap_slot* const ring = slots;
+  const char* const base = bufs;
+  const size_t stride = buf_size;
+  const uint32_t n = num_slots, bound = buf_bound, skip = header;
+  const uint32_t shortest = skip + kEthernetHeader, range = buf_size - shortest;
+  const uint32_t left = head >= slot ? head - slot : head + n - slot;
+  const uint32_t most = std::min(left, kRunFrames);
+  auto fits = [&](uint64_t w) {
+    const uint32_t length = w >> 32 & 0xffff;
+    return (w & kSpecial) == 0 && static_cast<uint32_t>(w) - 2 < bound - 2 && length - shortest <= range;
+  };
+  uint64_t w = load_slot(ring[slot]);
+  if (!fits(w)) return 0;
+  const char* p = base + static_cast<uint32_t>(w) * stride + skip;
+  uint64_t first;
+  uint32_t second;
+  std::memcpy(&first, p, 8);
+  std::memcpy(&second, p + 8, 4);
+  run[0] = w;
+  uint64_t sum = w >> 32 & 0xffff;
+  uint32_t ahead = slot + kPrefetch >= n ? slot + kPrefetch - n : slot + kPrefetch;
+  uint32_t count = 1;
+  for (; count < most; count++) {
+    if (++slot == n) slot = 0;
+    if (++ahead == n) ahead = 0;
+    w = load_slot(ring[slot]);
+    const uint32_t next = __atomic_load_n(&ring[ahead].buf_idx, __ATOMIC_RELAXED);
+    __builtin_prefetch(base + (next < bound ? next : 0) * stride);
+    if (!fits(w)) break;
+    p = base + static_cast<uint32_t>(w) * stride + skip;
+    uint64_t a;
+    uint32_t b;
+    std::memcpy(&a, p, 8);
+    std::memcpy(&b, p + 8, 4);
+    if (a != first || b != second) break;
+    run[count] = w;
+    sum += w >> 32 & 0xffff;
+  }
+  const Mac48 source = first >> 48 | static_cast<uint64_t>(second) << 16;
+  *dest = resolve(first & kMacMask, source, true);
+  *bytes = sum;
+  return count;
+}
+
 void Sender::classify(uint32_t slot, uint32_t head) {
   Batch& b = batch;
   b.count = b.fragments = b.staged = 0;
@@ -160,8 +209,7 @@ void Sender::classify(uint32_t slot, uint32_t head) {
   for (uint32_t i = 0; i < kPrefetch && ahead != head; i++) {
     if (++ahead == num_slots) ahead = 0;
   }
-  uint32_t limit = kRunFrames;
-  while (slot != head && b.count < limit && b.fragments < kBatchFragments) {
+  while (slot != head && b.count < kMaxFrames && b.fragments < kBatchFragments) {
     Frame& f = b.frame[b.count++];
     const uint64_t w = load_slot(slots[slot]);
     const uint32_t index = static_cast<uint32_t>(w), length = w >> 32 & 0xffff;
@@ -170,7 +218,6 @@ void Sender::classify(uint32_t slot, uint32_t head) {
       if (next < buf_bound) __builtin_prefetch(bufs + static_cast<size_t>(next) * buf_size);
       if (++ahead == num_slots) ahead = 0;
     }
-    constexpr uint64_t kSpecial = static_cast<uint64_t>(NS_MOREFRAG | NS_INDIRECT | NS_NO_LEARN | NS_PORT_MASK) << 48;
     if (w & kSpecial) [[unlikely]] {
       if (b.staged + kMaxFragments * 65536u > kStagingBytes && b.count > 1) {
         b.count--;
@@ -179,7 +226,6 @@ void Sender::classify(uint32_t slot, uint32_t head) {
       slot = read_slow(slot, head, &f);
       ahead = slot;
       b.uniform = false;
-      limit = kMaxFrames;
       if (f.fragments != 1 || f.length > buf_size || f.dest == kDropped) b.simple = false;
       bytes += f.length;
       if (f.dest == kDropped) {
@@ -219,7 +265,6 @@ void Sender::classify(uint32_t slot, uint32_t head) {
       first_to = to;
     } else if (to != first_to) {
       b.uniform = false;
-      limit = kMaxFrames;
     }
     if (to == kFlood) {
       if (b.flood_count == 0) {

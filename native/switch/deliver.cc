@@ -55,20 +55,108 @@ void set_more(MoreBits& m, uint32_t slot, bool more) {
   word.store(more ? w | bit : w & ~bit, std::memory_order_relaxed);
 }
 
+inline void prefetch_for_write(const void* p) {
+#if defined(__x86_64__)
+  // Not __builtin_prefetch: for the baseline instruction set that asks for a shared copy, and the
+  // store would go to the other core a second time. Where PREFETCHW is unknown it does nothing.
+  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));
+#else
+  __builtin_prefetch(p, 1);
+#endif
+}
+
+// The lines of `count` descriptors from `slot` on.
+inline void prefetch_slots(netmap_slot* ring, uint32_t n, uint32_t slot, uint32_t count) {
+  for (uint32_t i = 0; i < count; i += 4) {
+    uint32_t at = slot + i;
+    if (at >= n) at -= n;
+    prefetch_for_write(&ring[at]);
+  }
+}
+
+struct Piece {
+  const char* data;
+  uint32_t length;
+};
+// Frames of a batch, in its order or in the order of a list.
+struct FrameSource {
+  const Frame* frame;
+  const uint16_t* order;
+  Piece operator[](uint32_t i) const {
+    const Frame& f = frame[order != nullptr ? order[i] : i];
+    return {f.data, f.length};
+  }
+};
+// Frames of a run, as the words of their slots.
+struct RunSource {
+  const uint64_t* word;
+  const char* bufs;
+  size_t stride;
+  Piece operator[](uint32_t i) const {
+    return {bufs + static_cast<uint32_t>(word[i]) * stride, static_cast<uint32_t>(word[i] >> 32 & 0xffff)};
+  }
+};
+
 inline netmap_slot* slots_of(const RxRing& r, char* base) {
   return reinterpret_cast<netmap_ring*>(base + r.ring_ofs)->slot;
+}
+
+// `count` single fragments into the slots from `tail` on, all known to fit. Returns the slot after them.
+template <class Source>
+inline uint32_t copy_simple(const RxRing& r, char* base, MoreBits& more, uint32_t tail, const Source& source,
+                            uint32_t first, uint32_t count, uint32_t next, uint64_t* bytes) {
+  netmap_slot* const ring = slots_of(r, base);
+  char* const buffers = base + r.buf_ofs;
+  const size_t stride = r.buf_size;
+  const uint32_t bound = r.buf_bound.load(std::memory_order_relaxed);
+  const uint32_t n = r.num_slots;
+  uint32_t index[kDeliverFrames];
+  uint32_t slot = tail;
+  for (uint32_t i = 0; i < count; i++) {
+    const uint32_t b = __atomic_load_n(&ring[slot].buf_idx, __ATOMIC_RELAXED);
+    index[i] = b < bound ? b : 0;  // a wrong index hurts only the ring's owner
+    if (++slot == n) slot = 0;
+  }
+  const uint32_t end = slot;
+  prefetch_slots(ring, n, end, next);
+  const uint32_t ahead = std::min(count, kPrefetch);
+  for (uint32_t i = 0; i < ahead; i++) prefetch_for_write(buffers + index[i] * stride);
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    if (i + kPrefetch < count) prefetch_for_write(buffers + index[i + kPrefetch] * stride);
+    const Piece f = source[first + i];
+    copy_payload(buffers + index[i] * stride, f.data, f.length);
+    sum += f.length;
+  }
+  slot = tail;
+  for (uint32_t i = 0; i < count; i++) {
+    store_slot(&ring[slot], index[i], source[first + i].length, 1u << 8);
+    if (++slot == n) slot = 0;
+  }
+  if (r.multi.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+    slot = tail;
+    for (uint32_t i = 0; i < count; i++) {
+      set_more(more, slot, false);
+      if (++slot == n) slot = 0;
+    }
+  }
+  *bytes = sum;
+  return end;
 }
 
 }  // namespace
 
 void Sender::touch(uint32_t rx_index) {
   if (touched_count != 0 && touched[touched_count - 1] == rx_index) return;
-  if (touched_count == std::size(touched)) wake();
+  if (touched_count == std::size(touched)) {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    wake();
+  }
   touched[touched_count++] = rx_index;
 }
 
+// A full fence stands between the tails published and this.
 void Sender::wake() {
-  std::atomic_thread_fence(std::memory_order_seq_cst);
   const Control& c = rt->control();
   for (uint32_t i = 0; i < touched_count; i++) {
     RxRing& r = c.rx(touched[i]);
@@ -107,57 +195,11 @@ bool Sender::lock_destination(RxRing& r, uint32_t rx_index, uint64_t member, uin
   return true;
 }
 
-// `count` single fragments into the slots from `tail` on, all known to fit.
-uint32_t Sender::copy_simple(RxRing& r, char* base, uint32_t tail, const uint16_t* order, uint32_t first,
-                             uint32_t count, uint64_t* bytes) {
-  netmap_slot* const ring = slots_of(r, base);
-  char* const buffers = base + r.buf_ofs;
-  const uint32_t stride = r.buf_size, bound = r.buf_bound.load(std::memory_order_relaxed);
-  const uint32_t n = r.num_slots;
-  uint32_t index[kDeliverFrames];
-  uint64_t sum = 0;
-  {
-    uint32_t slot = tail;
-    for (uint32_t i = 0; i < count; i++) {
-      const uint32_t b = __atomic_load_n(&ring[slot].buf_idx, __ATOMIC_RELAXED);
-      index[i] = b < bound ? b : 0;  // a wrong index hurts only the ring's owner
-      if (++slot == n) slot = 0;
-    }
-  }
-  const uint32_t ahead = std::min(count, kPrefetch);
-  for (uint32_t i = 0; i < ahead; i++) {
-    __builtin_prefetch(buffers + static_cast<size_t>(index[i]) * stride, 1);
-  }
-  for (uint32_t i = 0; i < count; i++) {
-    if (i + kPrefetch < count) {
-      __builtin_prefetch(buffers + static_cast<size_t>(index[i + kPrefetch]) * stride, 1);
-    }
-    const Frame& f = batch.frame[order != nullptr ? order[first + i] : first + i];
-    copy_payload(buffers + static_cast<size_t>(index[i]) * stride, f.data, f.length);
-    sum += f.length;
-  }
-  uint32_t slot = tail;
-  for (uint32_t i = 0; i < count; i++) {
-    const Frame& f = batch.frame[order != nullptr ? order[first + i] : first + i];
-    store_slot(&ring[slot], index[i], f.length, 1u << 8);
-    if (++slot == n) slot = 0;
-  }
-  if (r.multi.load(std::memory_order_relaxed) != 0) [[unlikely]] {
-    MoreBits& m = rt->control().more(static_cast<uint32_t>(&r - &rt->control().rx(0)));
-    slot = tail;
-    for (uint32_t i = 0; i < count; i++) {
-      set_more(m, slot, false);
-      if (++slot == n) slot = 0;
-    }
-  }
-  *bytes = sum;
-  return slot;
-}
-
 // Frames of several fragments, or for smaller buffers than the sender's. Fragment boundaries are kept
 // where they fit and moved where they do not.
+template <class Source>
 Sender::Copied Sender::copy_general(RxRing& r, uint32_t rx_index, char* base, uint32_t tail,
-                                    uint32_t space, const uint16_t* order, uint32_t first,
+                                    uint32_t space, const Source& source, uint32_t first,
                                     uint32_t count) {
   netmap_slot* const ring = slots_of(r, base);
   char* const buffers = base + r.buf_ofs;
@@ -166,12 +208,18 @@ Sender::Copied Sender::copy_general(RxRing& r, uint32_t rx_index, char* base, ui
   Copied done;
   uint32_t slot = tail;
   for (uint32_t i = 0; i < count; i++) {
-    const Frame& f = batch.frame[order != nullptr ? order[first + i] : first + i];
-    const Fragment one{f.data, f.length};
-    const Fragment* frag = f.fragments == 1 ? &one : &batch.fragment[f.first_fragment];
+    const Piece whole = source[first + i];
+    const Fragment one{whole.data, whole.length};
+    const Fragment* frag = &one;
+    uint32_t fragments = 1;
+    if constexpr (std::is_same_v<Source, FrameSource>) {
+      const Frame& f = source.frame[source.order != nullptr ? source.order[first + i] : first + i];
+      fragments = f.fragments;
+      if (fragments > 1) frag = &batch.fragment[f.first_fragment];
+    }
     bool keep = true;
-    for (uint32_t k = 0; k < f.fragments; k++) keep = keep && frag[k].length <= stride;
-    const uint32_t needed = keep ? f.fragments : (f.length + stride - 1) / stride;
+    for (uint32_t k = 0; k < fragments; k++) keep = keep && frag[k].length <= stride;
+    const uint32_t needed = keep ? fragments : (whole.length + stride - 1) / stride;
     if (needed > kMaxFragments || needed > r.num_slots - 1) {
       done.too_big++;
       continue;
@@ -190,7 +238,7 @@ Sender::Copied Sender::copy_general(RxRing& r, uint32_t rx_index, char* base, ui
         length = frag[j].length;
         std::memcpy(to, frag[j].data, length);
       } else {
-        while (length < stride && k < f.fragments) {
+        while (length < stride && k < fragments) {
           const uint32_t part = std::min(stride - length, frag[k].length - offset);
           std::memcpy(to + length, frag[k].data + offset, part);
           length += part;
@@ -209,68 +257,63 @@ Sender::Copied Sender::copy_general(RxRing& r, uint32_t rx_index, char* base, ui
     if (needed > 1) r.multi.store(1, std::memory_order_relaxed);
     done.frames++;
     done.slots += needed;
-    done.bytes += f.length;
+    done.bytes += whole.length;
   }
   return done;
 }
 
-// Steps: journal, lock, check, intent, copy, descriptors, commit, settle, unlock.
-void Sender::deliver(uint64_t member, uint32_t ring, const uint16_t* order, uint32_t total) {
+// Steps: lock, check, then for every piece: journal, intent, copy, descriptors, commit, settle; unlock.
+template <class Source>
+inline void Sender::deliver_from(uint64_t member, uint32_t ring, const Source& source, bool simple,
+                                 uint32_t total) {
   const Control& c = rt->control();
   const uint32_t rx_index = member_rx_base(member) + ring % member_rx_count(member);
   RxRing& r = c.rx(rx_index);
   TxRing& t = *tx;
+  if (!lock_destination(r, rx_index, member, total)) return;
+  char* base = rt->mapper->region(r.region, r.region_gen);
+  if (base == nullptr) [[unlikely]] {
+    settle(t, [&](SettleStat& s) { s.unmappable += total; });
+    unlock(r.lock);
+    return;
+  }
+  if (member_header(member) != header_code(header)) [[unlikely]] {
+    refuse(r, rx_index, total);
+    unlock(r.lock);
+    return;
+  }
+  const uint32_t n = r.num_slots;
+  const bool plain = simple && r.buf_size >= buf_size;
+  uint32_t tail = word_position(r.tail.load(std::memory_order_relaxed));
+  prefetch_slots(slots_of(r, base), n, tail, std::min(kDeliverFrames, total));
+  bool delivered = false;
   for (uint32_t first = 0; first < total; first += kDeliverFrames) {
     const uint32_t count = std::min(kDeliverFrames, total - first);
-    const uint32_t serial = t.serial.load(std::memory_order_relaxed) + 1;
-    t.dest.store(rx_index, std::memory_order_relaxed);
-    t.copies.store(count, std::memory_order_relaxed);
-    t.serial.store(serial, std::memory_order_release);
-    if (!lock_destination(r, rx_index, member, count)) continue;
-
-    char* base = rt->mapper->region(r.region, r.region_gen);
-    if (base == nullptr) [[unlikely]] {
-      settle(t, [&](SettleStat& s) { s.unmappable += count; });
-      unlock(r.lock);
-      continue;
-    }
-    const uint64_t word = r.tail.load(std::memory_order_relaxed);
-    const uint32_t tail = word_position(word), n = r.num_slots;
-    r.intent_tx.store(0, std::memory_order_relaxed);
-    r.intent_serial.store(serial, std::memory_order_release);
-    r.intent_sequence.store(word_sequence(word), std::memory_order_relaxed);
-    r.intent_frames.store(0, std::memory_order_relaxed);
-    r.intent_tx.store(tx_index + 1, std::memory_order_release);
-
-    if (member_header(member) != header_code(header)) [[unlikely]] {
-      commit(r, tail, [&](RxStat& s) { s.header_mismatch += count; });
-      settle(t, [&](SettleStat& s) { s.dest_dropped += count; });
-      unlock(r.lock);
-      continue;
-    }
+    intend(r, rx_index, count);
     auto space_left = [&] {
       const uint32_t used = tail >= r.hwcur_seen ? tail - r.hwcur_seen : tail + n - r.hwcur_seen;
       return n - 1 - used;
     };
     uint32_t space = space_left();
-    const bool simple = batch.simple && r.buf_size >= buf_size;
-    if (space < count || !simple) {
+    if (space < count || !plain) {
       r.hwcur_seen = r.hwcur.load(std::memory_order_acquire);
       space = space_left();
     }
     Copied done;
-    uint32_t end = tail;
-    if (simple) {
+    if (plain) {
       done.frames = done.slots = std::min(count, space);
       done.ring_full = count - done.frames;
-      if (done.frames != 0) end = copy_simple(r, base, tail, order, first, done.frames, &done.bytes);
+      if (done.frames != 0) {
+        const uint32_t next = std::min(kDeliverFrames, total - first - count + more_slots);
+        tail = copy_simple(r, base, c.more(rx_index), tail, source, first, done.frames, next, &done.bytes);
+      }
     } else {
-      done = copy_general(r, rx_index, base, tail, space, order, first, count);
-      end = tail + done.slots;
-      if (end >= n) end -= n;
+      done = copy_general(r, rx_index, base, tail, space, source, first, count);
+      tail += done.slots;
+      if (tail >= n) tail -= n;
     }
     r.intent_frames.store(done.frames, std::memory_order_release);
-    commit(r, end, [&](RxStat& s) {
+    commit(r, tail, [&](RxStat& s) {
       s.frames += done.frames;
       s.bytes += done.bytes;
       s.ring_full += done.ring_full;
@@ -280,9 +323,40 @@ void Sender::deliver(uint64_t member, uint32_t ring, const uint16_t* order, uint
       s.delivered += done.frames;
       s.dest_dropped += count - done.frames;
     });
-    unlock(r.lock);
-    if (done.frames != 0) touch(rx_index);
+    delivered = delivered || done.frames != 0;
   }
+  unlock(r.lock);
+  if (delivered) touch(rx_index);
+}
+
+// Notes, before anything is copied, what is about to be delivered to whom, so that a death on the way
+// can be accounted for (recover.h).
+void Sender::intend(RxRing& r, uint32_t rx_index, uint32_t count) {
+  TxRing& t = *tx;
+  const uint32_t serial = t.serial.load(std::memory_order_relaxed) + 1;
+  t.dest.store(rx_index, std::memory_order_relaxed);
+  t.copies.store(count, std::memory_order_relaxed);
+  t.serial.store(serial, std::memory_order_release);
+  r.intent_tx.store(0, std::memory_order_relaxed);
+  r.intent_serial.store(serial, std::memory_order_release);
+  r.intent_sequence.store(word_sequence(r.tail.load(std::memory_order_relaxed)), std::memory_order_relaxed);
+  r.intent_frames.store(0, std::memory_order_relaxed);
+  r.intent_tx.store(tx_index + 1, std::memory_order_release);
+}
+
+// The ports' header lengths differ.
+void Sender::refuse(RxRing& r, uint32_t rx_index, uint32_t count) {
+  intend(r, rx_index, count);
+  commit(r, word_position(r.tail.load(std::memory_order_relaxed)), [&](RxStat& s) { s.header_mismatch += count; });
+  settle(*tx, [&](SettleStat& s) { s.dest_dropped += count; });
+}
+
+void Sender::deliver(uint64_t member, uint32_t ring, const uint16_t* order, uint32_t count) {
+  deliver_from(member, ring, FrameSource{batch.frame, order}, batch.simple, count);
+}
+
+void Sender::deliver_run(uint64_t member, uint32_t ring, uint32_t count) {
+  deliver_from(member, ring, RunSource{run, bufs, buf_size}, true, count);
 }
 
 }  // namespace vale

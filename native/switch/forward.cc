@@ -10,6 +10,7 @@ namespace vale {
 namespace {
 
 constexpr uint16_t kNone = 0xffff;
+constexpr uint32_t kShortRun = 8;
 
 // Mixed destinations: frames linked per destination in order of appearance, floods in a list of their
 // own that every member merges.
@@ -113,6 +114,56 @@ void deliver_batch(Sender& s) {
   }
 }
 
+// One run: its take and its deliveries. Returns its length, 0 when classify() has to look.
+uint32_t send_run(Sender& s, uint32_t slot, uint32_t head) {
+  uint16_t dest;
+  uint64_t bytes;
+  const uint32_t count = s.scan_run(slot, head, &dest, &bytes);
+  if (count == 0) return 0;
+  uint32_t end = slot + count;
+  if (end >= s.num_slots) end -= s.num_slots;
+  uint64_t members[4], member = 0;
+  uint64_t targets = 0, no_destination = 0, same_port = 0;
+  if (dest == kFlood) {
+    for (uint32_t i = 0; i < 4; i++) {
+      members[i] = s.sw->flood[i].load(std::memory_order_relaxed);
+      if (s.self / 64 == i) members[i] &= ~(uint64_t{1} << (s.self % 64));
+      targets += static_cast<uint64_t>(__builtin_popcountll(members[i]));
+    }
+    no_destination = targets == 0 ? count : 0;
+  } else if (dest == s.self) {
+    same_port = count;
+  } else {
+    member = s.sw->member[dest].load(std::memory_order_relaxed);
+    targets = member != 0;
+    no_destination = member != 0 ? 0 : count;
+  }
+  take(*s.tx, end, [&](TakeStat& t) {
+    t.frames += count;
+    t.bytes += bytes;
+    t.copies += targets == 0 ? count : count * targets;
+    t.no_destination += no_destination;
+    t.same_port += same_port;
+  });
+  if (targets == 0) return count;
+  s.more_slots = head >= end ? head - end : head + s.num_slots - end;
+  if (dest != kFlood) {
+    s.deliver_run(member, s.ring_number, count);
+    return count;
+  }
+  for (uint32_t w = 0; w < 4; w++) {
+    for (uint64_t bits = members[w]; bits != 0; bits &= bits - 1) {
+      const uint64_t m = s.sw->member[w * 64 + static_cast<uint32_t>(__builtin_ctzll(bits))].load(std::memory_order_relaxed);
+      if (m == 0) {
+        settle(*s.tx, [&](SettleStat& x) { x.not_open += count; });
+      } else {
+        s.deliver_run(m, 0, count);
+      }
+    }
+  }
+  return count;
+}
+
 // Attached to nothing, or alone on the switch: every frame is a drop at the source. Alone, sources are
 // learned all the same, so that who comes next need not flood.
 void discard(Sender& s, uint32_t slot, uint32_t head, bool want_learn) {
@@ -120,7 +171,8 @@ void discard(Sender& s, uint32_t slot, uint32_t head, bool want_learn) {
   bool first = true;
   while (slot != head) {
     const uint64_t w = __atomic_load_n(reinterpret_cast<const uint64_t*>(&s.slots[slot]), __ATOMIC_RELAXED);
-    const uint32_t index = static_cast<uint32_t>(w), length = w >> 32 & 0xffff, flags = w >> 48;
+    const uint32_t index = static_cast<uint32_t>(w), length = w >> 32 & 0xffff;
+    const uint32_t flags = static_cast<uint32_t>(w >> 48);
     bytes += length;
     if (want_learn && first && (flags & (NS_INDIRECT | NS_NO_LEARN)) == 0 && length >= s.header + 14 &&
         length <= s.buf_size && index >= 2 && index < s.buf_bound) {
@@ -166,6 +218,7 @@ bool alone(const Sender& s) { return s.sw->active.load(std::memory_order_relaxed
 
 void forward(Sender& s, netmap_ring* ring, char* base) {
   TxRing& t = *s.tx;
+  s.identity = s.rt->process.word(0);
   const Locked locked = lock_or_skip(*s.rt, t.lock, s.me(), &s.busy);
   if (!is_locked(locked)) return;
   if (locked == Locked::taken) recover_tx(*s.rt, s.tx_index);
@@ -192,16 +245,30 @@ void forward(Sender& s, netmap_ring* ring, char* base) {
       discard(s, from, head, attached);
       slot = head;
     }
-    while (slot != head) {
-      s.classify(slot, head);
-      slot = s.batch.next_slot;
-      deliver_batch(s);
+    // Runs until two of them were short; then whatever comes is sorted by destination.
+    for (uint32_t short_runs = 0; slot != head;) {
+      const uint32_t count = short_runs < 2 ? send_run(s, slot, head) : 0;
+      if (count == 0) {
+        s.classify(slot, head);
+        slot = s.batch.next_slot;
+        s.more_slots = 0;
+        deliver_batch(s);
+        continue;
+      }
+      slot += count;
+      if (slot >= n) slot -= n;
+      if (count < kShortRun) short_runs++;
     }
   }
   const uint32_t tail = head == 0 ? n - 1 : head - 1;
   __atomic_store_n(&ring->tail, tail, __ATOMIC_RELEASE);
-  unlock(t.lock);
-  if (s.touched_count != 0) s.wake();
+  if (s.touched_count == 0) {
+    unlock(t.lock);
+  } else {
+    // An exchange is a full fence, which wake() needs between the tails and the sleepers' bits.
+    t.lock.exchange(0, std::memory_order_seq_cst);
+    s.wake();
+  }
 }
 
 }  // namespace vale

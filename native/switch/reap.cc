@@ -198,7 +198,9 @@ void bury_processes(Runtime& rt) {
   std::vector<uint32_t> dead;
   for (uint32_t i = 0; i < h.procs; i++) {
     const ProcRec& p = c.proc(i);
-    if (p.state.load(std::memory_order_acquire) == State::live && !rt.process.alive(rt.directory, i, p.gen)) dead.push_back(i);
+    const State s = p.state.load(std::memory_order_acquire);
+    // Half made under a lock that we hold now: its maker is dead.
+    if (s == State::creating || (s == State::live && !rt.process.alive(rt.directory, i, p.gen))) dead.push_back(i);
   }
   if (dead.empty()) return;
   auto held_by_dead = [&](uint64_t word) {

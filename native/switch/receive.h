@@ -17,7 +17,7 @@
 
 namespace vale {
 
-inline void receive(Runtime& rt, RxRing& r, netmap_ring* ring, uint64_t me, uint32_t* busy) {
+inline void receive(Runtime& rt, RxRing& r, netmap_ring* ring, uint16_t* sequence, uint32_t* busy) {
   // Nothing arrived and nothing to release is the common case of a busy loop: no lock for that.
   const uint32_t seen = word_position(r.tail.load(std::memory_order_acquire));
   const uint32_t released = r.hwcur.load(std::memory_order_relaxed);
@@ -26,7 +26,7 @@ inline void receive(Runtime& rt, RxRing& r, netmap_ring* ring, uint64_t me, uint
       in_range(__atomic_load_n(&ring->cur, __ATOMIC_RELAXED), released, seen)) {
     return;
   }
-  if (!is_locked(lock_or_skip(rt, r.sync_lock, me, busy))) return;
+  if (!is_locked(lock_or_skip(rt, r.sync_lock, rt.process.word(++*sequence), busy))) return;
   const uint32_t n = r.num_slots;
   const uint32_t tail = word_position(r.tail.load(std::memory_order_acquire));
   const uint32_t from = r.hwcur.load(std::memory_order_relaxed);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Flow. A Sender is one thread's view of one tx ring while it syncs; forward.h drives it:
-//   1. classify(): slots → Batch (classify.cc).
-//   2. deliver():  frames of one batch → one rx ring (deliver.cc).
-//   3. wake():     after the sync, whoever sleeps on a ring that got frames.
+//   1. scan_run(): frames in a row with the same addresses (classify.cc); they are sent at once.
+//   2. classify(): whatever else: slots → Batch (classify.cc).
+//   3. deliver():  frames of a run or a batch → one rx ring (deliver.cc).
+//   4. wake():     after the sync, whoever sleeps on a ring that got frames.
 //
 // Owns. Caches of the last source and destination, checked against the FDB before each use; the list
 //   of rings that got frames in this sync.
@@ -42,21 +43,29 @@ struct Sender {
   uint32_t cached_gen = 0;
   Mac48 last_source = ~Mac48{0}, last_dest = ~Mac48{0};
   FdbRef source_ref, dest_ref;
+  uint64_t identity = 0;
   uint16_t sequence = 0;
   uint32_t busy = 0;
   std::unordered_map<uint32_t, uint64_t> stalled;  // rx ring → lock word that did not move
   std::unordered_map<uint32_t, uint32_t> rung;     // rx ring → wake epoch that was answered
   int mem_fd = -1;
 
+  uint32_t more_slots = 0;  // of this sync, after the run or batch at hand: what to prefetch for
+
   uint32_t touched[256];
   uint32_t touched_count = 0;
 
+  uint64_t run[kRunFrames];  // slot words of the run
   Batch batch;
 
-  uint64_t me() { return rt->process.word(++sequence); }
+  // A lock word of this thread; `identity` is its part that stays the same during a sync.
+  uint64_t me() { return identity | ++sequence; }
 
   void classify(uint32_t from, uint32_t head);
   void deliver(uint64_t member, uint32_t ring, const uint16_t* order, uint32_t count);
+  // The common case of both, without a Batch: frames in a row with the same two addresses.
+  uint32_t scan_run(uint32_t from, uint32_t head, uint16_t* dest, uint64_t* bytes);
+  void deliver_run(uint64_t member, uint32_t ring, uint32_t count);
   void wake();
   void learn(Mac48 source);
 
@@ -65,14 +74,17 @@ struct Sender {
   uint32_t read_slow(uint32_t slot, uint32_t head, Frame* frame);
   bool stage(uint64_t pointer, uint32_t length, const char** data);
   bool lock_destination(RxRing& r, uint32_t rx_index, uint64_t member, uint32_t count);
-  uint32_t copy_simple(RxRing& r, char* base, uint32_t tail, const uint16_t* order, uint32_t first,
-                       uint32_t count, uint64_t* bytes);
   struct Copied {
     uint32_t frames = 0, slots = 0, too_big = 0, ring_full = 0;
     uint64_t bytes = 0;
   };
+  template <class Source>
   Copied copy_general(RxRing& r, uint32_t rx_index, char* base, uint32_t tail, uint32_t space,
-                      const uint16_t* order, uint32_t first, uint32_t count);
+                      const Source& source, uint32_t first, uint32_t count);
+  void intend(RxRing& r, uint32_t rx_index, uint32_t count);
+  void refuse(RxRing& r, uint32_t rx_index, uint32_t count);
+  template <class Source>
+  void deliver_from(uint64_t member, uint32_t ring, const Source& source, bool simple, uint32_t total);
   void touch(uint32_t rx_index);
 };
 
