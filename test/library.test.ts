@@ -201,6 +201,19 @@ describe('sending and receiving', () => {
     expect(runtime.fdb('vale0')).toEqual([]);
   });
 
+  test('addresses are read behind the virtio-net header, also when another process sets it', async () => {
+    const [a, b] = [await open('vale0:a'), await open('vale0:b')];
+    for (const name of ['vale0:a', 'vale0:b']) runtime.setHeaderLength(name, 12);
+    expect([a.headerLength, b.headerLength]).toEqual([12, 12]);
+    const sent = new Uint8Array(72);
+    sent.set(frame(ALL, A), 12);
+    a.send(sent);
+    await a.flush();
+    const batch = await firstBatch(b);
+    expect([formatMac(batch.source(0)), batch.size(0)]).toEqual([A, 72]);
+    expect(() => (a.headerLength = 11)).toThrow(expect.objectContaining({ code: 'EINVAL' }));
+  });
+
   test('too long, empty and misplaced frames are refused before they reach the ring', async () => {
     const a = await open('vale0:a');
     expect(() => a.send(new Uint8Array(70_000))).toThrow(

@@ -54,14 +54,16 @@ Napi::Function EngineObject::define(Napi::Env env) {
 }
 
 EngineObject::EngineObject(const Napi::CallbackInfo& call)
-    : Napi::ObjectWrap<EngineObject>(call), promise_(call.Env()) {
+    : Napi::ObjectWrap<EngineObject>(call) {
   if (call.Length() != 1 || !call[0].IsExternal()) {
     fail(call.Env(), Status::fail(EINVAL, "engines are made by startPktGen() and startBridge()"));
     return;
   }
+  napi_value promise;
+  if (napi_create_promise(call.Env(), &deferred_, &promise) != napi_ok) return;
   run_ = *call[0].As<Napi::External<std::shared_ptr<Run>>>().Data();
   run_->object = this;
-  done_ = Napi::Persistent(promise_.Promise().As<Napi::Object>());
+  done_ = Napi::Persistent(Napi::Object(call.Env(), promise));
 }
 
 Napi::Value EngineObject::start(Napi::Env env, const std::vector<PortObject*>& ports,
@@ -104,9 +106,14 @@ Napi::Value EngineObject::start(Napi::Env env, const std::vector<PortObject*>& p
     napi_release_threadsafe_function(run->post, napi_tsfn_abort);
     return fail(env, status);
   }
-  for (const auto& port : run->ports) port->lent = true;
   const Napi::Object object = env.GetInstanceData<Environment>()->engine_class.New(
       {Napi::External<std::shared_ptr<Run>>::New(env, &run)});
+  if (run->object == nullptr) {
+    // This thread is being terminated, and JavaScript makes no more objects.
+    napi_release_threadsafe_function(run->post, napi_tsfn_abort);
+    return env.Undefined();
+  }
+  for (const auto& port : run->ports) port->lent = true;
   run->object->Ref();  // until finish()
   return object;
 }
@@ -114,7 +121,8 @@ Napi::Value EngineObject::start(Napi::Env env, const std::vector<PortObject*>& p
 void EngineObject::ended(napi_env env, napi_value, void* context, void*) {
   if (env == nullptr) return;
   const Napi::HandleScope scope(env);
-  static_cast<Run*>(context)->object->finish();
+  EngineObject* object = static_cast<Run*>(context)->object;
+  if (object != nullptr) object->finish();
 }
 
 void EngineObject::finish() {
@@ -122,9 +130,9 @@ void EngineObject::finish() {
   for (const auto& port : run_->ports) port->lent = false;
   run_->ports.clear();
   if (status.ok()) {
-    promise_.Resolve(Env().Undefined());
+    napi_resolve_deferred(Env(), deferred_, Env().Undefined());
   } else {
-    promise_.Reject(make_error(Env(), status).Value());
+    napi_reject_deferred(Env(), deferred_, make_error(Env(), status).Value());
   }
   napi_release_threadsafe_function(std::exchange(run_->post, nullptr), napi_tsfn_release);
   Unref();

@@ -48,8 +48,8 @@ class EngineObject final : public Napi::ObjectWrap<EngineObject> {
   Napi::Value done(const Napi::CallbackInfo& call);
 
   std::shared_ptr<Run> run_;
-  Napi::Promise::Deferred promise_;
-  Napi::ObjectReference done_;
+  napi_deferred deferred_ = nullptr;
+  Napi::ObjectReference done_;  // the promise
 };
 
 }  // namespace vale::addon

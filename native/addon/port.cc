@@ -222,15 +222,18 @@ Napi::Value PortObject::wait(const Napi::CallbackInfo& call) {
   const bool endless = timeout < 0 || timeout > 1e12;
   const uint64_t deadline =
       endless ? kNever : monotonic_ns() + static_cast<uint64_t>(timeout * 1'000'000);
-  Napi::Promise::Deferred promise(env);
-  waiters_.push_back({promise, static_cast<short>(events), deadline});
+  napi_deferred deferred;
+  napi_value promise;
+  // Only a thread that is being terminated gets none; it will not look at the answer either.
+  if (napi_create_promise(env, &deferred, &promise) != napi_ok) return env.Undefined();
+  waiters_.push_back({deferred, static_cast<short>(events), deadline});
   // Pending waits keep the object, and the loop, alive.
   if (waiters_.size() == 1) {
     Ref();
     poller_->hold();
   }
   pump();
-  return promise.Promise();
+  return Napi::Value(env, promise);
 }
 
 // Resolves the waits that hold or whose time is up. The events that the others still want.
@@ -246,7 +249,7 @@ short PortObject::settle() {
       wanted = static_cast<short>(wanted | waiter.events);
       return false;
     }
-    waiter.promise.Resolve(Napi::Number::New(Env(), revents));
+    napi_resolve_deferred(Env(), waiter.promise, Napi::Number::New(Env(), revents));
     return true;
   });
   return wanted;
@@ -271,7 +274,7 @@ void PortObject::pump() {
                                        epoll_events(port_->port->poll_events(wanted)), deadline);
   if (status.ok()) return;
   const Napi::Value error = make_error(Env(), status).Value();
-  for (const Waiter& waiter : waiters_) waiter.promise.Reject(error);
+  for (const Waiter& waiter : waiters_) napi_reject_deferred(Env(), waiter.promise, error);
   waiters_.clear();
   finish_waits();
 }
@@ -291,7 +294,9 @@ void PortObject::woken() {
 
 void PortObject::abandon_waits() {
   if (waiters_.empty()) return;
-  for (const Waiter& waiter : waiters_) waiter.promise.Resolve(Napi::Number::New(Env(), 0));
+  for (const Waiter& waiter : waiters_) {
+    napi_resolve_deferred(Env(), waiter.promise, Napi::Number::New(Env(), 0));
+  }
   waiters_.clear();
   finish_waits();
 }

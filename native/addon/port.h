@@ -41,7 +41,7 @@ class PortObject final : public Napi::ObjectWrap<PortObject>, private Poller::Cl
 
  private:
   struct Waiter {
-    Napi::Promise::Deferred promise;
+    napi_deferred promise;
     short events;
     uint64_t deadline;  // CLOCK_MONOTONIC, ns; UINT64_MAX = never
   };

@@ -15,6 +15,8 @@ const LOOK = 1000;
 /** ms: a loop that always finds frames lets timers and signals run this often. */
 const TURN = 5;
 const BATCH = 256;
+/** Bytes of the longest virtio-net header. */
+const MAX_HEADER = 12;
 
 export interface BatchOptions {
   /** Ends the loop with an AbortError (code ABORT_ERR). */
@@ -80,7 +82,7 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
       this.#rx.push(new Ring(this.#region, i, native.rxRingOffset(i)));
     for (let i = native.firstTx; i < native.lastTx; i += 1) {
       const ring = new Ring(this.#region, i, native.txRingOffset(i));
-      this.#tx.set(i, new TxQueue(ring, this.name, this.info.mtu + this.#header, sync));
+      this.#tx.set(i, new TxQueue(ring, this.name, this.info.mtu + MAX_HEADER, sync));
     }
     this.#firstTx = this.#tx.get(native.firstTx);
   }
@@ -101,12 +103,12 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
 
   /** Length of the virtio-net header before every frame: 0 (none), 10 or 12 bytes. */
   get headerLength(): number {
-    return this.#header;
+    return this.native.headerLength;
   }
 
   set headerLength(bytes: number) {
     this.native.headerLength = bytes;
-    this.#header = this.native.headerLength;
+    this.#header = bytes;
   }
 
   /** {@link batches} with its defaults. */
@@ -292,6 +294,8 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
     this.#release();
     if (this.#batch === undefined || most > this.#capacity) this.#grow(most);
     const batch = this.#batch!;
+    // Anyone may change it, from another process too.
+    this.#header = this.native.headerLength;
     if (this.#next(batch, most)) return batch;
     this.native.rxsync();
     return this.#next(batch, most) ? batch : undefined;

@@ -111,7 +111,7 @@ export class Runtime implements Disposable {
     return this.#runtime.attach(this.#request(this.#parse(port), wishes), false).portIndex;
   }
 
-  /** Takes a port off its switch. @returns the index it had */
+  /** Takes a persistent port off its switch. @returns the index it had */
   detach(port: string): number {
     return this.#runtime.detach(this.#parse(port).fullName).portIndex;
   }
