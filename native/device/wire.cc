@@ -43,7 +43,8 @@ Status unknown(const std::string& name) {
   }
   if (all.size() > kMostListed) list += ", …";
   if (!nearest.empty()) {
-    return Status::fail(ENXIO, "no interface \"%s\" in this network namespace; did you mean \"%s\"?",
+    return Status::fail(ENXIO,
+                        "no interface \"%s\" in this network namespace; did you mean \"%s\"?",
                         name.c_str(), nearest.c_str());
   }
   return Status::fail(ENXIO,

@@ -37,8 +37,7 @@ class Direction {
     for (unsigned i = from_.first_rx(); i < from_.last_rx(); i++) {
       netmap_ring* rx = from_.rx_ring(i);
       if (rx->head == rx->tail) continue;
-      const Moved one =
-          move_frames(rx, to_.tx_ring(to_.first_tx() + i % tx_rings), burst_, swap_);
+      const Moved one = move_frames(rx, to_.tx_ring(to_.first_tx() + i % tx_rings), burst_, swap_);
       frames += one.frames;
       bytes += one.bytes;
       unfit += one.unfit;
@@ -97,7 +96,8 @@ class Direction {
 
   void say_unfit(uint64_t frames) {
     char line[256];
-    std::snprintf(line, sizeof line, "%s -> %s: %llu frame(s) dropped, too large for a ring of %u slots",
+    std::snprintf(line, sizeof line,
+                  "%s -> %s: %llu frame(s) dropped, too large for a ring of %u slots",
                   from_.info().name.c_str(), to_.info().name.c_str(),
                   static_cast<unsigned long long>(frames), to_.tx_ring(to_.first_tx())->num_slots);
     engine_.say(true, line);
@@ -230,16 +230,15 @@ Status start_bridge(const BridgeConfig& config, Port* a, Port* b, std::function<
   const bool both = !config.loopback;
   for (const Port* port : {a, b}) {
     if (lacks(*port, port == a || both, port == b || both)) {
-      return Status::fail(EINVAL,
-                          "%s: a bridge sends and receives on both its ports; open it without /R or /T",
-                          port->info().name.c_str());
+      return Status::fail(
+          EINVAL, "%s: a bridge sends and receives on both its ports; open it without /R or /T",
+          port->info().name.c_str());
     }
   }
   if (a->header_length() != b->header_length()) {
-    return Status::fail(EINVAL,
-                        "%s has virtio-net headers of %u bytes and %s of %u; a bridge needs them equal",
-                        a->info().name.c_str(), a->header_length(), b->info().name.c_str(),
-                        b->header_length());
+    return Status::fail(
+        EINVAL, "%s has virtio-net headers of %u bytes and %s of %u; a bridge needs them equal",
+        a->info().name.c_str(), a->header_length(), b->info().name.c_str(), b->header_length());
   }
   std::unique_ptr<Engine> engine(new Engine);
   Engine::Options options;

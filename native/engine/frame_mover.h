@@ -17,8 +17,8 @@ namespace vale {
 struct Moved {
   uint32_t frames = 0;
   uint64_t bytes = 0;
-  uint32_t unfit = 0;         // frames dropped that the tx ring could never hold
-  bool blocked = false;       // a frame waits for room in the tx ring
+  uint32_t unfit = 0;    // frames dropped that the tx ring could never hold
+  bool blocked = false;  // a frame waits for room in the tx ring
 };
 
 // swap: exchange buffers instead of copying; the rings must be in one region.

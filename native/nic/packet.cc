@@ -34,26 +34,29 @@ Status check(const OpenRequest& request) {
       break;
     case NR_REG_ONE_NIC:
       if (request.ring_id == 0) break;
-      return Status::fail(EINVAL,
-                          "interface \"%s\" has one ring a direction, so no ring %u; use ring 0 and "
-                          "one thread",
-                          name, request.ring_id);
+      return Status::fail(
+          EINVAL,
+          "interface \"%s\" has one ring a direction, so no ring %u; use ring 0 and "
+          "one thread",
+          name, request.ring_id);
     case NR_REG_SW:
     case NR_REG_NIC_SW:
     case NR_REG_ONE_SW:
       return Status::fail(EINVAL, "interface \"%s\" has no host rings here; open it without ^ or *",
                           name);
     default:
-      return Status::fail(EINVAL, "interface \"%s\" cannot be opened in mode %u", name, request.mode);
+      return Status::fail(EINVAL, "interface \"%s\" cannot be opened in mode %u", name,
+                          request.mode);
   }
   if ((request.flags & NR_EXCLUSIVE) != 0) {
     return Status::fail(EOPNOTSUPP,
                         "interface \"%s\" cannot be opened exclusively, others may always listen; "
-                        "leave out /x", name);
+                        "leave out /x",
+                        name);
   }
   if ((request.flags & (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON)) != 0) {
-    return Status::fail(EOPNOTSUPP, "interface \"%s\" cannot be monitored; open it without /r /t /z",
-                        name);
+    return Status::fail(EOPNOTSUPP,
+                        "interface \"%s\" cannot be monitored; open it without /r /t /z", name);
   }
   if (request.mem_id != 0) {
     return Status::fail(EINVAL, "interface \"%s\" has memory of its own; leave out @%u", name,
@@ -129,7 +132,8 @@ Status PacketPort::open_sleep() {
       epoll_ctl(sleep_fd_, EPOLL_CTL_ADD, socket_.fd(), &socket_event) != 0 ||
       epoll_ctl(sleep_fd_, EPOLL_CTL_ADD, retry_fd_, &retry_event) != 0) {
     const int err = errno;
-    return Status::fail(err, "cannot make the descriptors an interface needs: %s", std::strerror(err));
+    return Status::fail(err, "cannot make the descriptors an interface needs: %s",
+                        std::strerror(err));
   }
   return Status::good();
 }

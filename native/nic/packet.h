@@ -91,15 +91,15 @@ class PacketPort final : public Port {
 
   std::atomic_flag tx_busy_ = ATOMIC_FLAG_INIT;
   uint32_t tx_hwcur_ = 0, tx_hwtail_ = 0;
-  bool tx_blocked_ = false;   // the driver's queue is full, of which the socket does not tell
+  bool tx_blocked_ = false;  // the driver's queue is full, of which the socket does not tell
   std::unique_ptr<Batch> batch_;
 
   std::atomic_flag rx_busy_ = ATOMIC_FLAG_INIT;
   uint32_t rx_hwcur_ = 0, rx_hwtail_ = 0;
   std::vector<uint8_t> rx_ends_;  // per slot: 1 when a frame ends there
   ReceivedFrame frame_;
-  bool loaded_ = false;           // frame_ is shown by the socket and not yet released
-  bool cutting_ = false;          // and segmenter_ is at work on it
+  bool loaded_ = false;   // frame_ is shown by the socket and not yet released
+  bool cutting_ = false;  // and segmenter_ is at work on it
   Segmenter segmenter_;
   uint32_t idle_syncs_ = 0;
 

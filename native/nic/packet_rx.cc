@@ -93,8 +93,8 @@ bool PacketPort::load() {
     loaded_ = true;
     cutting_ = false;
     if (frame_.vnet.gso_type != kGsoNone) {
-      cutting_ = segmenter_.start(frame_.data, frame_.bytes, frame_.vnet.gso_type,
-                                  frame_.vnet.gso_size);
+      cutting_ =
+          segmenter_.start(frame_.data, frame_.bytes, frame_.vnet.gso_type, frame_.vnet.gso_size);
     }
     const bool unknown = frame_.vnet.gso_type != kGsoNone && !cutting_;
     if (unknown || frame_.bytes < kAddresses + 2) {
@@ -102,8 +102,7 @@ bool PacketPort::load() {
       socket_.release();
       loaded_ = false;
     } else if (!cutting_ && (frame_.vnet.flags & kVnetNeedsChecksum) != 0) {
-      checksum_complete(frame_.data, frame_.bytes, frame_.vnet.csum_start,
-                        frame_.vnet.csum_offset);
+      checksum_complete(frame_.data, frame_.bytes, frame_.vnet.csum_start, frame_.vnet.csum_offset);
     }
   }
   return true;

@@ -47,8 +47,8 @@ PacketSocket::~PacketSocket() {
 Status PacketSocket::open(const Interface& interface, bool receives) {
   const char* name = interface.name.c_str();
   if (interface.hardware != ARPHRD_ETHER && interface.hardware != ARPHRD_LOOPBACK) {
-    return Status::fail(EINVAL, "interface \"%s\" does not carry Ethernet frames; use one that does",
-                        name);
+    return Status::fail(EINVAL,
+                        "interface \"%s\" does not carry Ethernet frames; use one that does", name);
   }
   fd_ = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd_ < 0 && (errno == EPERM || errno == EACCES)) {

@@ -45,11 +45,10 @@ Status PrivateRegion::create(const PrivateRegionWish& wish, std::unique_ptr<Priv
   region->buf_size_ = wish.buf_size;
   region->buffers_ = 2 + wish.tx_slots + wish.rx_slots + wish.extra_bufs;
   region->buffers_offset_ = rx_offset + ring_bytes(wish.rx_slots);
-  region->bytes_ =
-      region->buffers_offset_ + round_page(uint64_t{region->buffers_} * wish.buf_size);
+  region->bytes_ = region->buffers_offset_ + round_page(uint64_t{region->buffers_} * wish.buf_size);
 
-  void* memory = mmap(nullptr, region->bytes_, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory =
+      mmap(nullptr, region->bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
     return Status::fail(ENOMEM, "%s: no memory for %llu bytes of rings and buffers; ask for fewer",
                         wish.name, static_cast<unsigned long long>(region->bytes_));

@@ -49,7 +49,7 @@ class Segmenter {
   uint32_t offset_ = 0;  // of the next segment in the payload
   uint32_t index_ = 0;   // of the next segment
   uint32_t gso_size_ = 1;
-  uint32_t network_ = 0;    // offsets in header_
+  uint32_t network_ = 0;  // offsets in header_
   uint32_t transport_ = 0;
   uint32_t header_bytes_ = 0;
   bool ipv4_ = false, tcp_ = false;

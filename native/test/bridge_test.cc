@@ -19,7 +19,8 @@ using Frame = std::vector<uint8_t>;
 
 Frame make_frame(size_t bytes, uint32_t number) {
   Frame frame(bytes);
-  for (size_t i = 0; i < bytes; i++) frame[i] = static_cast<uint8_t>(i * 31 + number * 17 + (i >> 8));
+  for (size_t i = 0; i < bytes; i++)
+    frame[i] = static_cast<uint8_t>(i * 31 + number * 17 + (i >> 8));
   return frame;
 }
 
@@ -75,9 +76,7 @@ struct Line {
     FakePort::cable(b, right, true);
     FakePort::cable(right, b, true);
   }
-  void start(BridgeConfig config = {}) {
-    CHECK_OK(start_bridge(config, &a, &b, nullptr, &engine));
-  }
+  void start(BridgeConfig config = {}) { CHECK_OK(start_bridge(config, &a, &b, nullptr, &engine)); }
   // Sends frames from one end, whenever there is room, and collects what the other gets.
   std::vector<Frame> carry(FakePort& from, FakePort& to, const std::vector<Frame>& frames,
                            uint32_t fragment = 0) {

@@ -46,8 +46,8 @@ int tcp(const char* address, bool listens) {
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-  const bool done = listens ? bind(fd, to, bytes) == 0 && listen(fd, 1) == 0
-                            : connect(fd, to, bytes) == 0;
+  const bool done =
+      listens ? bind(fd, to, bytes) == 0 && listen(fd, 1) == 0 : connect(fd, to, bytes) == 0;
   if (done) return fd;
   std::printf("  %s %s: %s\n", listens ? "listen" : "connect", address, std::strerror(errno));
   close(fd);

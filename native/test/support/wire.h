@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Sending and receiving whole frames through a Port, and an independent look at their checksums.
+// Wires to test: a veth pair, sending and receiving whole frames through a Port, and an independent
+// look at their checksums.
 #pragma once
 
 #include <time.h>
@@ -12,6 +13,13 @@
 
 #include "device/wait.h"
 #include "device/wire.h"
+#include "test/support/netns.h"
+
+#define NEED_NAMESPACES()                       \
+  do {                                          \
+    const char* const why_not = netns::enter(); \
+    if (why_not != nullptr) SKIP(why_not);      \
+  } while (0)
 
 namespace wire {
 
@@ -21,9 +29,10 @@ constexpr uint16_t kTestType = 0x88b5;  // IEEE 802: for local experiments
 
 inline Frame make_frame(size_t bytes, uint32_t seed) {
   Frame frame(bytes);
-  for (size_t i = 0; i < bytes; i++) frame[i] = static_cast<uint8_t>((i * 7 + seed * 13) ^ (i >> 8));
-  const uint8_t header[14] = {0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2, kTestType >> 8,
-                              kTestType & 0xff};
+  for (size_t i = 0; i < bytes; i++)
+    frame[i] = static_cast<uint8_t>((i * 7 + seed * 13) ^ (i >> 8));
+  const uint8_t header[14] = {
+      0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2, kTestType >> 8, kTestType & 0xff};
   std::memcpy(frame.data(), header, bytes < 14 ? bytes : 14);
   return frame;
 }
@@ -102,6 +111,30 @@ inline Frame next(vale::Port& port, uint16_t type = kTestType) {
     vale::wait_ports(&wait, 1, turn < 100 ? 10 : 0, 0, -1);
   }
   return {};
+}
+
+// v0 and v1, joined; gone with the object.
+struct Veth {
+  explicit Veth(unsigned mtu = 1500) {
+    const std::string m = std::to_string(mtu);
+    ok = netns::run("ip link add v0 mtu " + m + " type veth peer name v1 mtu " + m +
+                    " && ip link set v0 address 02:00:00:00:00:01 up"
+                    " && ip link set v1 address 02:00:00:00:00:02 up");
+  }
+  ~Veth() { netns::run("ip link del v0"); }
+  bool ok;
+};
+
+inline uint64_t drops(const vale::Port& port, vale::Drop why) {
+  return port.counters().drops[static_cast<unsigned>(why)];
+}
+
+// What the kernel's own stack had to say so far does not end the next wait.
+inline void read_all(vale::Port& port) {
+  do {
+    port.rxsync();
+  } while (!take(port).empty());
+  port.rxsync();
 }
 
 // Adds as RFC 1071 says, a byte pair at a time.
