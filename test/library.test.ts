@@ -403,22 +403,24 @@ describe('ends', () => {
     },
   );
 
-  test('a worker opens its own ports, and they end with it', async () => {
+  test('a worker opens its own ports, and they end with it, whatever it is doing', async () => {
     const a = await open('vale0:a');
-    const worker = new Worker(
-      `import(${JSON.stringify(library)}).then(async ({ openPort }) => {
-        const { parentPort, workerData } = require('node:worker_threads');
-        const port = await openPort({ name: 'vale0:w', directory: workerData });
-        parentPort.postMessage('ready');
-        for await (const batch of port) parentPort.postMessage(batch.copy(0));
-      })`,
-      { eval: true, workerData: directory },
-    );
-    expect(await once(worker, 'message')).toEqual(['ready']);
-    a.send(frame(ALL, A, 5));
-    expect(await once(worker, 'message')).toEqual([frame(ALL, A, 5)]);
-    await worker.terminate();
-    expect(runtime.list().map((row) => row.name)).toEqual(['vale0:a']);
+    for (let round = 0; round < 5; round += 1) {
+      const worker = new Worker(
+        `import(${JSON.stringify(library)}).then(async ({ openPort }) => {
+          const { parentPort, workerData } = require('node:worker_threads');
+          const port = await openPort({ name: 'vale0:w', directory: workerData });
+          parentPort.postMessage('ready');
+          for await (const batch of port) parentPort.postMessage(batch.copy(0));
+        })`,
+        { eval: true, workerData: directory },
+      );
+      expect(await once(worker, 'message')).toEqual(['ready']);
+      a.send(frame(ALL, A, round));
+      expect(await once(worker, 'message')).toEqual([frame(ALL, A, round)]);
+      await worker.terminate();
+      expect(runtime.list().map((row) => row.name)).toEqual(['vale0:a']);
+    }
   });
 });
 
