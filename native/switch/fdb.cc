@@ -15,7 +15,8 @@ Fdb::Pair Fdb::sets_of(Mac48 mac) const {
   // Byte-swapped first: addresses often differ only in their last octets, which a multiplication
   // must meet in its low bits to spread. Multiplier: 2^64 / golden ratio.
   const uint64_t h = __builtin_bswap64(mac << 16) * 0x9e3779b97f4a7c15u;
-  return {{&sets_[h >> 50], &sets_[h >> 36 & (kFdbSets - 1)]}};
+  const uint64_t one = h >> 50, two = h >> 36 & (kFdbSets - 1);
+  return {{&sets_[one], &sets_[two != one ? two : one ^ 1]}};  // always two: put() compares them
 }
 
 FdbRef Fdb::find(const SwitchRec& sw, Mac48 mac, uint32_t now) const {
