@@ -86,6 +86,24 @@ Directory::~Directory() {
   if (fd_ >= 0) close(fd_);
 }
 
+std::string Directory::explain(int err) {
+  switch (err) {
+    case ELOOP:
+      return "it is a symbolic link, which is not followed; remove it";
+    case EISDIR:
+    case ENXIO:
+      return "it is not a file of this program; remove it";
+    case EROFS:
+    case EACCES:
+      return std::string(strerror(err)) + "; set VALE_DIR to a directory you may write";
+    case ENOSPC:
+    case EDQUOT:
+      return "no room for another file; remove some there or set VALE_DIR to another directory";
+    default:
+      return strerror(err);
+  }
+}
+
 Status Directory::choose(const char* path) {
   if (path != nullptr && *path != 0) {
     path_ = path;
@@ -196,8 +214,7 @@ Status Directory::create_file(const char* name, int* fd) const {
   }
   if (*fd < 0) {
     const int err = errno;
-    return Status::fail(err, "cannot create %s/%s: %s%s", path_.c_str(), name, strerror(err),
-                        err == EROFS || err == EACCES ? "; set VALE_DIR to a directory you may write" : "");
+    return Status::fail(err, "cannot create %s/%s: %s", path_.c_str(), name, explain(err).c_str());
   }
   Status s = adopt(*fd);
   if (!s.ok()) {
@@ -274,9 +291,8 @@ Status Directory::map_control() {
   const int fd = open_file(kControlName, O_RDWR);
   if (fd < 0) {
     if (errno == ENOENT) return {ENOENT, ""};
-    const int err = errno == ELOOP ? EPERM : errno;
-    return Status::fail(err, "cannot open %s/%s: %s", p, kControlName,
-                        errno == ELOOP ? "it is a symbolic link" : strerror(errno));
+    const int err = errno;
+    return Status::fail(err == ELOOP ? EPERM : err, "cannot open %s/%s: %s", p, kControlName, explain(err).c_str());
   }
   struct stat st;
   Header h_copy_storage;
@@ -348,9 +364,8 @@ Status DirLock::acquire(const Directory& directory, const char* who) {
   if (fd < 0) {
     const int err = errno;
     if (err == ENOENT) return directory.present();
-    return Status::fail(err == ELOOP ? EPERM : err, "cannot open %s/%s: %s%s", directory.path().c_str(), kLockName,
-                        err == ELOOP ? "it is a symbolic link" : strerror(err),
-                        err == EROFS || err == EACCES ? "; set VALE_DIR to a directory you may write" : "");
+    return Status::fail(err == ELOOP ? EPERM : err, "cannot open %s/%s: %s", directory.path().c_str(), kLockName,
+                        Directory::explain(err).c_str());
   }
   struct stat st;
   if (fstat(fd, &st) == 0 && st.st_uid == geteuid()) {

@@ -44,6 +44,9 @@ class Directory {
   // ENODEV once the directory or its control file was deleted or replaced under us.
   Status present() const;
 
+  // errno in words, with what to do about it where that is known.
+  static std::string explain(int err);
+
   // A file of the directory, with its owner and mode. O_CLOEXEC and O_NOFOLLOW are added.
   Status create_file(const char* name, int* fd) const;
   int open_file(const char* name, int flags) const;  // -1 and errno

@@ -31,7 +31,7 @@ Status lease_create(const Directory& directory, uint32_t index, uint32_t gen, in
     if (*fd >= 0) close(*fd);
     *fd = -1;
     return Status::fail(err, "cannot %s a FIFO in %s: %s", what, directory.path().c_str(),
-                        strerror(err));
+                        Directory::explain(err).c_str());
   };
   *fd = -1;
   if (mkfifoat(directory.fd(), birth.text, directory.file_mode()) != 0) return failed("create");

@@ -39,10 +39,16 @@ Status Process::enter(Directory& directory) {
   uint32_t gen = c.header().next_gen++ & 0xfffff;
   if (gen == 0) gen = c.header().next_gen++ & 0xfffff;
 
+  // The record first: whoever finds it half made removes the file (reap.cc).
+  r.gen = gen;
+  r.state.store(State::creating, std::memory_order_release);
   char name[32];
   lease_name(name, slot, gen);
   int fd;
-  if (Status s = directory.create_file(name, &fd); !s.ok()) return s;
+  if (Status s = directory.create_file(name, &fd); !s.ok()) {
+    r.state.store(State::free, std::memory_order_release);
+    return s;
+  }
   fd = move_high(fd);
   struct flock lock {};
   lock.l_type = F_WRLCK;
@@ -51,10 +57,10 @@ Status Process::enter(Directory& directory) {
     const int err = errno;
     directory.unlink(name);
     close(fd);
+    r.state.store(State::free, std::memory_order_release);
     return Status::fail(err, "cannot lock %s/%s: %s", directory.path().c_str(), name, strerror(err));
   }
   lease_ = fd;
-  r.gen = gen;
   r.pid = static_cast<uint32_t>(getpid());
   std::memset(r.comm, 0, sizeof r.comm);
   if (FILE* f = fopen("/proc/self/comm", "re")) {

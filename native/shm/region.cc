@@ -12,6 +12,8 @@
 namespace vale {
 namespace {
 
+enum : uint8_t { kFree = 0, kUsed = 1, kPending = 2 };  // a byte of the buffer map
+
 constexpr uint32_t kIfSize = 1024, kIfTotal = 128;
 constexpr uint32_t kMinRingSize = 20480;
 
@@ -223,13 +225,13 @@ Status BufferMap::open(Runtime& rt, uint32_t slot) {
 
 uint32_t BufferMap::available() const {
   if (region_->buf_total < 3) return 0;
-  return static_cast<uint32_t>(std::count(used_ + 2, used_ + region_->buf_total, 0));
+  return static_cast<uint32_t>(std::count(used_ + 2, used_ + region_->buf_total, kFree));
 }
 
 Status BufferMap::take(uint32_t count, uint32_t* indices) {
   uint32_t found = 0, highest = 0;
   for (uint32_t i = 2; i < region_->buf_total && found < count; i++) {
-    if (used_[i] == 0) indices[found++] = highest = i;
+    if (used_[i] == kFree) indices[found++] = highest = i;
   }
   if (found < count) {
     return Status::fail(ENOMEM, "memory %u has %u buffers left but %u are needed", region_->mem_id, found, count);
@@ -242,12 +244,18 @@ Status BufferMap::take(uint32_t count, uint32_t* indices) {
     if (Status s = reserve_part(*rt_, slot_, region_->buf_ofs + from, to - from, "buffers"); !s.ok()) return s;
     region_->buf_bound.store(highest + 1, std::memory_order_release);
   }
-  for (uint32_t i = 0; i < count; i++) used_[indices[i]] = 1;
+  for (uint32_t i = 0; i < count; i++) used_[indices[i]] = kPending;
   return Status::good();
 }
 
+void BufferMap::keep(uint32_t count, const uint32_t* indices) {
+  for (uint32_t i = 0; i < count; i++) used_[indices[i]] = kUsed;
+}
+
+void BufferMap::give_pending() { std::replace(used_, used_ + region_->buf_total, uint8_t{kPending}, uint8_t{kFree}); }
+
 void BufferMap::give(uint32_t index) {
-  if (index >= 2 && index < region_->buf_total) used_[index] = 0;
+  if (index >= 2 && index < region_->buf_total) used_[index] = kFree;
 }
 
 }  // namespace vale

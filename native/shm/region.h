@@ -7,7 +7,7 @@
 //   3. region_give_*(): mark them free. region_destroy() when the last port is gone.
 //
 // Owns. The region's record and the file b<slot>.<gen> with a byte per buffer; both written under the
-//   directory lock. Buffers are handed out lowest index first, from 2; 0 and 1 stay reserved.
+//   directory lock: 0 free, 1 used, 2 pending. Buffers are handed out lowest index first, from 2; 0 and 1 stay reserved.
 //
 // Invariants. Length is memsize from birth. Whatever lies below buf_bound is backed by memory, so a
 //   wrong index that passes the bound check harms contents, never the process. Nothing in the region
@@ -55,8 +55,11 @@ class BufferMap {
 
   Status open(Runtime& rt, uint32_t slot);
   uint32_t available() const;
-  // Exactly `count` buffers into indices[], reserved; ENOMEM and none taken otherwise.
+  // Exactly `count` buffers into indices[], reserved; ENOMEM and none taken otherwise. They are
+  // pending until keep(), once something that survives this process names them.
   Status take(uint32_t count, uint32_t* indices);
+  void keep(uint32_t count, const uint32_t* indices);
+  void give_pending();  // of somebody who died in between
   // Ignores what is reserved, out of range or free already.
   void give(uint32_t index);
 

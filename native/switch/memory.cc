@@ -44,6 +44,20 @@ Status build(Runtime& rt, PortRec& p, uint32_t region) {
   if (Status s = map.open(rt, region); !s.ok()) return s;
   const uint32_t most = p.tx_slots > p.rx_slots ? p.tx_slots : p.rx_slots;
   std::vector<uint32_t> buffers(most);
+  // The record names a ring only once its slots are written: what an earlier user of that memory left
+  // there must never be given back in its place.
+  auto take_ring = [&](uint32_t slots, uint32_t id, bool rx, uint64_t* place) {
+    uint64_t ofs;
+    if (Status s = region_take_ring(rt, region, slots, &ofs); !s.ok()) return s;
+    if (Status s = map.take(slots, buffers.data()); !s.ok()) {
+      region_give_ring(rt, region, ofs);
+      return s;
+    }
+    write_ring(base, g, ofs, slots, id, rx, buffers.data());
+    __atomic_store_n(place, ofs, __ATOMIC_RELEASE);
+    map.keep(slots, buffers.data());
+    return Status::good();
+  };
   for (uint32_t i = 0; i < p.tx_count; i++) {
     TxRing& t = c.tx(p.tx_base + i);
     t.region = region;
@@ -51,9 +65,7 @@ Status build(Runtime& rt, PortRec& p, uint32_t region) {
     t.buf_ofs = g.buf_ofs;
     t.buf_size = g.buf_size;
     t.ring_ofs = 0;
-    if (Status s = region_take_ring(rt, region, p.tx_slots, &t.ring_ofs); !s.ok()) return s;
-    if (Status s = map.take(p.tx_slots, buffers.data()); !s.ok()) return s;
-    write_ring(base, g, t.ring_ofs, p.tx_slots, i, false, buffers.data());
+    if (Status s = take_ring(p.tx_slots, i, false, &t.ring_ofs); !s.ok()) return s;
   }
   for (uint32_t i = 0; i < p.rx_count; i++) {
     RxRing& r = c.rx(p.rx_base + i);
@@ -62,9 +74,7 @@ Status build(Runtime& rt, PortRec& p, uint32_t region) {
     r.buf_ofs = g.buf_ofs;
     r.buf_size = g.buf_size;
     r.ring_ofs = 0;
-    if (Status s = region_take_ring(rt, region, p.rx_slots, &r.ring_ofs); !s.ok()) return s;
-    if (Status s = map.take(p.rx_slots, buffers.data()); !s.ok()) return s;
-    write_ring(base, g, r.ring_ofs, p.rx_slots, i, true, buffers.data());
+    if (Status s = take_ring(p.rx_slots, i, true, &r.ring_ofs); !s.ok()) return s;
   }
   return Status::good();
 }

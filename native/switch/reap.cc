@@ -98,6 +98,7 @@ void rebuild_region(Runtime& rt, uint32_t slot) {
   }
   std::memcpy(g.if_map, ifs, sizeof ifs);
   std::memcpy(g.ring_map, rings, sizeof rings);
+  if (BufferMap map; map.open(rt, slot).ok()) map.give_pending();
   memory_refresh_bounds(rt, slot);
 }
 

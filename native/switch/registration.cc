@@ -89,7 +89,8 @@ uint32_t take_extra(Runtime& rt, uint32_t region, char* base, uint32_t wanted, u
     const uint32_t next = i + 1 < count ? list[i + 1] : 0;
     std::memcpy(base + g.buf_ofs + static_cast<size_t>(list[i]) * g.buf_size, &next, sizeof next);
   }
-  if (count > 0) *head = list[0];
+  if (count > 0) __atomic_store_n(head, list[0], __ATOMIC_RELEASE);
+  map.keep(count, list.data());
   memory_refresh_bounds(rt, region);
   return count;
 }
@@ -204,11 +205,12 @@ Status add_registration(Runtime& rt, const OpenRequest& q, uint32_t port, Regist
   if (s.ok()) {
     s = region_take_if(rt, p.region, static_cast<uint32_t>(sizeof(netmap_if) + 8 * (p.tx_count + p.rx_count + 2)),
                        &object, &r.nifp_ofs);
-    if (s.ok()) r.nifp_object = object + 1;
   }
   if (s.ok()) {
     auto* nifp = reinterpret_cast<netmap_if*>(base + r.nifp_ofs);
     write_if(c, p, nifp, r);
+    // Named once it is written: an earlier user's list of extra buffers must not be given back.
+    __atomic_store_n(&r.nifp_object, object + 1, __ATOMIC_RELEASE);
     r.extra_bufs = take_extra(rt, p.region, base, q.extra_bufs, &nifp->ni_bufs_head);
     s = lease_create(rt.directory, index, r.gen, &out->fifo, &r.fifo_inode);
   }

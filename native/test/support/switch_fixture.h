@@ -34,11 +34,17 @@ inline std::string frame(const std::string& to, const std::string& from, size_t 
 
 struct Fixture {
   std::string dir;
+  bool own = true;
   std::unique_ptr<vale::Device> device;
 
   Fixture() {
     char name[] = "/dev/shm/vale-test-XXXXXX";
     dir = mkdtemp(name);
+    start();
+  }
+  // In a directory that the test looks after.
+  explicit Fixture(const std::string& directory) : dir(directory), own(false) { start(); }
+  void start() {
     const vale::Status s = vale::open_user_device(dir.c_str(), &device, nullptr);
     if (!s.ok()) {
       std::printf("  %s\n", s.text.c_str());
@@ -47,6 +53,7 @@ struct Fixture {
   }
   ~Fixture() {
     device.reset();
+    if (!own) return;
     const std::string command = "rm -rf " + dir;
     if (std::system(command.c_str()) != 0) std::printf("  cannot remove %s\n", dir.c_str());
   }
