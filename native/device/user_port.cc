@@ -47,6 +47,7 @@ Status UserPort::open(std::shared_ptr<Runtime> rt, const OpenRequest& q, std::un
 
 UserPort::~UserPort() {
   if (rt_ == nullptr) return;
+  rxsync();  // what was released since the last one was read: it must not count as gone
   std::lock_guard<std::mutex> guard(rt_->slow);
   for (auto& s : senders_) {
     if (s != nullptr && s->mem_fd >= 0) close(s->mem_fd);

@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 
 import type { NativeRuntime, OpenRequest } from '../../src/native-types.js';
 import type { ChildDriver, LocalDriver } from './driver.js';
-import { Model, Port, type Frame, type Registration } from './model.js';
+import { type Model, Port, type Frame, type Registration } from './model.js';
 
 export interface Real {
   runtime: NativeRuntime;

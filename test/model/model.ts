@@ -117,9 +117,10 @@ export class Port {
       Math.min(this.bufSize, bytes.length - i * this.bufSize),
     );
     const parts = frame.parts.every((part) => part <= this.bufSize) ? frame.parts : refilled;
-    if (parts.length > Math.min(MOST_FRAGMENTS, ring.slots - 1)) return this.drop('too_big');
     // Once a frame finds no room, nothing after it in the same sync overtakes it.
-    if (full.has(ring) || ring.used + parts.length > ring.slots - 1) {
+    if (full.has(ring)) return this.drop('ring_full');
+    if (parts.length > Math.min(MOST_FRAGMENTS, ring.slots - 1)) return this.drop('too_big');
+    if (ring.used + parts.length > ring.slots - 1) {
       full.add(ring);
       return this.drop('ring_full');
     }
