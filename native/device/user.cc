@@ -5,6 +5,7 @@
 
 #include "device/user_port.h"
 #include "switch/counters.h"
+#include "switch/memory.h"
 #include "switch/ports.h"
 #include "switch/reap.h"
 
@@ -165,6 +166,10 @@ Status UserDevice::create(const OpenRequest& wish, PortInfo* out) {
   Change change(*rt_);
   uint32_t slot;
   if (Status s = port_create(*rt_, wish.name, wish, true, &slot); !s.ok()) return s;
+  if (Status s = memory_assign(*rt_, slot, wish.extra_bufs); !s.ok()) {
+    port_destroy(*rt_, slot);
+    return s;
+  }
   control().port(slot).state.store(State::live, std::memory_order_release);
   fill_info(control(), control().port(slot), out);
   return Status::good();

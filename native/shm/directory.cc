@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "shm/directory.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/file.h>
@@ -153,6 +154,10 @@ Status Directory::open(const char* path) {
   if (Status s = check(); !s.ok()) return s;
   Status s = map_control();
   if (s.err != ENOENT) return s;
+  if (Status empty = check_empty(); !empty.ok()) {
+    s = map_control();  // somebody else may just have made it
+    return s.err != ENOENT ? s : empty;
+  }
 
   DirLock lock;
   if (s = lock.acquire(*this, "creating the runtime directory"); !s.ok()) return s;
@@ -160,6 +165,25 @@ Status Directory::open(const char* path) {
   if (s.err != ENOENT) return s;
   if (s = make_control(); !s.ok()) return s;
   return map_control();
+}
+
+// A directory that serves something else is not turned into a runtime directory by a slip in VALE_DIR.
+Status Directory::check_empty() const {
+  const int fd = openat(fd_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* dir = fd < 0 ? nullptr : fdopendir(fd);
+  if (dir == nullptr) {
+    if (fd >= 0) close(fd);
+    return Status::good();
+  }
+  Status s = Status::good();
+  while (const dirent* e = readdir(dir)) {
+    const std::string name = e->d_name;
+    if (name == "." || name == ".." || name == kLockName || name == kControlName || name == kControlNew) continue;
+    s = Status::fail(ENOTEMPTY, "%s holds other files (%.60s); set VALE_DIR to a directory of its own", path_.c_str(), e->d_name);
+    break;
+  }
+  closedir(dir);
+  return s;
 }
 
 Status Directory::check() {

@@ -32,7 +32,7 @@ class Directory {
   Directory& operator=(const Directory&) = delete;
 
   // path nullptr or empty: $VALE_DIR, else /run/vale for root, else $XDG_RUNTIME_DIR/vale, else
-  // /dev/shm/vale-<uid>. ENOENT, EACCES, EPERM, EROFS, ENOMEM (no room), EPROTO (another layout),
+  // /dev/shm/vale-<uid>. ENOENT, ENOTEMPTY (holds something else), EACCES, EPERM, EROFS, ENOMEM (no room), EPROTO (another layout),
   // EUCLEAN (corrupt).
   Status open(const char* path);
 
@@ -64,6 +64,7 @@ class Directory {
  private:
   Status choose(const char* path);
   Status check();
+  Status check_empty() const;
   Status map_control();
   Status make_control();
 

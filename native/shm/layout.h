@@ -161,7 +161,8 @@ struct alignas(64) PortRec {
   Shared<uint32_t> header_length;
   uint32_t tx_base, tx_count, rx_base, rx_count;  // rings, as indices of their arrays
   uint32_t tx_slots, rx_slots;
-  uint32_t region, region_gen;  // region_gen 0 = no memory now
+  uint32_t region, region_gen;  // region_gen 0 = none yet
+  uint32_t rings_up;            // its rings and buffers are in that region now
   uint32_t buf_size;
   uint32_t wish_mem_id;
   uint32_t learned;  // some FDB entry may point here

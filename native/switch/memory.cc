@@ -107,47 +107,9 @@ bool seize(Runtime& rt, Shared<uint64_t>& lock, bool* dead) {
   return is_locked(l);
 }
 
-}  // namespace
-
-void memory_refresh_bounds(Runtime& rt, uint32_t region) {
+// Nobody is inside any ring of the port any more, and all of them are empty.
+bool empty_rings(Runtime& rt, PortRec& p) {
   const Control& c = rt.control();
-  const RegionRec& g = c.region(region);
-  const uint32_t bound = g.buf_bound.load(std::memory_order_relaxed);
-  const uint32_t count = c.header().ports.load(std::memory_order_relaxed);
-  for (uint32_t i = 0; i < count; i++) {
-    const PortRec& p = c.port(i);
-    if (p.state.load(std::memory_order_relaxed) == State::free || p.region != region || p.region_gen != g.gen) continue;
-    for (uint32_t k = 0; k < p.tx_count; k++) c.tx(p.tx_base + k).buf_bound.store(bound, std::memory_order_release);
-    for (uint32_t k = 0; k < p.rx_count; k++) c.rx(p.rx_base + k).buf_bound.store(bound, std::memory_order_release);
-  }
-}
-
-Status memory_up(Runtime& rt, uint32_t slot, uint32_t extra_bufs) {
-  const Control& c = rt.control();
-  PortRec& p = c.port(slot);
-  uint32_t region;
-  if (p.wish_mem_id != 0) {
-    if (Status s = region_find(rt, p.wish_mem_id, &region); !s.ok()) return s;
-  } else {
-    const Geometry g{p.tx_count, p.rx_count, p.tx_slots, p.rx_slots, extra_bufs, p.buf_size};
-    if (Status s = region_create(rt, g, &region); !s.ok()) return s;
-  }
-  for (uint32_t i = 0; i < p.tx_count; i++) c.tx(p.tx_base + i).ring_ofs = 0;
-  for (uint32_t i = 0; i < p.rx_count; i++) c.rx(p.rx_base + i).ring_ofs = 0;
-  p.region = region;
-  p.region_gen = c.region(region).gen;
-  if (Status s = build(rt, p, region); !s.ok()) {
-    memory_down(rt, slot);
-    return s;
-  }
-  memory_refresh_bounds(rt, region);
-  return Status::good();
-}
-
-bool memory_down(Runtime& rt, uint32_t slot) {
-  const Control& c = rt.control();
-  PortRec& p = c.port(slot);
-  if (p.region_gen == 0) return true;
   bool dead;
   for (uint32_t i = 0; i < p.rx_count; i++) {
     const uint32_t index = p.rx_base + i;
@@ -179,16 +141,80 @@ bool memory_down(Runtime& rt, uint32_t slot) {
     take(t, 0, [](TakeStat&) {});
     unlock(t.lock);
   }
-  if (region_used(c, p.region, p.region_gen, slot)) {
-    char* base = rt.mapper->region(p.region, p.region_gen);
-    BufferMap map;
-    if (map.open(rt, p.region).ok()) {
-      for (uint32_t i = 0; i < p.tx_count; i++) give_ring(rt, map, base, p.region, c.tx(p.tx_base + i).ring_ofs, p.tx_slots);
-      for (uint32_t i = 0; i < p.rx_count; i++) give_ring(rt, map, base, p.region, c.rx(p.rx_base + i).ring_ofs, p.rx_slots);
-    }
-  } else if (c.region(p.region).gen == p.region_gen) {
-    region_destroy(rt, p.region);
+  return true;
+}
+
+void give_rings(Runtime& rt, const PortRec& p) {
+  const Control& c = rt.control();
+  char* base = rt.mapper->region(p.region, p.region_gen);
+  BufferMap map;
+  if (!map.open(rt, p.region).ok()) return;
+  for (uint32_t i = 0; i < p.tx_count; i++) {
+    TxRing& t = c.tx(p.tx_base + i);
+    give_ring(rt, map, base, p.region, t.ring_ofs, p.tx_slots);
+    t.ring_ofs = 0;
   }
+  for (uint32_t i = 0; i < p.rx_count; i++) {
+    RxRing& r = c.rx(p.rx_base + i);
+    give_ring(rt, map, base, p.region, r.ring_ofs, p.rx_slots);
+    r.ring_ofs = 0;
+  }
+}
+
+}  // namespace
+
+void memory_refresh_bounds(Runtime& rt, uint32_t region) {
+  const Control& c = rt.control();
+  const RegionRec& g = c.region(region);
+  const uint32_t bound = g.buf_bound.load(std::memory_order_relaxed);
+  const uint32_t count = c.header().ports.load(std::memory_order_relaxed);
+  for (uint32_t i = 0; i < count; i++) {
+    const PortRec& p = c.port(i);
+    if (p.state.load(std::memory_order_relaxed) == State::free || p.region != region || p.region_gen != g.gen) continue;
+    for (uint32_t k = 0; k < p.tx_count; k++) c.tx(p.tx_base + k).buf_bound.store(bound, std::memory_order_release);
+    for (uint32_t k = 0; k < p.rx_count; k++) c.rx(p.rx_base + k).buf_bound.store(bound, std::memory_order_release);
+  }
+}
+
+Status memory_assign(Runtime& rt, uint32_t slot, uint32_t extra_bufs) {
+  const Control& c = rt.control();
+  PortRec& p = c.port(slot);
+  if (p.region_gen != 0) return Status::good();
+  uint32_t region;
+  if (p.wish_mem_id != 0) {
+    if (Status s = region_find(rt, p.wish_mem_id, &region); !s.ok()) return s;
+  } else {
+    const Geometry g{p.tx_count, p.rx_count, p.tx_slots, p.rx_slots, extra_bufs, p.buf_size};
+    if (Status s = region_create(rt, g, &region); !s.ok()) return s;
+  }
+  p.region = region;
+  p.region_gen = c.region(region).gen;
+  return Status::good();
+}
+
+Status memory_up(Runtime& rt, uint32_t slot, uint32_t extra_bufs) {
+  const Control& c = rt.control();
+  PortRec& p = c.port(slot);
+  if (Status s = memory_assign(rt, slot, extra_bufs); !s.ok()) return s;
+  for (uint32_t i = 0; i < p.tx_count; i++) c.tx(p.tx_base + i).ring_ofs = 0;
+  for (uint32_t i = 0; i < p.rx_count; i++) c.rx(p.rx_base + i).ring_ofs = 0;
+  p.rings_up = 1;
+  if (Status s = build(rt, p, p.region); !s.ok()) {
+    memory_down(rt, slot, p.persistent != 0);
+    return s;
+  }
+  memory_refresh_bounds(rt, p.region);
+  return Status::good();
+}
+
+bool memory_down(Runtime& rt, uint32_t slot, bool keep_region) {
+  const Control& c = rt.control();
+  PortRec& p = c.port(slot);
+  if (p.rings_up != 0 && !empty_rings(rt, p)) return false;
+  if (p.rings_up != 0 && (keep_region || region_used(c, p.region, p.region_gen, slot))) give_rings(rt, p);
+  p.rings_up = 0;
+  if (keep_region || p.region_gen == 0) return true;
+  if (!region_used(c, p.region, p.region_gen, slot) && c.region(p.region).gen == p.region_gen) region_destroy(rt, p.region);
   p.region_gen = 0;
   return true;
 }

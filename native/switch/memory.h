@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Flow. The memory of one port, between its first and its last registration:
-//   1. memory_up(): a region of its own, or objects in a shared one; rings and buffers, indices at 0.
+//   0. memory_assign(): a region of its own, or the shared one it asked for. A persistent port gets it
+//      at birth and keeps it, and so its mem_id.
+//   1. memory_up(): rings and buffers in that region, indices at 0.
 //   2. memory_down(): wait for whoever is inside a ring, count unread frames as `gone`, give the
 //      objects back; the region goes with its last port.
 //
@@ -17,8 +19,9 @@
 
 namespace vale {
 
+Status memory_assign(Runtime& rt, uint32_t port_slot, uint32_t extra_bufs);
 Status memory_up(Runtime& rt, uint32_t port_slot, uint32_t extra_bufs);
-bool memory_down(Runtime& rt, uint32_t port_slot);
+bool memory_down(Runtime& rt, uint32_t port_slot, bool keep_region = false);
 // After the region grew: more buffer indices are valid.
 void memory_refresh_bounds(Runtime& rt, uint32_t region_slot);
 

@@ -253,7 +253,7 @@ void port_refresh(Runtime& rt, uint32_t slot) {
   const Control& c = rt.control();
   PortRec& p = c.port(slot);
   uint32_t tx_bound[kRingsPerPort] = {}, rx_bound[kRingsPerPort] = {};
-  if (p.region_gen != 0) {
+  if (p.rings_up != 0) {
     for (uint64_t bits = p.reg_mask.load(std::memory_order_acquire); bits != 0; bits &= bits - 1) {
       const RegRec& r = c.reg(p.regs[__builtin_ctzll(bits)]);
       if (r.state.load(std::memory_order_acquire) != State::live) continue;

@@ -171,7 +171,7 @@ void repair(Runtime& rt) {
     if (s == State::creating || (s == State::live && p.persistent == 0 && mask == 0)) {
       port_destroy(rt, i);
     } else if (s == State::live) {
-      if (mask == 0) memory_down(rt, i);
+      if (mask == 0) memory_down(rt, i, p.persistent != 0);
       port_refresh(rt, i);
     }
   }

@@ -163,10 +163,10 @@ Status add_registration(Runtime& rt, const OpenRequest& q, uint32_t port, Regist
   }
   const uint64_t mask = p.reg_mask.load(std::memory_order_relaxed);
   if (mask == ~uint64_t{0}) return Status::fail(ENOMEM, "%s is open %u times, the most a port can be", q.name.c_str(), kRegsPerPort);
-  if (mask == 0 && !memory_down(rt, port)) {
+  if (mask == 0 && !memory_down(rt, port, p.persistent != 0)) {
     return Status::fail(EBUSY, "%s: a stopped process is still inside it; continue or kill that process", q.name.c_str());
   }
-  const bool fresh = p.region_gen == 0;
+  const bool fresh = p.rings_up == 0;
   if (fresh) {
     if (Status s = memory_up(rt, port, q.extra_bufs); !s.ok()) return s;
   }
@@ -235,7 +235,7 @@ void drop_if_unused(Runtime& rt, uint32_t port) {
   PortRec& p = rt.control().port(port);
   if (p.reg_mask.load(std::memory_order_relaxed) != 0) return;
   if (p.persistent != 0) {
-    memory_down(rt, port);
+    memory_down(rt, port, true);
   } else if (p.state.load(std::memory_order_relaxed) == State::live) {
     port_destroy(rt, port);
   }

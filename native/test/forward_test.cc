@@ -317,3 +317,32 @@ TEST(nothing_is_left_behind) {
   }
   CHECK_EQ(f.files(), before);
 }
+
+TEST(a_persistent_port_keeps_its_memory_and_counters) {
+  Fixture f;
+  OpenRequest q;
+  q.name = "p0";
+  q.extra_bufs = 0;
+  PortInfo made, again;
+  CHECK(f.device->create(q, &made).ok());
+  CHECK(made.mem_id != 0);
+  CHECK_EQ(f.device->create(q, &again).err, EEXIST);
+  uint32_t index;
+  q.name = "vale0:p0";
+  CHECK(f.device->attach(q, false, &index).ok());
+  CHECK_EQ(f.device->attach(q, false, &index).err, EBUSY);
+  auto a = f.open("vale0:a");
+  for (int round = 1; round <= 3; round++) {
+    f.send(*a, frame(kBroadcast, mac(1), 60, 0));  // nobody has it open
+    auto p = f.open("p0");
+    CHECK_EQ(p->info().mem_id, made.mem_id);
+    CHECK_EQ(p->info().name, std::string("vale0:p0"));
+    f.send(*a, frame(kBroadcast, mac(1), 60, 0));
+    CHECK_EQ(f.receive(*p).size(), size_t{1});
+    CHECK_EQ(p->counters().rx_frames, static_cast<uint64_t>(round));
+  }
+  CHECK_EQ(f.device->remove("p0").err, EBUSY);
+  CHECK(f.device->detach("vale0:p0", &index).ok());
+  CHECK(f.device->remove("p0").ok());
+  CHECK_EQ(f.device->remove("p0").err, ENXIO);
+}
