@@ -228,6 +228,8 @@ Sender::Copied Sender::copy_general(RxRing& r, uint32_t rx_index, char* base, ui
       done.ring_full += count - i;  // this one and, to stay in order, what follows
       break;
     }
+    // Before the bits: they are all clear while multi is 0, also after a death in here.
+    if (needed > 1) r.multi.store(1, std::memory_order_release);
     uint32_t k = 0, offset = 0;
     for (uint32_t j = 0; j < needed; j++) {
       const uint32_t b = __atomic_load_n(&ring[slot].buf_idx, __ATOMIC_RELAXED);
@@ -254,7 +256,6 @@ Sender::Copied Sender::copy_general(RxRing& r, uint32_t rx_index, char* base, ui
       set_more(more, slot, !last);
       if (++slot == r.num_slots) slot = 0;
     }
-    if (needed > 1) r.multi.store(1, std::memory_order_relaxed);
     done.frames++;
     done.slots += needed;
     done.bytes += whole.length;
@@ -326,7 +327,15 @@ inline void Sender::deliver_from(uint64_t member, uint32_t ring, const Source& s
     delivered = delivered || done.frames != 0;
   }
   unlock(r.lock);
+  last_rx = &r;
+  last_slots = slots_of(r, base);
   if (delivered) touch(rx_index);
+}
+
+void Sender::expect() {
+  if (last_rx == nullptr) return;
+  // Only a guess: a slot of a ring that was unmapped meanwhile is a harmless address to prefetch.
+  prefetch_for_write(&last_slots[word_position(last_rx->tail.load(std::memory_order_relaxed))]);
 }
 
 // Notes, before anything is copied, what is about to be delivered to whom, so that a death on the way
