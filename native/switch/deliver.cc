@@ -225,8 +225,8 @@ Sender::Copied Sender::copy_general(RxRing& r, uint32_t rx_index, char* base, ui
       continue;
     }
     if (needed > space - done.slots) {
-      done.ring_full += count - i;  // this one and, to stay in order, what follows
-      break;
+      done.ring_full++;  // a shorter one may still fit: nothing depends on where batches are cut
+      continue;
     }
     // Before the bits: they are all clear while multi is 0, also after a death in here.
     if (needed > 1) r.multi.store(1, std::memory_order_release);
@@ -285,7 +285,7 @@ inline void Sender::deliver_from(uint64_t member, uint32_t ring, const Source& s
   }
   const uint32_t n = r.num_slots;
   const bool plain = simple && r.buf_size >= buf_size;
-  uint32_t tail = word_position(r.tail.load(std::memory_order_relaxed));
+  uint32_t tail = word_position(r.tail_copy.load(std::memory_order_relaxed));
   prefetch_slots(slots_of(r, base), n, tail, std::min(kDeliverFrames, total));
   bool delivered = false;
   for (uint32_t first = 0; first < total; first += kDeliverFrames) {
@@ -327,15 +327,7 @@ inline void Sender::deliver_from(uint64_t member, uint32_t ring, const Source& s
     delivered = delivered || done.frames != 0;
   }
   unlock(r.lock);
-  last_rx = &r;
-  last_slots = slots_of(r, base);
   if (delivered) touch(rx_index);
-}
-
-void Sender::expect() {
-  if (last_rx == nullptr) return;
-  // Only a guess: a slot of a ring that was unmapped meanwhile is a harmless address to prefetch.
-  prefetch_for_write(&last_slots[word_position(last_rx->tail.load(std::memory_order_relaxed))]);
 }
 
 // Notes, before anything is copied, what is about to be delivered to whom, so that a death on the way
@@ -348,7 +340,7 @@ void Sender::intend(RxRing& r, uint32_t rx_index, uint32_t count) {
   t.serial.store(serial, std::memory_order_release);
   r.intent_tx.store(0, std::memory_order_relaxed);
   r.intent_serial.store(serial, std::memory_order_release);
-  r.intent_sequence.store(word_sequence(r.tail.load(std::memory_order_relaxed)), std::memory_order_relaxed);
+  r.intent_sequence.store(word_sequence(r.tail_copy.load(std::memory_order_relaxed)), std::memory_order_relaxed);
   r.intent_frames.store(0, std::memory_order_relaxed);
   r.intent_tx.store(tx_index + 1, std::memory_order_release);
 }
@@ -356,7 +348,7 @@ void Sender::intend(RxRing& r, uint32_t rx_index, uint32_t count) {
 // The ports' header lengths differ.
 void Sender::refuse(RxRing& r, uint32_t rx_index, uint32_t count) {
   intend(r, rx_index, count);
-  commit(r, word_position(r.tail.load(std::memory_order_relaxed)), [&](RxStat& s) { s.header_mismatch += count; });
+  commit(r, word_position(r.tail_copy.load(std::memory_order_relaxed)), [&](RxStat& s) { s.header_mismatch += count; });
   settle(*tx, [&](SettleStat& s) { s.dest_dropped += count; });
 }
 

@@ -107,7 +107,7 @@ export class Port {
   }
 
   /** One copy of a frame reaches rx ring `number`, or not. */
-  deliver(from: Port, frame: Frame, number: number, full: Set<RxRing>): void {
+  deliver(from: Port, frame: Frame, number: number): void {
     const ring = this.rx[number]!;
     if (!this.isOpen(number)) return from.drop('not_open');
     if (this.header !== from.header) return this.drop('header_mismatch');
@@ -117,13 +117,8 @@ export class Port {
       Math.min(this.bufSize, bytes.length - i * this.bufSize),
     );
     const parts = frame.parts.every((part) => part <= this.bufSize) ? frame.parts : refilled;
-    // Once a frame finds no room, nothing after it in the same sync overtakes it.
-    if (full.has(ring)) return this.drop('ring_full');
     if (parts.length > Math.min(MOST_FRAGMENTS, ring.slots - 1)) return this.drop('too_big');
-    if (ring.used + parts.length > ring.slots - 1) {
-      full.add(ring);
-      return this.drop('ring_full');
-    }
+    if (ring.used + parts.length > ring.slots - 1) return this.drop('ring_full');
     ring.used += parts.length;
     ring.queue.push({ bytes, parts });
     from.count('txDelivered');
@@ -189,11 +184,10 @@ export class Model {
 
   /** One sync of tx ring `ring`. */
   send(port: Port, ring: number, frames: Frame[]): void {
-    const full = new Set<RxRing>();
-    for (const frame of frames) this.#forward(port, ring, frame, full);
+    for (const frame of frames) this.#forward(port, ring, frame);
   }
 
-  #forward(port: Port, ring: number, frame: Frame, full: Set<RxRing>): void {
+  #forward(port: Port, ring: number, frame: Frame): void {
     const { switch: sw, header } = port;
     const runt = frame.parts[0]! < header + ETHERNET_HEADER;
     const alone = sw === undefined || sw.ports.size === 1;
@@ -216,12 +210,12 @@ export class Model {
       if (to === undefined) return drop('no_destination');
       if (to === port) return drop('same_port');
       copies(1);
-      return to.deliver(port, frame, ring % to.rx.length, full);
+      return to.deliver(port, frame, ring % to.rx.length);
     }
     const others = [...sw.ports.values()].filter((other) => other !== port && other.isOpen(0));
     if (others.length === 0) return drop('no_destination');
     copies(others.length);
-    for (const other of others) other.deliver(port, frame, 0, full);
+    for (const other of others) other.deliver(port, frame, 0);
   }
 
   /** At most `most` frames of rx ring `number`, given back at once. */
