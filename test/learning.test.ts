@@ -7,7 +7,7 @@ import { Runtime, type OpenOptions, type ValePort } from '../src/index.js';
 import { ALL, frame, mac, received, send } from './support/frames.js';
 import { freshSwitch, vale, Vale } from './support/vale.js';
 
-const LONG = 60_000;
+const LONG = 120_000;
 let runtime: Runtime;
 let sw: string;
 let ports: ValePort[];
