@@ -5,6 +5,7 @@
 
 #include "switch/counters.h"
 #include "switch/ports.h"
+#include "switch/reap.h"
 #include "switch/receive.h"
 
 namespace vale {
@@ -28,8 +29,6 @@ Status UserPort::open(std::shared_ptr<Runtime> rt, const OpenRequest& q, std::un
   port->first_rx_ = r.first_rx;
   port->last_rx_ = r.last_rx;
   port->no_tx_poll_ = (q.flags & NR_NO_TX_POLL) != 0;
-  port->busy_ = std::make_shared<Busy>();
-  rt->mapper->add(port->busy_);
   port->senders_.resize(p.tx_count);
   port->rx_busy_.resize(p.rx_count);
   for (unsigned i = r.first_tx; i < r.last_tx; i++) {
@@ -39,6 +38,7 @@ Status UserPort::open(std::shared_ptr<Runtime> rt, const OpenRequest& q, std::un
     s->tx = &c.tx(s->tx_index);
     s->ring_number = i;
     s->port = &p;
+    rt->mapper->add(&s->tx->lock);
     port->senders_[i] = std::move(s);
   }
   *out = std::move(port);
@@ -52,10 +52,12 @@ UserPort::~UserPort() {
   for (auto& s : senders_) {
     if (s != nullptr && s->mem_fd >= 0) close(s->mem_fd);
   }
-  rt_->mapper->remove(busy_);
+  for (auto& s : senders_) {
+    if (s != nullptr) rt_->mapper->remove(&s->tx->lock);
+  }
   registration_close(*rt_, &reg_);
   rt_->mapper->unpin(port_->region);
-  rt_->mapper->reclaim();
+  rt_->mapper->reclaim(rt_->process.identity());
 }
 
 // The directory may be deleted under us (a logout): noticed about once a second.
@@ -79,15 +81,9 @@ int UserPort::enter() {
   return gone_ ? ENODEV : 0;
 }
 
-// Only sending looks at other ports' memory, and one thread at a time sends on a Port.
-void UserPort::begin_send() {
-  // Relaxed: the ring lock's compare-and-swap that follows is the fence Mapper::reclaim relies on.
-  busy_->depth.store(1, std::memory_order_relaxed);
-}
-
-void UserPort::end_send() {
-  busy_->depth.store(0, std::memory_order_release);
-  if (rt_->mapper->stale()) [[unlikely]] rt_->mapper->reclaim();
+void UserPort::send(unsigned i) {
+  forward(*senders_[i], tx_ring(i), base_);
+  if (rt_->mapper->stale()) [[unlikely]] rt_->mapper->reclaim(rt_->process.identity());
 }
 
 void UserPort::fetch(unsigned i) {
@@ -96,9 +92,7 @@ void UserPort::fetch(unsigned i) {
 
 int UserPort::txsync() {
   if (const int err = enter()) return err;
-  begin_send();
-  for (unsigned i = first_tx_; i < last_tx_; i++) forward(*senders_[i], tx_ring(i), base_);
-  end_send();
+  for (unsigned i = first_tx_; i < last_tx_; i++) send(i);
   return 0;
 }
 
@@ -116,11 +110,7 @@ short UserPort::ready(short events) {
       const netmap_ring* ring = tx_ring(i);
       const uint32_t taken = word_position(senders_[i]->tx->take_word.load(std::memory_order_relaxed));
       const bool wanted = (events & POLLOUT) && !(out & POLLOUT);
-      if (wanted || ring->head != taken) {
-        begin_send();
-        forward(*senders_[i], tx_ring(i), base_);
-        end_send();
-      }
+      if (wanted || ring->head != taken) send(i);
       if (wanted && ring->cur != ring->tail) out |= POLLOUT;
     }
   }
@@ -172,6 +162,7 @@ Status UserPort::set_header_length(uint32_t length) {
   std::lock_guard<std::mutex> guard(rt_->slow);
   DirLock lock;
   if (Status s = lock.acquire(rt_->directory, "changing a port"); !s.ok()) return s;
+  reap(*rt_);
   Change change(*rt_);
   port_->header_length.store(length, std::memory_order_relaxed);
   port_refresh(*rt_, reg_.port);

@@ -207,6 +207,23 @@ Status memory_up(Runtime& rt, uint32_t slot, uint32_t extra_bufs) {
   return Status::good();
 }
 
+bool memory_settled(Runtime& rt, uint32_t slot) {
+  const Control& c = rt.control();
+  const PortRec& p = c.port(slot);
+  bool dead;
+  for (uint32_t i = 0; i < p.rx_count; i++) {
+    if (!seize(rt, c.rx(p.rx_base + i).lock, &dead)) return false;
+    if (dead) recover_rx(rt, p.rx_base + i);
+    unlock(c.rx(p.rx_base + i).lock);
+  }
+  for (uint32_t i = 0; i < p.tx_count; i++) {
+    if (!seize(rt, c.tx(p.tx_base + i).lock, &dead)) return false;
+    if (dead) recover_tx(rt, p.tx_base + i);
+    unlock(c.tx(p.tx_base + i).lock);
+  }
+  return true;
+}
+
 bool memory_down(Runtime& rt, uint32_t slot, bool keep_region) {
   const Control& c = rt.control();
   PortRec& p = c.port(slot);

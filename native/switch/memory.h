@@ -22,6 +22,8 @@ namespace vale {
 Status memory_assign(Runtime& rt, uint32_t port_slot, uint32_t extra_bufs);
 Status memory_up(Runtime& rt, uint32_t port_slot, uint32_t extra_bufs);
 bool memory_down(Runtime& rt, uint32_t port_slot, bool keep_region = false);
+// Waits until whoever was inside one of the port's rings has left it; false if somebody stays.
+bool memory_settled(Runtime& rt, uint32_t port_slot);
 // After the region grew: more buffer indices are valid.
 void memory_refresh_bounds(Runtime& rt, uint32_t region_slot);
 

@@ -236,6 +236,7 @@ Status port_attach(Runtime& rt, uint32_t slot, const std::string& switch_name) {
     return Status::fail(ENOMEM, "%s has %u ports, the most a switch can have; use another switch and join them with vale bridge",
                         switch_name.c_str(), active);
   }
+  if (p.last_switch_gen != 0) retire(rt, slot);
   const uint32_t index = sw.order[active];
   sw.gen8[index] = static_cast<uint8_t>(sw.gen8[index] % 255 + 1);
   p.port_index.store(index, std::memory_order_relaxed);
@@ -302,7 +303,9 @@ void port_detach(Runtime& rt, uint32_t slot) {
     std::swap(*at, sw.order[active - 1]);
     sw.active.store(active - 1, std::memory_order_release);
   }
-  if (p.state.load(std::memory_order_relaxed) == State::live) retire(rt, slot);
+  // What is on its way into or out of a live port still belongs to this switch. With a stopped process
+  // inside, its share stays here until the port is attached again or goes.
+  if (p.state.load(std::memory_order_relaxed) == State::live && memory_settled(rt, slot)) retire(rt, slot);
   if (sw.active.load(std::memory_order_relaxed) == 0) switch_destroy(rt, static_cast<uint32_t>(s));
 }
 

@@ -38,6 +38,7 @@ int32_t persistent_find(const Control& c, const std::string& bare);
 Status port_create(Runtime& rt, const std::string& bare, const OpenRequest& wish, bool persistent,
                    uint32_t* slot);
 Status port_attach(Runtime& rt, uint32_t slot, const std::string& switch_name);
+// Waits for who is inside its rings, as long as a lock is waited for.
 void port_detach(Runtime& rt, uint32_t slot);
 // False while a stopped process is inside one of its rings.
 bool port_destroy(Runtime& rt, uint32_t slot);
@@ -49,18 +50,22 @@ Status switch_create(Runtime& rt, const std::string& name, uint32_t* slot);
 void switch_destroy(Runtime& rt, uint32_t slot);
 Fdb switch_fdb(Runtime& rt, uint32_t slot);
 
-// Set while records change; see Header::dirty.
+// Set while records change; see Header::dirty. A mark that was there before stays: only a repair may
+// take it away.
 class Change {
  public:
-  explicit Change(Runtime& rt) : header_(rt.control().header()) {
-    __atomic_store_n(&header_.dirty, 1u, __ATOMIC_SEQ_CST);
+  explicit Change(Runtime& rt)
+      : header_(rt.control().header()),
+        unrepaired_(__atomic_exchange_n(&header_.dirty, 1u, __ATOMIC_SEQ_CST)) {}
+  ~Change() {
+    if (unrepaired_ == 0) __atomic_store_n(&header_.dirty, 0u, __ATOMIC_SEQ_CST);
   }
-  ~Change() { __atomic_store_n(&header_.dirty, 0u, __ATOMIC_SEQ_CST); }
   Change(const Change&) = delete;
   Change& operator=(const Change&) = delete;
 
  private:
   Header& header_;
+  const uint32_t unrepaired_;
 };
 
 }  // namespace vale

@@ -283,6 +283,7 @@ void registration_close(Runtime& rt, Registration* r) {
   r->fifo = -1;
   DirLock lock;
   if (!lock.acquire(rt.directory, "closing a port").ok()) return;
+  if (__atomic_load_n(&rt.control().header().dirty, __ATOMIC_SEQ_CST) != 0) reap(rt);
   const RegRec& rec = rt.control().reg(r->index);
   if (rec.state.load(std::memory_order_relaxed) != State::live || rec.gen != r->gen) return;
   // A forked child or a process that was passed the descriptor may go on with it.

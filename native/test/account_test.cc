@@ -115,6 +115,19 @@ void random_traffic(Random& random, Port& port, const char* payload) {
   }
 }
 
+// The same with one persistent port, wherever that is attached at the moment.
+[[noreturn]] void run_commuter(const std::string& dir, uint32_t seed) {
+  Random random(seed);
+  std::unique_ptr<Device> device;
+  std::unique_ptr<Port> port;
+  OpenRequest q;
+  q.name = "home";
+  if (!open_user_device(dir.c_str(), &device, nullptr).ok() || !device->open(q, &port).ok())
+    _exit(1);
+  std::vector<char> payload(65536);
+  for (;;) random_traffic(random, *port, payload.data());
+}
+
 struct Mapping {  // the control file, as everybody maps it
   Control c;
   explicit Mapping(const std::string& dir) {
@@ -153,9 +166,8 @@ uint64_t dropped(const Port& p, Drop d) { return p.counters().drops[static_cast<
   }
 }
 
-}  // namespace
-
-TEST(random_traffic_topologies_and_kills_always_add_up) {
+// commuting: one persistent port goes from switch to switch meanwhile.
+void random_lives(bool commuting) {
   const char* given = getenv("VALE_SEED");
   const auto seed = given != nullptr ? static_cast<uint32_t>(strtoul(given, nullptr, 10))
                                      : static_cast<uint32_t>(now_ms());
@@ -167,16 +179,24 @@ TEST(random_traffic_topologies_and_kills_always_add_up) {
   for (const char* sw : kSwitches)
     anchors.push_back(f.open(std::string(sw) + ":anchor", random_geometry(random)));
   std::vector<char> payload(65536);
-  std::vector<pid_t> citizens(4);
+  OpenRequest home;
+  PortInfo info;
+  uint32_t index;
+  home.name = "home";
+  if (commuting) CHECK_OK(f.device->create(home, &info));
+  home.name.clear();
+  std::vector<pid_t> citizens(5);
   auto start = [&](pid_t& pid) {
     std::fflush(nullptr);
     const uint32_t s = static_cast<uint32_t>(random());
+    const bool commuter = commuting && &pid == &citizens[0];
     pid = fork();
+    if (pid == 0 && commuter) run_commuter(f.dir, s);
     if (pid == 0) run_citizen(f.dir, s);
   };
   for (pid_t& pid : citizens) start(pid);
   uint64_t copies = 0, looks = 0, kills = 0;
-  const uint64_t end = now_ms() + 3000;
+  const uint64_t end = now_ms() + 2000;
   while (now_ms() < end) {
     std::vector<SwitchRow> rows;
     CHECK_OK(f.device->switches(&rows));
@@ -189,17 +209,27 @@ TEST(random_traffic_topologies_and_kills_always_add_up) {
     looks++;
     for (auto& a : anchors) random_traffic(random, *a, payload.data());
     if (pick(random, 8) == 0) {
-      pid_t& victim = citizens[pick(random, 4)];
+      pid_t& victim = citizens[pick(random, 5)];
       kill(victim, SIGKILL);
       waitpid(victim, nullptr, 0);
       kills++;
       start(victim);
     }
-    usleep(pick(random, 3000));
+    if (!commuting || pick(random, 3) != 0) {
+      usleep(pick(random, 3000));
+    } else if (home.name.empty()) {
+      home.name = std::string(kSwitches[pick(random, 2)]) + ":home";
+      CHECK_OK(f.device->attach(home, false, &index));
+    } else {
+      CHECK_OK(f.device->detach(home.name, &index));
+      home.name.clear();
+    }
   }
+  if (!home.name.empty()) CHECK_OK(f.device->detach(home.name, &index));
   for (pid_t pid : citizens) kill(pid, SIGKILL);
   for (pid_t pid : citizens) waitpid(pid, nullptr, 0);
 
+  if (commuting) CHECK_OK(f.device->remove("home"));
   std::vector<PortRow> ports;
   CHECK_OK(f.device->list(&ports));
   CHECK_EQ(ports.size(), size_t{2});
@@ -212,10 +242,10 @@ TEST(random_traffic_topologies_and_kills_always_add_up) {
     CHECK_EQ(t.tx_delivered, t.rx_frames);
     copies += t.tx_copies;
     const PortCounters a = anchors[i]->counters();
-    const Mapping m(f.dir);
     CHECK(a.rx_read + a.rx_gone <= a.rx_frames);
-    CHECK_EQ(t.rx_frames - t.rx_read - t.rx_gone,
-             a.rx_frames - a.rx_read - a.rx_gone);  // only the anchor's rings hold frames
+    // Only the anchor's rings hold frames. (A commuter reads on one switch what came to it on another.)
+    if (!commuting)
+      CHECK_EQ(t.rx_frames - t.rx_read - t.rx_gone, a.rx_frames - a.rx_read - a.rx_gone);
   }
   for (auto& a : anchors) {
     const uint64_t before = a->counters().rx_frames;
@@ -225,6 +255,12 @@ TEST(random_traffic_topologies_and_kills_always_add_up) {
   std::printf("  %llu copies, %llu looks, %llu kills\n", static_cast<unsigned long long>(copies),
               static_cast<unsigned long long>(looks), static_cast<unsigned long long>(kills));
 }
+
+}  // namespace
+
+TEST(random_traffic_topologies_and_kills_always_add_up) { random_lives(false); }
+
+TEST(so_they_do_while_a_persistent_port_moves_between_switches) { random_lives(true); }
 
 TEST(a_process_stopped_inside_a_ring_stalls_only_what_is_for_that_ring) {
   Fixture f;
