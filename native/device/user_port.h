@@ -29,14 +29,12 @@ class UserPort final : public Port {
  private:
   UserPort() = default;
   int enter();  // before a sync: 0, or why it cannot be
-  void begin_send();
-  void end_send();
+  void send(unsigned i);
   void fetch(unsigned i);
   bool check_health();
   void drain();
 
   std::shared_ptr<Runtime> rt_;
-  std::shared_ptr<Busy> busy_;
   Registration reg_;
   PortRec* port_ = nullptr;
   uint32_t bit_ = 0;

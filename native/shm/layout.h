@@ -80,9 +80,12 @@ struct alignas(64) RxRing {
   Shared<uint32_t> intent_serial;
   Shared<uint32_t> intent_sequence;  // of `tail` before it
   Shared<uint32_t> intent_frames;    // how many of its copies the commit delivers
-  uint32_t teardown;          // redo mark of a reset (switch/ports.cc)
+  uint32_t teardown;          // redo mark of a reset (switch/memory.cc)
   uint32_t pad;
   uint64_t gone_target;
+  // What `tail` holds, for whoever has the lock: the receiver polls that line, and some processors
+  // hand it over whole, so that the sender's own read of it would be a miss.
+  Shared<uint64_t> tail_copy;
   // Line 1: {sequence, hardware tail}; the one commit of a delivery. Polled by the receiver.
   alignas(64) Shared<uint64_t> tail;
   // Line 2, written by the receiver's sync.

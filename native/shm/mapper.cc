@@ -79,17 +79,18 @@ void Mapper::unpin(uint32_t slot) {
   stale_.store(true, std::memory_order_relaxed);
 }
 
-void Mapper::add(std::shared_ptr<Busy> busy) {
+void Mapper::add(const Shared<uint64_t>* lock) {
   std::lock_guard<std::mutex> guard(mutex_);
-  busy_.push_back(std::move(busy));
+  locks_.push_back(lock);
 }
 
-void Mapper::remove(const std::shared_ptr<Busy>& busy) {
+void Mapper::remove(const Shared<uint64_t>* lock) {
   std::lock_guard<std::mutex> guard(mutex_);
-  busy_.erase(std::remove(busy_.begin(), busy_.end(), busy), busy_.end());
+  const auto it = std::find(locks_.begin(), locks_.end(), lock);
+  if (it != locks_.end()) locks_.erase(it);
 }
 
-void Mapper::reclaim() {
+void Mapper::reclaim(uint32_t identity) {
   std::unique_lock<std::mutex> guard(mutex_);
   stale_.store(false, std::memory_order_relaxed);
   const Control& c = directory_.control();
@@ -119,10 +120,12 @@ void Mapper::reclaim() {
   if (dead.empty()) return;
   std::atomic_thread_fence(std::memory_order_seq_cst);
   // Without the mutex: a sync that is waited for may be about to map something.
-  const std::vector<std::shared_ptr<Busy>> syncs = busy_;
+  const std::vector<const Shared<uint64_t>*> locks = locks_;
   guard.unlock();
-  for (const auto& b : syncs) {
-    while (b->depth.load(std::memory_order_seq_cst) != 0) sched_yield();
+  for (const Shared<uint64_t>* lock : locks) {
+    const uint64_t word = lock->load(std::memory_order_seq_cst);
+    if (word >> 32 != identity) continue;
+    while (lock->load(std::memory_order_seq_cst) == word) sched_yield();
   }
   for (auto& [base, size] : dead) munmap(base, size);
 }

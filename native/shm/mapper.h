@@ -8,14 +8,13 @@
 //
 // Owns. This process's mappings. `entries` are written under `mutex_`, read by syncs without it.
 //
-// Invariants. A mapping that a sync got from at() stays until that sync ends: syncs raise their
-//   Busy flag before they look (a full fence apart), reclaim hides the entry, fences, then waits for
-//   each flag.
+// Invariants. A mapping that a sync got from at() stays until that sync ends. What says that a sync
+//   runs is the lock word of its tx ring: it is taken, with a full fence, before the first at();
+//   reclaim hides the entry, fences, and waits for each such word of this process to change.
 //
 // Not here. What is in the files.
 #pragma once
 
-#include <memory>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -23,11 +22,6 @@
 #include "shm/directory.h"
 
 namespace vale {
-
-// One per open port: raised around each sync.
-struct alignas(64) Busy {
-  std::atomic<uint32_t> depth{0};
-};
 
 class Mapper {
  public:
@@ -57,11 +51,12 @@ class Mapper {
   void pin(uint32_t slot);
   void unpin(uint32_t slot);
 
-  void add(std::shared_ptr<Busy> busy);
-  void remove(const std::shared_ptr<Busy>& busy);
+  // The tx rings that this process sends on.
+  void add(const Shared<uint64_t>* lock);
+  void remove(const Shared<uint64_t>* lock);
   bool stale() const { return stale_.load(std::memory_order_relaxed); }
-  // Never call inside a sync of this thread.
-  void reclaim();
+  // `identity` is the half of a lock word that names this process. Never call inside a sync.
+  void reclaim(uint32_t identity);
 
   static void file_name(char (&name)[32], Kind kind, uint32_t slot, uint32_t gen);
 
@@ -81,7 +76,7 @@ class Mapper {
   Entry* fdbs_ = nullptr;
   size_t bytes_ = 0;
   std::vector<uint32_t> used_regions_, used_fdbs_;
-  std::vector<std::shared_ptr<Busy>> busy_;
+  std::vector<const Shared<uint64_t>*> locks_;
   std::vector<std::pair<char*, size_t>> retired_;
   std::atomic<bool> stale_{false};
 };

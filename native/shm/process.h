@@ -45,6 +45,9 @@ class Process {
     return identity_->base | static_cast<uint64_t>(thread) << 16 | sequence;
   }
 
+  // The upper half of every lock word of this process; 0 when it has no identity.
+  uint32_t identity() const { return valid() ? static_cast<uint32_t>(identity_->base >> 32) : 0; }
+
   static uint32_t word_slot(uint64_t w) { return static_cast<uint32_t>(w >> 52); }
   static uint32_t word_gen(uint64_t w) { return static_cast<uint32_t>(w >> 32) & 0xfffff; }
   // Whether the owner of a word is this very thread.

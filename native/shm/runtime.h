@@ -8,6 +8,7 @@
 // Not here. Ports and switches (switch/).
 #pragma once
 
+#include <memory>
 #include <mutex>
 
 #include "shm/directory.h"

@@ -27,31 +27,43 @@ constexpr bool kCounting = true;
 inline void put(uint64_t& field, uint64_t v) { __atomic_store_n(&field, v, __ATOMIC_RELAXED); }
 inline uint64_t get(const uint64_t& field) { return __atomic_load_n(&field, __ATOMIC_RELAXED); }
 
+// Writes the record that is not current; the caller then flips the word.
 template <class Stat, class Change>
-inline void flip(Stat (&stat)[2], Shared<uint64_t>& word, uint32_t position, Change&& change) {
-  const uint32_t sequence = word_sequence(word.load(std::memory_order_relaxed));
+inline void prepare(Stat (&stat)[2], uint32_t sequence, Change&& change) {
   if constexpr (kCounting) {
-    constexpr size_t kFields = sizeof(Stat) / sizeof(uint64_t);
-    Stat next = stat[sequence & 1];
-    change(next);
-    const uint64_t* from = reinterpret_cast<const uint64_t*>(&next);
+    // Word by word and unrolled: an aggregate copy would go through memory.
+    constexpr size_t kWords = sizeof(Stat) / sizeof(uint64_t);
+    Stat next;
+    uint64_t* words = reinterpret_cast<uint64_t*>(&next);
+    const uint64_t* from = reinterpret_cast<const uint64_t*>(&stat[sequence & 1]);
     uint64_t* to = reinterpret_cast<uint64_t*>(&stat[(sequence + 1) & 1]);
-    for (size_t i = 0; i < kFields; i++) put(to[i], from[i]);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < kWords; i++) words[i] = from[i];
+    change(next);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < kWords; i++) put(to[i], words[i]);
   }
-  word.store(make_word(sequence + 1, position), std::memory_order_release);
 }
 
 template <class Change>
 inline void take(TxRing& t, uint32_t position, Change&& change) {
-  flip(t.take, t.take_word, position, change);
+  const uint32_t sequence = word_sequence(t.take_word.load(std::memory_order_relaxed));
+  prepare(t.take, sequence, change);
+  t.take_word.store(make_word(sequence + 1, position), std::memory_order_release);
 }
 template <class Change>
 inline void settle(TxRing& t, Change&& change) {
-  flip(t.settle, t.settle_word, t.serial.load(std::memory_order_relaxed), change);
+  const uint32_t sequence = word_sequence(t.settle_word.load(std::memory_order_relaxed));
+  prepare(t.settle, sequence, change);
+  t.settle_word.store(make_word(sequence + 1, t.serial.load(std::memory_order_relaxed)), std::memory_order_release);
 }
 template <class Change>
 inline void commit(RxRing& r, uint32_t tail, Change&& change) {
-  flip(r.stat, r.tail, tail, change);
+  const uint32_t sequence = word_sequence(r.tail_copy.load(std::memory_order_relaxed));
+  prepare(r.stat, sequence, change);
+  const uint64_t word = make_word(sequence + 1, tail);
+  r.tail.store(word, std::memory_order_release);
+  r.tail_copy.store(word, std::memory_order_relaxed);
 }
 
 // A consistent copy of the current record, and the position that goes with it.

@@ -101,7 +101,8 @@ inline netmap_slot* slots_of(const RxRing& r, char* base) {
   return reinterpret_cast<netmap_ring*>(base + r.ring_ofs)->slot;
 }
 
-// `count` single fragments into the slots from `tail` on, all known to fit. Returns the slot after them.
+// `count` single fragments into the slots from `tail` on, all known to fit; `next` more may follow.
+// Returns the slot after them. In at most two stretches, so that no slot asks whether the ring wraps.
 template <class Source>
 inline uint32_t copy_simple(const RxRing& r, char* base, MoreBits& more, uint32_t tail, const Source& source,
                             uint32_t first, uint32_t count, uint32_t next, uint64_t* bytes) {
@@ -110,32 +111,40 @@ inline uint32_t copy_simple(const RxRing& r, char* base, MoreBits& more, uint32_
   const size_t stride = r.buf_size;
   const uint32_t bound = r.buf_bound.load(std::memory_order_relaxed);
   const uint32_t n = r.num_slots;
-  uint32_t index[kDeliverFrames];
-  uint32_t slot = tail;
-  for (uint32_t i = 0; i < count; i++) {
-    const uint32_t b = __atomic_load_n(&ring[slot].buf_idx, __ATOMIC_RELAXED);
-    index[i] = b < bound ? b : 0;  // a wrong index hurts only the ring's owner
-    if (++slot == n) slot = 0;
-  }
-  const uint32_t end = slot;
+  const uint32_t before_wrap = std::min(count, n - tail);
+  const uint32_t end = tail + count < n ? tail + count : tail + count - n;
+  struct Target {
+    char* data;
+    uint32_t index, length;
+  } target[kDeliverFrames];
+  const auto read = [&](const netmap_slot* slot, uint32_t from, uint32_t to) {
+    for (uint32_t i = from; i < to; i++, slot++) {
+      const uint32_t b = __atomic_load_n(&slot->buf_idx, __ATOMIC_RELAXED);
+      const uint32_t index = b < bound ? b : 0;  // a wrong index hurts only the ring's owner
+      target[i].index = index;
+      target[i].data = buffers + index * stride;
+    }
+  };
+  read(ring + tail, 0, before_wrap);
+  read(ring, before_wrap, count);
   prefetch_slots(ring, n, end, next);
   const uint32_t ahead = std::min(count, kPrefetch);
-  for (uint32_t i = 0; i < ahead; i++) prefetch_for_write(buffers + index[i] * stride);
+  for (uint32_t i = 0; i < ahead; i++) prefetch_for_write(target[i].data);
   uint64_t sum = 0;
   for (uint32_t i = 0; i < count; i++) {
-    if (i + kPrefetch < count) prefetch_for_write(buffers + index[i + kPrefetch] * stride);
+    if (i + kPrefetch < count) prefetch_for_write(target[i + kPrefetch].data);
     const Piece f = source[first + i];
-    copy_payload(buffers + index[i] * stride, f.data, f.length);
+    target[i].length = f.length;
     sum += f.length;
+    copy_payload(target[i].data, f.data, f.length);
   }
-  slot = tail;
-  for (uint32_t i = 0; i < count; i++) {
-    store_slot(&ring[slot], index[i], source[first + i].length, 1u << 8);
-    if (++slot == n) slot = 0;
-  }
+  const auto write = [&](netmap_slot* slot, uint32_t from, uint32_t to) {
+    for (uint32_t i = from; i < to; i++, slot++) store_slot(slot, target[i].index, target[i].length, 1u << 8);
+  };
+  write(ring + tail, 0, before_wrap);
+  write(ring, before_wrap, count);
   if (r.multi.load(std::memory_order_relaxed) != 0) [[unlikely]] {
-    slot = tail;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0, slot = tail; i < count; i++) {
       set_more(more, slot, false);
       if (++slot == n) slot = 0;
     }
@@ -327,7 +336,15 @@ inline void Sender::deliver_from(uint64_t member, uint32_t ring, const Source& s
     delivered = delivered || done.frames != 0;
   }
   unlock(r.lock);
+  last_rx = &r;
+  last_slots = slots_of(r, base);
   if (delivered) touch(rx_index);
+}
+
+void Sender::expect() {
+  if (last_rx == nullptr) return;
+  // Only a guess: a slot of a ring that was unmapped meanwhile is a harmless address to prefetch.
+  prefetch_for_write(&last_slots[word_position(last_rx->tail_copy.load(std::memory_order_relaxed))]);
 }
 
 // Notes, before anything is copied, what is about to be delivered to whom, so that a death on the way

@@ -238,6 +238,7 @@ void forward(Sender& s, netmap_ring* ring, char* base) {
     return;
   }
   if (head != from) {
+    s.expect();
     s.now = now_seconds();
     uint32_t slot = from;
     const bool attached = find_switch(s);

@@ -256,7 +256,7 @@ void reap(Runtime& rt) {
       port_destroy(rt, i);
     }
   }
-  if (rt.mapper->stale()) rt.mapper->reclaim();
+  if (rt.mapper->stale()) rt.mapper->reclaim(rt.process.identity());
   rt.doorbells->reclaim();
 }
 

@@ -9,6 +9,7 @@ namespace vale {
 void recover_rx(Runtime& rt, uint32_t rx_index) {
   const Control& c = rt.control();
   RxRing& r = c.rx(rx_index);
+  r.tail_copy.store(r.tail.load(std::memory_order_acquire), std::memory_order_relaxed);
   const uint32_t sender = r.intent_tx.load(std::memory_order_acquire);
   if (sender == 0 || sender > c.header().rings_tx.load(std::memory_order_acquire)) return;
   TxRing& t = c.tx(sender - 1);

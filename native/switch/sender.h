@@ -46,6 +46,8 @@ struct Sender {
   uint64_t identity = 0;
   uint16_t sequence = 0;
   uint32_t busy = 0;
+  RxRing* last_rx = nullptr;            // where the last frame went,
+  netmap_slot* last_slots = nullptr;    // and that ring's slots: fetched early in the next sync
   std::unordered_map<uint32_t, uint64_t> stalled;  // rx ring → lock word that did not move
   std::unordered_map<uint32_t, uint32_t> rung;     // rx ring → wake epoch that was answered
   int mem_fd = -1;
@@ -67,6 +69,8 @@ struct Sender {
   uint32_t scan_run(uint32_t from, uint32_t head, uint16_t* dest, uint64_t* bytes);
   void deliver_run(uint64_t member, uint32_t ring, uint32_t count);
   void wake();
+  // The other core holds the line of the next slot to fill: ask for it before it is needed.
+  void expect();
   void learn(Mac48 source);
 
  private:

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -29,7 +30,7 @@ constexpr uint32_t kWindow = 128;    // frames a sender may have on the way
 struct Board {  // shared by all processes of the test
   std::atomic<bool> stop;
   std::atomic<uint64_t> sent[kSenders], got[kSenders];
-  std::atomic<uint64_t> wrong_order, wrong_bytes, longest_wait_ms;
+  std::atomic<uint64_t> wrong_order, wrong_bytes, lost, longest_wait_ms;
 };
 
 uint64_t now_ms() {
@@ -69,13 +70,17 @@ std::unique_ptr<Port> open_in_child(const std::string& dir, const char* name, st
   std::unique_ptr<Device> device;
   auto port = open_in_child(dir, name, &device);
   uint64_t number = 0;
+  unsigned waits = 0;
   while (!b->stop) {
-    const uint64_t room = kWindow - (number - b->got[who].load());
-    const uint64_t burst = std::min<uint64_t>(room, 1 + number % 61);
-    if (burst == 0) {
+    const uint64_t away = number - b->got[who].load();
+    const uint64_t room = away < kWindow ? kWindow - away : 0;
+    const uint64_t burst = std::min<uint64_t>(room, 1 + number % 61) + (waits >= 4999);
+    // Frames may be lost with a count (peer_stalled, on a crowded machine): go on after a while.
+    if (burst == 0 && ++waits < 5000) {
       usleep(20);
       continue;
     }
+    waits = 0;
     netmap_ring* r = port->tx_ring(0);
     for (uint64_t i = 0; i < burst; i++) {
       const std::string s = numbered(mac(1), who, number++);
@@ -125,8 +130,8 @@ std::unique_ptr<Port> open_in_child(const std::string& dir, const char* name, st
       }
       const std::string expected = numbered(mac(1), who, number);
       if (slot.len != expected.size() || expected.compare(0, std::string::npos, p, slot.len) != 0) b->wrong_bytes++;
-      // Sender 0 lives throughout; a killed one may lose its last frames but nothing before them.
-      if (number != next[who]) b->wrong_order++;
+      if (number < next[who]) b->wrong_order++;
+      if (who == 0) b->lost += number - next[who];
       next[who] = number + 1;
       b->got[who] = number + 1;
     }
@@ -147,7 +152,10 @@ template <class F>
 pid_t spawn(F&& body) {
   std::fflush(nullptr);
   const pid_t pid = fork();
-  if (pid == 0) body();
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    body();
+  }
   return pid;
 }
 
@@ -242,15 +250,16 @@ TEST(killed_senders_and_receivers_hurt_nobody) {
   CHECK_EQ(f.files(), files);
   // The control file keeps the records it once needed.
   CHECK(blocks(f.dir) <= used + 1024);
-  CHECK_EQ(b->wrong_order.load(), uint64_t{0});
-  CHECK_EQ(b->wrong_bytes.load(), uint64_t{0});
-  CHECK(b->longest_wait_ms < 2500);
-
   // Everything that was counted adds up, the dead included.
   std::vector<SwitchRow> rows;
   end(sender);
   CHECK(f.device->switches(&rows).ok());
   REQUIRE(rows.size() == 1);
+  CHECK_EQ(b->wrong_order.load(), uint64_t{0});
+  CHECK_EQ(b->wrong_bytes.load(), uint64_t{0});
+  CHECK(b->longest_wait_ms < 2500);
+  CHECK(b->lost <= rows[0].totals.drops[static_cast<unsigned>(Drop::peer_stalled)]);
+
   const PortCounters& t = rows[0].totals;
   uint64_t drops = 0;
   for (uint64_t d : t.drops) drops += d;
