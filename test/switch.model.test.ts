@@ -3,7 +3,7 @@
 // port receives, in order and unchanged, who is on which switch, what is learned, and every counter.
 // MODEL_RUNS multiplies the runs, MODEL_SEED repeats those of a report.
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -21,7 +21,7 @@ let directory: string;
 let program: string;
 
 beforeAll(async () => {
-  directory = mkdtempSync(join(process.env['VALE_DIR']!, 'model-'));
+  directory = mkdtempSync(join(dirname(process.env['VALE_DIR']!), 'vale-model-'));
   program = join(directory, 'child.mjs');
   await build({
     entryPoints: [join(packageRoot(), 'test/model/child.ts')],
