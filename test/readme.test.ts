@@ -157,7 +157,7 @@ describe('README.md', () => {
       ['ctl', '-r', 'p0'],
     ])
       expect(await new Vale(words, env).result()).toMatchObject({ code: 0 });
-  });
+  }, 60_000);
 
   test('the first switch in five lines', async () => {
     const lines = commands(section(readme, 'A first switch in five lines'));
@@ -185,7 +185,7 @@ describe('README.md', () => {
       expect(await new Vale(words, env).result()).toMatchObject({ code: 0 });
     }
     expect(await new Vale(['ctl'], env).result()).toMatchObject({ code: 0, stdout: '' });
-  });
+  }, 60_000);
 
   test('its program runs', async () => {
     const [code = ''] = blocks(readme, 'js');
