@@ -47,7 +47,11 @@ Status UserPort::open(std::shared_ptr<Runtime> rt, const OpenRequest& q, std::un
 
 UserPort::~UserPort() {
   if (rt_ == nullptr) return;
-  rxsync();  // what was released since the last one was read: it must not count as gone
+  // What was released since the last sync was read: it must not count as gone. Another registration of
+  // the ring, or the parent of a forked child, may be about to move its head and cur: theirs to sync.
+  for (unsigned i = first_rx_; i < last_rx_ && rt_->process.valid(); i++) {
+    if (rt_->control().rx(port_->rx_base + i).bound.load(std::memory_order_relaxed) == 1) fetch(i);
+  }
   std::lock_guard<std::mutex> guard(rt_->slow);
   for (auto& s : senders_) {
     if (s != nullptr && s->mem_fd >= 0) close(s->mem_fd);

@@ -239,6 +239,20 @@ TEST(registrations_of_one_port_share_rings_under_interfaces_of_their_own) {
   CHECK_EQ(f.receive(*second).size(), size_t{1});
 }
 
+TEST(closing_one_of_two_registrations_does_not_touch_the_other_s_indices) {
+  Fixture f;
+  auto first = f.open("vale0:a"), second = f.open("vale0:a"), peer = f.open("vale0:b");
+  for (int i = 0; i < 3; i++) f.send(*peer, frame(kBroadcast, mac(1), 60, i));
+  first->rxsync();
+  netmap_ring* r = first->rx_ring(0);
+  r->head = 2;  // in the middle of releasing: cur comes next
+  second.reset();
+  CHECK_EQ(r->head, 2u);
+  r->cur = 2;
+  first->rxsync();
+  CHECK_EQ(f.receive(*first).size(), size_t{1});
+}
+
 TEST(a_single_ring_binds_that_ring_alone) {
   Fixture f;
   OpenRequest one = geometry(4, 2, 16, 16);
