@@ -12,32 +12,32 @@ namespace vale {
 
 // What to open. Wishes (slots, rings) count only for the one who creates the port; 0 = default.
 struct OpenRequest {
-  std::string name;                 // "vale0:a", or an interface's name for a wire; no suffixes
-  uint32_t mode = NR_REG_ALL_NIC;   // NR_REG_*
-  uint16_t ring_id = 0;             // for the ONE_ modes
-  uint64_t flags = 0;               // NR_EXCLUSIVE, NR_TX_RINGS_ONLY, …
+  std::string name;                // "vale0:a", or an interface's name for a wire; no suffixes
+  uint32_t mode = NR_REG_ALL_NIC;  // NR_REG_*
+  uint16_t ring_id = 0;            // for the ONE_ modes
+  uint64_t flags = 0;              // NR_EXCLUSIVE, NR_TX_RINGS_ONLY, …
   uint32_t tx_slots = 0, rx_slots = 0;
   uint16_t tx_rings = 0, rx_rings = 0;
   uint16_t host_tx_rings = 0, host_rx_rings = 0;
-  uint16_t mem_id = 0;              // 0 = memory of its own
+  uint16_t mem_id = 0;  // 0 = memory of its own
   uint32_t extra_bufs = 0;
-  uint32_t buf_size = 0;            // bytes a buffer, 0 = default; additions of ours end here
+  uint32_t buf_size = 0;  // bytes a buffer, 0 = default; additions of ours end here
 };
 
 // What was opened.
 struct PortInfo {
-  std::string name;                 // full name, as listed
-  std::string device;               // "user", "kernel", "af_packet", …
-  uint64_t offset = 0;              // of the netmap_if in the region
-  uint64_t memsize = 0;             // bytes of the region
+  std::string name;      // full name, as listed
+  std::string device;    // "user", "kernel", "af_packet", …
+  uint64_t offset = 0;   // of the netmap_if in the region
+  uint64_t memsize = 0;  // bytes of the region
   uint32_t tx_slots = 0, rx_slots = 0;
   uint16_t tx_rings = 0, rx_rings = 0;
   uint16_t host_tx_rings = 0, host_rx_rings = 0;
   uint16_t mem_id = 0;
-  uint32_t extra_bufs = 0;          // how many were really given
+  uint32_t extra_bufs = 0;  // how many were really given
   uint32_t buf_size = 0;
-  uint32_t mtu = 65536;             // most bytes of a frame the port carries
-  uint8_t mac[6] = {};              // of the interface; zeros when the port has none
+  uint32_t mtu = 65536;  // most bytes of a frame the port carries
+  uint8_t mac[6] = {};   // of the interface; zeros when the port has none
 };
 
 // Why a copy of a frame was not delivered. A source reason is counted at the sender's tx ring, a
@@ -56,8 +56,8 @@ enum class Drop : unsigned {
   link_down,       // a wire: the kernel did not take the frame
   // destination
   ring_full,
-  too_big,         // does not fit the destination's buffers or its whole ring
-  header_mismatch, // the ports' virtio-net header lengths differ
+  too_big,          // does not fit the destination's buffers or its whole ring
+  header_mismatch,  // the ports' virtio-net header lengths differ
   count_
 };
 constexpr unsigned kDropReasons = static_cast<unsigned>(Drop::count_);
@@ -78,7 +78,7 @@ struct PortCounters {
 
 // One row of a listing, in the reference's order: switch slot, then port index.
 struct PortRow {
-  std::string name;        // "vale0:a", or a persistent port's bare name while detached
+  std::string name;  // "vale0:a", or a persistent port's bare name while detached
   uint32_t switch_index = 0, port_index = 0;
   bool attached = false;
   bool persistent = false;

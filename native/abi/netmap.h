@@ -103,8 +103,8 @@ enum {
 
 #define NETMAP_IF(base, ofs) ((struct netmap_if*)((char*)(base) + (ofs)))
 #define NETMAP_TXRING(nifp, i) ((struct netmap_ring*)((char*)(nifp) + (nifp)->ring_ofs[i]))
-#define NETMAP_RXRING(nifp, i)                                                 \
-  ((struct netmap_ring*)((char*)(nifp) +                                       \
+#define NETMAP_RXRING(nifp, i)           \
+  ((struct netmap_ring*)((char*)(nifp) + \
                          (nifp)->ring_ofs[(i) + (nifp)->ni_tx_rings + (nifp)->ni_host_tx_rings]))
 #define NETMAP_BUF(ring, i) ((char*)(ring) + (ring)->buf_ofs + (uint64_t)(i) * (ring)->nr_buf_size)
 
@@ -113,7 +113,8 @@ enum {
 static_assert(sizeof(netmap_slot) == 16, "slot");
 static_assert(offsetof(netmap_slot, len) == 4 && offsetof(netmap_slot, flags) == 6, "slot");
 static_assert(offsetof(netmap_slot, ptr) == 8, "slot");
-static_assert(offsetof(netmap_ring, num_slots) == 8 && offsetof(netmap_ring, nr_buf_size) == 12, "");
+static_assert(offsetof(netmap_ring, num_slots) == 8 && offsetof(netmap_ring, nr_buf_size) == 12,
+              "");
 static_assert(offsetof(netmap_ring, ringid) == 16 && offsetof(netmap_ring, dir) == 18, "ring");
 static_assert(offsetof(netmap_ring, head) == 20 && offsetof(netmap_ring, cur) == 24, "ring");
 static_assert(offsetof(netmap_ring, tail) == 28 && offsetof(netmap_ring, flags) == 32, "ring");

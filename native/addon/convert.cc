@@ -108,9 +108,9 @@ Status sync_status(const PortInfo& info, int err) {
       return Status::fail(err, "%s: the port was detached from its switch; open it again",
                           info.name.c_str());
     case ENODEV:
-      return Status::fail(err, "%s: %s; open the port again once it is back", info.name.c_str(),
-                          info.device == "user" ? "the runtime directory was removed"
-                                                : "the interface went away");
+      return Status::fail(
+          err, "%s: %s; open the port again once it is back", info.name.c_str(),
+          info.device == "user" ? "the runtime directory was removed" : "the interface went away");
     default:
       return Status::fail(err, "%s: the rings cannot be synchronised: %s", info.name.c_str(),
                           std::strerror(err));
@@ -190,8 +190,7 @@ void Fields::mac(const char* name, uint8_t out[6]) {
 void Fields::bytes(const char* name, uint8_t* out, size_t length) {
   Napi::Value value;
   if (!present(name, &value)) return;
-  if (!value.IsTypedArray() ||
-      value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array ||
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array ||
       value.As<Napi::TypedArray>().ByteLength() != length) {
     char expected[48];
     std::snprintf(expected, sizeof expected, "a Uint8Array of %zu bytes", length);
@@ -208,7 +207,8 @@ Napi::Value Fields::child(const char* name) {
 bool read_request(Napi::Env env, Napi::Value value, OpenRequest* out) {
   Fields fields(env, value, "request");
   fields.string("name", &out->name);
-  if (fields.ok() && out->name.empty()) fields.reject("name", "the name of a port, such as vale0:a");
+  if (fields.ok() && out->name.empty())
+    fields.reject("name", "the name of a port, such as vale0:a");
   fields.number("mode", &out->mode);
   fields.number("ringId", &out->ring_id);
   fields.number("flags", &out->flags);
@@ -241,8 +241,9 @@ bool read_mac(Napi::Env env, Napi::Value value, uint8_t out[6]) {
   std::string text;
   if (!read_string(env, value, "mac", &text)) return false;
   if (parse_mac(text, out)) return true;
-  fail(env, Status::fail(EINVAL, "%s: not a MAC address; write six bytes, such as 02:00:00:00:00:01",
-                         text.c_str()));
+  fail(env,
+       Status::fail(EINVAL, "%s: not a MAC address; write six bytes, such as 02:00:00:00:00:01",
+                    text.c_str()));
   return false;
 }
 

@@ -53,8 +53,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
                      });
 }
 
-EngineObject::EngineObject(const Napi::CallbackInfo& call)
-    : Napi::ObjectWrap<EngineObject>(call) {
+EngineObject::EngineObject(const Napi::CallbackInfo& call) : Napi::ObjectWrap<EngineObject>(call) {
   if (call.Length() != 1 || !call[0].IsExternal()) {
     fail(call.Env(), Status::fail(EINVAL, "engines are made by startPktGen() and startBridge()"));
     return;

@@ -133,10 +133,11 @@ void Poller::loop() {
     guard.unlock();
     if (expired) napi_call_threadsafe_function(post_, nullptr, napi_tsfn_nonblocking);
     // Rounded up: waking before the deadline would only spin.
-    const int timeout = expired          ? 0
-                        : next == kNever ? -1
-                                         : static_cast<int>(std::min<uint64_t>(
-                                               (next - now + 999'999) / 1'000'000, 3'600'000));
+    const int timeout =
+        expired ? 0
+        : next == kNever
+            ? -1
+            : static_cast<int>(std::min<uint64_t>((next - now + 999'999) / 1'000'000, 3'600'000));
     const int count = epoll_wait(epoll_fd_, events, std::size(events), timeout);
     guard.lock();
     sleeping_until_ = 0;

@@ -54,7 +54,7 @@ class Poller {
  private:
   struct Watch {
     Client* client = nullptr;
-    int fd = -1;          // as registered with epoll
+    int fd = -1;  // as registered with epoll
     bool pending = false;
     uint64_t deadline = 0;
   };

@@ -25,26 +25,27 @@ uint32_t epoll_events(short events) {
 }  // namespace
 
 Napi::Function PortObject::define(Napi::Env env) {
-  return DefineClass(env, "NativePort",
-                     {
-                         InstanceAccessor<&PortObject::info>("info"),
-                         InstanceAccessor<&PortObject::memory>("memory"),
-                         InstanceAccessor<&PortObject::memory_key>("memoryKey"),
-                         InstanceAccessor<&PortObject::first_tx>("firstTx"),
-                         InstanceAccessor<&PortObject::last_tx>("lastTx"),
-                         InstanceAccessor<&PortObject::first_rx>("firstRx"),
-                         InstanceAccessor<&PortObject::last_rx>("lastRx"),
-                         InstanceMethod<&PortObject::tx_ring_offset>("txRingOffset"),
-                         InstanceMethod<&PortObject::rx_ring_offset>("rxRingOffset"),
-                         InstanceMethod<&PortObject::txsync>("txsync"),
-                         InstanceMethod<&PortObject::rxsync>("rxsync"),
-                         InstanceMethod<&PortObject::wait>("wait"),
-                         InstanceMethod<&PortObject::wake>("wake"),
-                         InstanceMethod<&PortObject::counters>("counters"),
-                         InstanceAccessor<&PortObject::header_length,
-                                          &PortObject::set_header_length>("headerLength"),
-                         InstanceMethod<&PortObject::close>("close"),
-                     });
+  return DefineClass(
+      env, "NativePort",
+      {
+          InstanceAccessor<&PortObject::info>("info"),
+          InstanceAccessor<&PortObject::memory>("memory"),
+          InstanceAccessor<&PortObject::memory_key>("memoryKey"),
+          InstanceAccessor<&PortObject::first_tx>("firstTx"),
+          InstanceAccessor<&PortObject::last_tx>("lastTx"),
+          InstanceAccessor<&PortObject::first_rx>("firstRx"),
+          InstanceAccessor<&PortObject::last_rx>("lastRx"),
+          InstanceMethod<&PortObject::tx_ring_offset>("txRingOffset"),
+          InstanceMethod<&PortObject::rx_ring_offset>("rxRingOffset"),
+          InstanceMethod<&PortObject::txsync>("txsync"),
+          InstanceMethod<&PortObject::rxsync>("rxsync"),
+          InstanceMethod<&PortObject::wait>("wait"),
+          InstanceMethod<&PortObject::wake>("wake"),
+          InstanceMethod<&PortObject::counters>("counters"),
+          InstanceAccessor<&PortObject::header_length, &PortObject::set_header_length>(
+              "headerLength"),
+          InstanceMethod<&PortObject::close>("close"),
+      });
 }
 
 Napi::Value PortObject::create(Napi::Env env, std::shared_ptr<OpenPort> port) {
@@ -116,10 +117,11 @@ Napi::Value PortObject::memory(const Napi::CallbackInfo& call) {
     delete lease_;
     lease_ = nullptr;
     if (env.IsExceptionPending()) env.GetAndClearPendingException();
-    return fail(env, Status::fail(EOPNOTSUPP,
-                                  "%s: this JavaScript runtime cannot map memory from outside (built "
-                                  "with pointer compression, as Electron is); use Node.js",
-                                  info_.name.c_str()));
+    return fail(env,
+                Status::fail(EOPNOTSUPP,
+                             "%s: this JavaScript runtime cannot map memory from outside (built "
+                             "with pointer compression, as Electron is); use Node.js",
+                             info_.name.c_str()));
   }
   memory_ = Napi::Persistent(buffer);
   return buffer;
@@ -208,7 +210,8 @@ Napi::Value PortObject::wait(const Napi::CallbackInfo& call) {
   const Napi::Env env = call.Env();
   if (usable(env, "wait") == nullptr) return env.Undefined();
   const double events = call[0].IsNumber() ? call[0].As<Napi::Number>().DoubleValue() : 0;
-  const double timeout = call[1].IsNumber() ? call[1].As<Napi::Number>().DoubleValue() : std::nan("");
+  const double timeout =
+      call[1].IsNumber() ? call[1].As<Napi::Number>().DoubleValue() : std::nan("");
   if (events != POLLIN && events != POLLOUT && events != (POLLIN | POLLOUT)) {
     return fail(env, Status::fail(EINVAL, "events: expected POLLIN 1, POLLOUT 4, or both 5"));
   }

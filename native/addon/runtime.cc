@@ -42,29 +42,28 @@ Status open_port(Device& device, const OpenRequest& request, bool* wire,
 }  // namespace
 
 Napi::Function RuntimeObject::define(Napi::Env env) {
-  return DefineClass(
-      env, "NativeRuntime",
-      {
-          InstanceAccessor<&RuntimeObject::directory>("directory"),
-          InstanceAccessor<&RuntimeObject::warning>("warning"),
-          InstanceMethod<&RuntimeObject::list>("list"),
-          InstanceMethod<&RuntimeObject::switches>("switches"),
-          InstanceMethod<&RuntimeObject::info>("info"),
-          InstanceMethod<&RuntimeObject::index>("index"),
-          InstanceMethod<&RuntimeObject::create>("create"),
-          InstanceMethod<&RuntimeObject::remove>("remove"),
-          InstanceMethod<&RuntimeObject::attach>("attach"),
-          InstanceMethod<&RuntimeObject::detach>("detach"),
-          InstanceMethod<&RuntimeObject::set_header_length>("setHeaderLength"),
-          InstanceMethod<&RuntimeObject::get_header_length>("getHeaderLength"),
-          InstanceMethod<&RuntimeObject::fdb_show>("fdbShow"),
-          InstanceMethod<&RuntimeObject::fdb_flush>("fdbFlush"),
-          InstanceMethod<&RuntimeObject::fdb_add>("fdbAdd"),
-          InstanceMethod<&RuntimeObject::fdb_remove>("fdbRemove"),
-          InstanceMethod<&RuntimeObject::set_ageing>("setAgeing"),
-          InstanceMethod<&RuntimeObject::open>("open"),
-          InstanceMethod<&RuntimeObject::close>("close"),
-      });
+  return DefineClass(env, "NativeRuntime",
+                     {
+                         InstanceAccessor<&RuntimeObject::directory>("directory"),
+                         InstanceAccessor<&RuntimeObject::warning>("warning"),
+                         InstanceMethod<&RuntimeObject::list>("list"),
+                         InstanceMethod<&RuntimeObject::switches>("switches"),
+                         InstanceMethod<&RuntimeObject::info>("info"),
+                         InstanceMethod<&RuntimeObject::index>("index"),
+                         InstanceMethod<&RuntimeObject::create>("create"),
+                         InstanceMethod<&RuntimeObject::remove>("remove"),
+                         InstanceMethod<&RuntimeObject::attach>("attach"),
+                         InstanceMethod<&RuntimeObject::detach>("detach"),
+                         InstanceMethod<&RuntimeObject::set_header_length>("setHeaderLength"),
+                         InstanceMethod<&RuntimeObject::get_header_length>("getHeaderLength"),
+                         InstanceMethod<&RuntimeObject::fdb_show>("fdbShow"),
+                         InstanceMethod<&RuntimeObject::fdb_flush>("fdbFlush"),
+                         InstanceMethod<&RuntimeObject::fdb_add>("fdbAdd"),
+                         InstanceMethod<&RuntimeObject::fdb_remove>("fdbRemove"),
+                         InstanceMethod<&RuntimeObject::set_ageing>("setAgeing"),
+                         InstanceMethod<&RuntimeObject::open>("open"),
+                         InstanceMethod<&RuntimeObject::close>("close"),
+                     });
 }
 
 Napi::Value RuntimeObject::open_runtime(const Napi::CallbackInfo& call) {

@@ -41,9 +41,20 @@ struct End {
 
 // The frame from end `from` (0 or 1) to the other: addresses 02:00:00:00:00:0N.
 inline void write_frame(char* at, unsigned from, unsigned size) {
-  unsigned char header[14] = {2, 0, 0, 0, 0, static_cast<unsigned char>(2 - from),
-                              2, 0, 0, 0, 0, static_cast<unsigned char>(1 + from),
-                              kEtherType >> 8, kEtherType & 0xff};
+  unsigned char header[14] = {2,
+                              0,
+                              0,
+                              0,
+                              0,
+                              static_cast<unsigned char>(2 - from),
+                              2,
+                              0,
+                              0,
+                              0,
+                              0,
+                              static_cast<unsigned char>(1 + from),
+                              kEtherType >> 8,
+                              kEtherType & 0xff};
   std::memset(at, 0x5a, size);
   std::memcpy(at, header, sizeof header);
 }

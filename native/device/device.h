@@ -69,7 +69,9 @@ class Port {
 
   // The port's virtio-net header length in bytes: 0, 10 or 12.
   virtual uint32_t header_length() const { return 0; }
-  virtual Status set_header_length(uint32_t) { return Status::fail(ENXIO, "%s carries no virtio-net headers", info_.name.c_str()); }
+  virtual Status set_header_length(uint32_t) {
+    return Status::fail(ENXIO, "%s carries no virtio-net headers", info_.name.c_str());
+  }
 
  protected:
   Port() = default;
@@ -95,7 +97,7 @@ class Device {
   // VALE_LIST by name: indices of a port; port_index 255 when only the switch exists.
   virtual Status index(const std::string& port, uint32_t* switch_index, uint32_t* port_index) = 0;
   virtual Status create(const OpenRequest& wish, PortInfo* out) = 0;  // persistent port (NEWIF)
-  virtual Status remove(const std::string& name) = 0;                // DELIF
+  virtual Status remove(const std::string& name) = 0;                 // DELIF
   virtual Status attach(const OpenRequest& request, bool host, uint32_t* port_index) = 0;
   virtual Status detach(const std::string& port, uint32_t* port_index) = 0;
   virtual Status set_header_length(const std::string& port, uint32_t length) = 0;

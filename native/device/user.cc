@@ -18,7 +18,9 @@ class UserDevice final : public Device {
   ~UserDevice() override;
 
   const char* name() const override { return "user"; }
-  Status open(const OpenRequest& q, std::unique_ptr<Port>* out) override { return UserPort::open(rt_, q, out); }
+  Status open(const OpenRequest& q, std::unique_ptr<Port>* out) override {
+    return UserPort::open(rt_, q, out);
+  }
   Status list(std::vector<PortRow>* out) override;
   Status switches(std::vector<SwitchRow>* out) override;
   Status info(const std::string& port, OpenRequest probe, PortInfo* out) override;
@@ -67,7 +69,8 @@ UserDevice::~UserDevice() = default;
 Status UserDevice::find_switch(const std::string& name, uint32_t* slot) const {
   const std::string bare = name.substr(0, name.find(':'));
   const int32_t found = switch_find(control(), bare);
-  if (found < 0) return Status::fail(ENOENT, "%s: no such switch; `vale ctl` lists what is there", bare.c_str());
+  if (found < 0)
+    return Status::fail(ENOENT, "%s: no such switch; `vale ctl` lists what is there", bare.c_str());
   *slot = static_cast<uint32_t>(found);
   return Status::good();
 }
@@ -76,7 +79,8 @@ Status UserDevice::find_port(const std::string& name, uint32_t* slot) const {
   SplitName split;
   if (Status s = split_name(name, ENXIO, &split); !s.ok()) return s;
   const int32_t found = port_find(control(), split);
-  if (found < 0) return Status::fail(ENXIO, "%s: no such port; `vale ctl` lists what is there", name.c_str());
+  if (found < 0)
+    return Status::fail(ENXIO, "%s: no such port; `vale ctl` lists what is there", name.c_str());
   *slot = static_cast<uint32_t>(found);
   return Status::good();
 }
@@ -127,7 +131,8 @@ Status UserDevice::switches(std::vector<SwitchRow>* out) {
     r.index = s;
     r.ports = sw.active.load();
     r.ageing_s = sw.ageing_s.load();
-    if (const Fdb fdb = switch_fdb(*rt_, s); fdb.mapped()) r.fdb_entries = fdb.count(sw, now_seconds());
+    if (const Fdb fdb = switch_fdb(*rt_, s); fdb.mapped())
+      r.fdb_entries = fdb.count(sw, now_seconds());
     r.totals = to_counters(switch_totals(c, s));
     out->push_back(std::move(r));
   }
@@ -141,7 +146,8 @@ Status UserDevice::info(const std::string& port, OpenRequest probe, PortInfo* ou
 }
 
 Status UserDevice::index(const std::string& port, uint32_t* switch_index, uint32_t* port_index) {
-  if (port.compare(0, 4, "vale") != 0) return Status::fail(EINVAL, "%s: expected a name that begins with vale", port.c_str());
+  if (port.compare(0, 4, "vale") != 0)
+    return Status::fail(EINVAL, "%s: expected a name that begins with vale", port.c_str());
   Look look(*rt_, "looking up a port");
   if (!look.status.ok()) return look.status;
   uint32_t slot;
@@ -149,7 +155,8 @@ Status UserDevice::index(const std::string& port, uint32_t* switch_index, uint32
   *switch_index = slot;
   *port_index = 255;
   uint32_t p;
-  if (port.find(':') != std::string::npos && find_port(port, &p).ok()) *port_index = control().port(p).port_index.load();
+  if (port.find(':') != std::string::npos && find_port(port, &p).ok())
+    *port_index = control().port(p).port_index.load();
   return Status::good();
 }
 
@@ -157,12 +164,16 @@ Status UserDevice::create(const OpenRequest& wish, PortInfo* out) {
   const char* n = wish.name.c_str();
   if (wish.name.compare(0, 4, "vale") == 0 || wish.name.empty() || wish.name.size() > 15 ||
       wish.name.find_first_of(":{}*^/@- ") != std::string::npos) {
-    return Status::fail(EINVAL, "%s: expected 1 to 15 characters, not beginning with vale and without : { } * ^ / @ -", n);
+    return Status::fail(
+        EINVAL,
+        "%s: expected 1 to 15 characters, not beginning with vale and without : { } * ^ / @ -", n);
   }
-  if (if_nametoindex(n) != 0) return Status::fail(EEXIST, "%s: an interface has this name already", n);
+  if (if_nametoindex(n) != 0)
+    return Status::fail(EEXIST, "%s: an interface has this name already", n);
   Look look(*rt_, "creating a port");
   if (!look.status.ok()) return look.status;
-  if (persistent_find(control(), wish.name) >= 0) return Status::fail(EEXIST, "%s: a persistent port has this name already", n);
+  if (persistent_find(control(), wish.name) >= 0)
+    return Status::fail(EEXIST, "%s: a persistent port has this name already", n);
   Change change(*rt_);
   uint32_t slot;
   if (Status s = port_create(*rt_, wish.name, wish, true, &slot); !s.ok()) return s;
@@ -182,14 +193,18 @@ Status UserDevice::remove(const std::string& name) {
   uint32_t slot;
   if (Status s = find_port(name, &slot); !s.ok()) return s;
   PortRec& p = control().port(slot);
-  if (p.persistent == 0) return Status::fail(ENXIO, "%s: not a persistent port; it goes when it is closed", n);
+  if (p.persistent == 0)
+    return Status::fail(ENXIO, "%s: not a persistent port; it goes when it is closed", n);
   if (p.switch_slot.load() >= 0) {
     const std::string full = full_name(control(), p);
     return Status::fail(EBUSY, "%s: attached; run: vale ctl -d %s", n, full.c_str());
   }
   if (p.reg_mask.load() != 0) return Status::fail(EBUSY, "%s: still open; close it first", n);
   Change change(*rt_);
-  if (!port_destroy(*rt_, slot)) return Status::fail(EBUSY, "%s: a stopped process is inside it; it goes once that process continues or ends", n);
+  if (!port_destroy(*rt_, slot))
+    return Status::fail(
+        EBUSY, "%s: a stopped process is inside it; it goes once that process continues or ends",
+        n);
   return Status::good();
 }
 
@@ -211,16 +226,21 @@ Status UserDevice::attach(const OpenRequest& q, bool host, uint32_t* port_index)
   const int32_t found = persistent_find(c, name.port);
   if (found < 0) {
     if (if_nametoindex(name.port.c_str()) != 0) {
-      return Status::fail(EOPNOTSUPP, "%s: attaching a network interface is not supported; join it with: vale bridge -i %s -i %s:NAME",
+      return Status::fail(EOPNOTSUPP,
+                          "%s: attaching a network interface is not supported; join it with: vale "
+                          "bridge -i %s -i %s:NAME",
                           n, name.port.c_str(), name.sw.c_str());
     }
-    return Status::fail(EINVAL, "%s: no persistent port or interface is named %s; `vale ctl -n %s` creates one", n, name.port.c_str(), name.port.c_str());
+    return Status::fail(
+        EINVAL, "%s: no persistent port or interface is named %s; `vale ctl -n %s` creates one", n,
+        name.port.c_str(), name.port.c_str());
   }
   const uint32_t slot = static_cast<uint32_t>(found);
   PortRec& p = c.port(slot);
   if (host) return Status::fail(EINVAL, "%s: a persistent port has no host stack; use -a", n);
   if (p.switch_slot.load() >= 0) {
-    return Status::fail(EBUSY, "%s: %s is attached to %s; detach it there first", n, name.port.c_str(), full_name(c, p).c_str());
+    return Status::fail(EBUSY, "%s: %s is attached to %s; detach it there first", n,
+                        name.port.c_str(), full_name(c, p).c_str());
   }
   Change change(*rt_);
   if (Status s = port_attach(*rt_, slot, name.sw); !s.ok()) return s;
@@ -236,7 +256,8 @@ Status UserDevice::detach(const std::string& port, uint32_t* port_index) {
   uint32_t slot;
   if (Status s = find_port(port, &slot); !s.ok()) return s;
   PortRec& p = control().port(slot);
-  if (p.persistent == 0) return Status::fail(EBUSY, "%s: an ephemeral port leaves its switch when it is closed", n);
+  if (p.persistent == 0)
+    return Status::fail(EBUSY, "%s: an ephemeral port leaves its switch when it is closed", n);
   *port_index = p.port_index.load();
   Change change(*rt_);
   port_detach(*rt_, slot);
@@ -245,7 +266,8 @@ Status UserDevice::detach(const std::string& port, uint32_t* port_index) {
 
 Status UserDevice::set_header_length(const std::string& port, uint32_t length) {
   if (length != 0 && length != 10 && length != 12) {
-    return Status::fail(EINVAL, "expected 0, 10 or 12 for the virtio-net header length but received %u", length);
+    return Status::fail(
+        EINVAL, "expected 0, 10 or 12 for the virtio-net header length but received %u", length);
   }
   Look look(*rt_, "changing a port");
   if (!look.status.ok()) return look.status;
@@ -311,7 +333,8 @@ Status UserDevice::fdb_add(const std::string& port, const uint8_t mac[6]) {
   if (sw < 0) return Status::fail(ENXIO, "%s: attached to no switch", port.c_str());
   const SwitchRec& rec = control().sw(static_cast<uint32_t>(sw));
   Fdb fdb = switch_fdb(*rt_, static_cast<uint32_t>(sw));
-  if (!fdb.mapped()) return Status::fail(EIO, "%s: its switch's address table cannot be mapped", port.c_str());
+  if (!fdb.mapped())
+    return Status::fail(EIO, "%s: its switch's address table cannot be mapped", port.c_str());
   p.learned = 1;
   const uint32_t index = p.port_index.load();
   fdb.add_static(rec, load_mac(mac), index, member_gen(rec.member[index].load()), now_seconds());
@@ -325,7 +348,8 @@ Status UserDevice::fdb_remove(const std::string& sw, const uint8_t mac[6]) {
   if (Status s = find_switch(sw, &slot); !s.ok()) return s;
   Fdb fdb = switch_fdb(*rt_, slot);
   if (!fdb.mapped() || !fdb.remove(load_mac(mac))) {
-    return Status::fail(ENOENT, "%02x:%02x:%02x:%02x:%02x:%02x is not known on %s", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], sw.c_str());
+    return Status::fail(ENOENT, "%02x:%02x:%02x:%02x:%02x:%02x is not known on %s", mac[0], mac[1],
+                        mac[2], mac[3], mac[4], mac[5], sw.c_str());
   }
   return Status::good();
 }

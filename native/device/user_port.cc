@@ -10,7 +10,8 @@
 
 namespace vale {
 
-Status UserPort::open(std::shared_ptr<Runtime> rt, const OpenRequest& q, std::unique_ptr<Port>* out) {
+Status UserPort::open(std::shared_ptr<Runtime> rt, const OpenRequest& q,
+                      std::unique_ptr<Port>* out) {
   std::unique_ptr<UserPort> port(new UserPort);
   std::lock_guard<std::mutex> guard(rt->slow);
   if (Status s = registration_open(*rt, q, &port->reg_, &port->info_); !s.ok()) return s;
@@ -78,7 +79,9 @@ int UserPort::enter() {
   if (!rt_->process.valid()) [[unlikely]] {  // a forked child: it needs an identity of its own
     std::lock_guard<std::mutex> guard(rt_->slow);
     DirLock lock;
-    if (!lock.acquire(rt_->directory, "a forked child").ok() || !rt_->process.enter(rt_->directory).ok()) return ENXIO;
+    if (!lock.acquire(rt_->directory, "a forked child").ok() ||
+        !rt_->process.enter(rt_->directory).ok())
+      return ENXIO;
   }
   // Often enough for a port that syncs a few times a second; a look at the clock is 10 ns.
   if ((++syncs_ & 15) == 0) check_health();
@@ -87,7 +90,8 @@ int UserPort::enter() {
 
 void UserPort::send(unsigned i) {
   forward(*senders_[i], tx_ring(i), base_);
-  if (rt_->mapper->stale()) [[unlikely]] rt_->mapper->reclaim(rt_->process.identity());
+  if (rt_->mapper->stale()) [[unlikely]]
+    rt_->mapper->reclaim(rt_->process.identity());
 }
 
 void UserPort::fetch(unsigned i) {
@@ -112,7 +116,8 @@ short UserPort::ready(short events) {
   if ((events & POLLOUT) || !no_tx_poll_) {
     for (unsigned i = first_tx_; i < last_tx_; i++) {
       const netmap_ring* ring = tx_ring(i);
-      const uint32_t taken = word_position(senders_[i]->tx->take_word.load(std::memory_order_relaxed));
+      const uint32_t taken =
+          word_position(senders_[i]->tx->take_word.load(std::memory_order_relaxed));
       const bool wanted = (events & POLLOUT) && !(out & POLLOUT);
       if (wanted || ring->head != taken) send(i);
       if (wanted && ring->cur != ring->tail) out |= POLLOUT;
@@ -148,20 +153,22 @@ void UserPort::drain() {
 void UserPort::disarm() {
   for (unsigned i = first_rx_; i < last_rx_; i++) {
     RxRing& r = rt_->control().rx(port_->rx_base + i);
-    if (r.wake.load(std::memory_order_relaxed) >> bit_ & 1) r.wake.fetch_and(~(uint64_t{1} << bit_), std::memory_order_relaxed);
+    if (r.wake.load(std::memory_order_relaxed) >> bit_ & 1)
+      r.wake.fetch_and(~(uint64_t{1} << bit_), std::memory_order_relaxed);
   }
   drain();
 }
 
-PortCounters UserPort::counters() const {
-  return to_counters(port_totals(rt_->control(), *port_));
-}
+PortCounters UserPort::counters() const { return to_counters(port_totals(rt_->control(), *port_)); }
 
-uint32_t UserPort::header_length() const { return port_->header_length.load(std::memory_order_relaxed); }
+uint32_t UserPort::header_length() const {
+  return port_->header_length.load(std::memory_order_relaxed);
+}
 
 Status UserPort::set_header_length(uint32_t length) {
   if (length != 0 && length != 10 && length != 12) {
-    return Status::fail(EINVAL, "expected 0, 10 or 12 for the virtio-net header length but received %u", length);
+    return Status::fail(
+        EINVAL, "expected 0, 10 or 12 for the virtio-net header length but received %u", length);
   }
   std::lock_guard<std::mutex> guard(rt_->slow);
   DirLock lock;

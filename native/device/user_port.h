@@ -12,7 +12,8 @@ namespace vale {
 
 class UserPort final : public Port {
  public:
-  static Status open(std::shared_ptr<Runtime> rt, const OpenRequest& request, std::unique_ptr<Port>* out);
+  static Status open(std::shared_ptr<Runtime> rt, const OpenRequest& request,
+                     std::unique_ptr<Port>* out);
   ~UserPort() override;
 
   int txsync() override;
@@ -20,7 +21,9 @@ class UserPort final : public Port {
   short ready(short events) override;
   void arm(short events) override;
   int fd() const override { return reg_.fifo; }
-  short poll_events(short) const override { return POLLIN; }  // an idle FIFO always has room to write
+  short poll_events(short) const override {
+    return POLLIN;
+  }  // an idle FIFO always has room to write
   void disarm() override;
   PortCounters counters() const override;
   uint32_t header_length() const override;

@@ -51,7 +51,8 @@ int wait_ports(PortWait* waits, unsigned n, int timeout_ms, uint32_t spin_us, in
   }
 
   // At most a second at a time: a sender killed between its tail and its wake-up wakes nobody.
-  const uint64_t deadline = timeout_ms < 0 ? ~uint64_t{0} : now_ns() + static_cast<uint64_t>(timeout_ms) * 1000000u;
+  const uint64_t deadline =
+      timeout_ms < 0 ? ~uint64_t{0} : now_ns() + static_cast<uint64_t>(timeout_ms) * 1000000u;
   for (;;) {
     for (unsigned i = 0; i < n; i++) waits[i].port->arm(waits[i].events);
     found = look(waits, n);

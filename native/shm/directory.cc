@@ -26,7 +26,7 @@ constexpr uint64_t kChunk = 65536;  // bytes an array grows by
 struct ArrayFacts {
   size_t offset, record;
   uint32_t max;
-  Shared<uint32_t> Header::* allocated;
+  Shared<uint32_t> Header::*allocated;
   const char* what;
 };
 
@@ -135,8 +135,10 @@ Status Directory::open(const char* path) {
   const char* p = path_.c_str();
   if (mkdir(p, 0700) != 0 && errno != EEXIST) {
     const int err = errno;
-    return Status::fail(err, "cannot create the runtime directory %s: %s; set VALE_DIR to a directory of yours on tmpfs",
-                        p, strerror(err));
+    return Status::fail(
+        err,
+        "cannot create the runtime directory %s: %s; set VALE_DIR to a directory of yours on tmpfs",
+        p, strerror(err));
   }
   const int fd = ::open(p, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) {
@@ -147,8 +149,9 @@ Status Directory::open(const char* path) {
       return Status::fail(EPERM, "%s is %s; remove it or set VALE_DIR to a directory", p,
                           link ? "a symbolic link, which is not followed" : "not a directory");
     }
-    return Status::fail(err, "cannot open the runtime directory %s: %s; set VALE_DIR to one of yours",
-                        p, strerror(err));
+    return Status::fail(err,
+                        "cannot open the runtime directory %s: %s; set VALE_DIR to one of yours", p,
+                        strerror(err));
   }
   fd_ = move_high(fd);
   if (Status s = check(); !s.ok()) return s;
@@ -178,8 +181,12 @@ Status Directory::check_empty() const {
   Status s = Status::good();
   while (const dirent* e = readdir(dir)) {
     const std::string name = e->d_name;
-    if (name == "." || name == ".." || name == kLockName || name == kControlName || name == kControlNew) continue;
-    s = Status::fail(ENOTEMPTY, "%s holds other files (%.60s); set VALE_DIR to a directory of its own", path_.c_str(), e->d_name);
+    if (name == "." || name == ".." || name == kLockName || name == kControlName ||
+        name == kControlNew)
+      continue;
+    s = Status::fail(ENOTEMPTY,
+                     "%s holds other files (%.60s); set VALE_DIR to a directory of its own",
+                     path_.c_str(), e->d_name);
     break;
   }
   closedir(dir);
@@ -196,8 +203,9 @@ Status Directory::check() {
   if (st.st_uid != me && me != 0) {
     const bool shared = chosen_by_user_ && (st.st_mode & 0020) != 0;
     if (!shared) {
-      return Status::fail(EPERM, "%s belongs to user %u, not to you (%u); set VALE_DIR to a directory of yours",
-                          path_.c_str(), st.st_uid, me);
+      return Status::fail(
+          EPERM, "%s belongs to user %u, not to you (%u); set VALE_DIR to a directory of yours",
+          path_.c_str(), st.st_uid, me);
     }
   }
   if (st.st_mode & 0002) {
@@ -205,7 +213,9 @@ Status Directory::check() {
                         path_.c_str(), st.st_mode & 07777, path_.c_str());
   }
   if (is_network(fs.f_type)) {
-    return Status::fail(EPERM, "%s is on a network file system, which cannot share memory; set VALE_DIR to a directory on tmpfs",
+    return Status::fail(EPERM,
+                        "%s is on a network file system, which cannot share memory; set VALE_DIR "
+                        "to a directory on tmpfs",
                         path_.c_str());
   }
   if (fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC) {
@@ -220,11 +230,16 @@ Status Directory::check() {
 Status Directory::adopt(int fd) const {
   // The modes differ when the umask took bits; the owner when root works in a user's directory.
   if (fchmod(fd, mode_) != 0 && errno != EPERM) {
-    return Status::fail(errno, "cannot set the mode of a file in %s: %s", path_.c_str(), strerror(errno));
+    return Status::fail(errno, "cannot set the mode of a file in %s: %s", path_.c_str(),
+                        strerror(errno));
   }
   if (owner_ != geteuid() && geteuid() == 0 && fchown(fd, owner_, group_) != 0) {
     return Status::fail(errno, "cannot give a file in %s to user %u: %s", path_.c_str(), owner_,
                         strerror(errno));
+  }
+  // In a directory shared by a group, the group's members must be able to open what we make.
+  if (owner_ != geteuid() || group_ != getegid()) {
+    [[maybe_unused]] const int refused = fchown(fd, static_cast<uid_t>(-1), group_);
   }
   return Status::good();
 }
@@ -265,14 +280,17 @@ Status Directory::reserve(int fd, uint64_t offset, uint64_t length, const char* 
   if (err == 0) return Status::good();
   if (err != ENOSPC && err != ENOMEM && err != EDQUOT) {
     return Status::fail(err, "cannot reserve %llu bytes for %s in %s: %s",
-                        static_cast<unsigned long long>(length), what, path_.c_str(), strerror(err));
+                        static_cast<unsigned long long>(length), what, path_.c_str(),
+                        strerror(err));
   }
   struct statfs fs {};
   fstatfs(fd, &fs);
-  return Status::fail(ENOMEM, "no room for %s in %s: %llu bytes needed, %llu free; enlarge that file system (in a container: --shm-size) or set VALE_DIR to another",
-                      what, path_.c_str(), static_cast<unsigned long long>(length),
-                      static_cast<unsigned long long>(fs.f_bavail) *
-                          static_cast<unsigned long long>(fs.f_bsize));
+  return Status::fail(
+      ENOMEM,
+      "no room for %s in %s: %llu bytes needed, %llu free; enlarge that file system (in a "
+      "container: --shm-size) or set VALE_DIR to another",
+      what, path_.c_str(), static_cast<unsigned long long>(length),
+      static_cast<unsigned long long>(fs.f_bavail) * static_cast<unsigned long long>(fs.f_bsize));
 }
 
 Status Directory::make_control() {
@@ -304,7 +322,8 @@ Status Directory::make_control() {
   }
   close(fd);
   if (s.ok() && renameat(fd_, kControlNew, fd_, kControlName) != 0) {
-    s = Status::fail(errno, "cannot create %s/%s: %s", path_.c_str(), kControlName, strerror(errno));
+    s = Status::fail(errno, "cannot create %s/%s: %s", path_.c_str(), kControlName,
+                     strerror(errno));
   }
   if (!s.ok()) unlink(kControlNew);
   return s;
@@ -316,7 +335,8 @@ Status Directory::map_control() {
   if (fd < 0) {
     if (errno == ENOENT) return {ENOENT, ""};
     const int err = errno;
-    return Status::fail(err == ELOOP ? EPERM : err, "cannot open %s/%s: %s", p, kControlName, explain(err).c_str());
+    return Status::fail(err == ELOOP ? EPERM : err, "cannot open %s/%s: %s", p, kControlName,
+                        explain(err).c_str());
   }
   struct stat st;
   Header h_copy_storage;
@@ -325,18 +345,25 @@ Status Directory::map_control() {
                         pread(fd, static_cast<void*>(h), sizeof(Header), 0) == sizeof(Header);
   Status s = Status::good();
   if (!readable || h->magic.load() != kControlMagic) {
-    s = Status::fail(EUCLEAN, "%s/%s is not a control file of this program or is damaged; stop what uses it and run: rm -r %s", p, kControlName, p);
+    s = Status::fail(EUCLEAN,
+                     "%s/%s is not a control file of this program or is damaged; stop what uses it "
+                     "and run: rm -r %s",
+                     p, kControlName, p);
   } else if (h->version != kControlVersion) {
-    s = Status::fail(EPROTO, "%s was made by another version (layout %u, this one is %u); stop what uses it and run: rm -r %s",
+    s = Status::fail(EPROTO,
+                     "%s was made by another version (layout %u, this one is %u); stop what uses "
+                     "it and run: rm -r %s",
                      p, h->version, kControlVersion, p);
   } else if (h->layout_sum != layout_sum() || static_cast<uint64_t>(st.st_size) != arrays().end ||
              h->procs > kMaxProcs || h->switches > kMaxSwitches || h->ports > kMaxPorts ||
              h->regs > kMaxRegs || h->rings_tx > kMaxRings || h->rings_rx > kMaxRings ||
              h->regions > kMaxRegions) {
-    s = Status::fail(EUCLEAN, "%s/%s is damaged; stop what uses it and run: rm -r %s", p, kControlName, p);
+    s = Status::fail(EUCLEAN, "%s/%s is damaged; stop what uses it and run: rm -r %s", p,
+                     kControlName, p);
   }
   if (s.ok()) {
-    void* m = mmap(nullptr, arrays().end, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    void* m =
+        mmap(nullptr, arrays().end, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
     if (m == MAP_FAILED) {
       s = Status::fail(errno, "cannot map %s/%s: %s", p, kControlName, strerror(errno));
     } else {
@@ -355,7 +382,8 @@ Status Directory::present() const {
       st.st_dev == control_dev_) {
     return Status::good();
   }
-  return Status::fail(ENODEV, "the runtime directory %s was deleted or replaced while in use; start again",
+  return Status::fail(ENODEV,
+                      "the runtime directory %s was deleted or replaced while in use; start again",
                       path_.c_str());
 }
 
@@ -365,12 +393,16 @@ Status Directory::grow(Array array, uint32_t count) {
   const uint32_t have = (h.*f.allocated).load(std::memory_order_relaxed);
   if (count <= have) return Status::good();
   if (count > f.max) {
-    return Status::fail(ENOMEM, "%s holds %u %s already, the most it can", path_.c_str(), have, f.what);
+    return Status::fail(ENOMEM, "%s holds %u %s already, the most it can", path_.c_str(), have,
+                        f.what);
   }
   const uint64_t from = have * f.record;
   const uint64_t to = std::min((count * f.record + kChunk - 1) / kChunk * kChunk, f.max * f.record);
   const int fd = open_file(kControlName, O_RDWR);
-  if (fd < 0) return present().ok() ? Status::fail(errno, "cannot open %s/%s: %s", path_.c_str(), kControlName, strerror(errno)) : present();
+  if (fd < 0)
+    return present().ok() ? Status::fail(errno, "cannot open %s/%s: %s", path_.c_str(),
+                                         kControlName, strerror(errno))
+                          : present();
   Status s = reserve(fd, f.offset + from, to - from, f.what);
   if (s.ok() && array == Array::rx) {
     const size_t first = have * sizeof(MoreBits);
@@ -378,7 +410,8 @@ Status Directory::grow(Array array, uint32_t count) {
     s = reserve(fd, arrays().more + first, last - first, f.what);
   }
   close(fd);
-  if (s.ok()) (h.*f.allocated).store(static_cast<uint32_t>(to / f.record), std::memory_order_release);
+  if (s.ok())
+    (h.*f.allocated).store(static_cast<uint32_t>(to / f.record), std::memory_order_release);
   return s;
 }
 
@@ -388,8 +421,8 @@ Status DirLock::acquire(const Directory& directory, const char* who) {
   if (fd < 0) {
     const int err = errno;
     if (err == ENOENT) return directory.present();
-    return Status::fail(err == ELOOP ? EPERM : err, "cannot open %s/%s: %s", directory.path().c_str(), kLockName,
-                        Directory::explain(err).c_str());
+    return Status::fail(err == ELOOP ? EPERM : err, "cannot open %s/%s: %s",
+                        directory.path().c_str(), kLockName, Directory::explain(err).c_str());
   }
   struct stat st;
   if (fstat(fd, &st) == 0 && st.st_uid == geteuid()) {
@@ -407,7 +440,8 @@ Status DirLock::acquire(const Directory& directory, const char* who) {
     if (errno != EAGAIN && errno != EACCES && errno != EINTR) {
       const int err = errno;
       close(fd);
-      return Status::fail(err, "cannot lock %s/%s: %s", directory.path().c_str(), kLockName, strerror(err));
+      return Status::fail(err, "cannot lock %s/%s: %s", directory.path().c_str(), kLockName,
+                          strerror(err));
     }
     if (waited_us > 5'000'000) {
       close(fd);

@@ -73,14 +73,14 @@ struct alignas(64) RxStat {
 struct alignas(64) RxRing {
   // Line 0, written by whoever holds `lock`. Its last writer stays the same while one sender sends.
   alignas(64) Shared<uint64_t> lock;
-  Shared<uint64_t> tag;       // the Switch member word of the port, 0 = not reachable
-  Shared<uint32_t> bound;     // registrations that bind this ring
-  uint32_t hwcur_seen;        // last read of hwcur: saves a remote line per run
-  Shared<uint32_t> intent_tx; // TxRing index + 1 of the delivery under way
+  Shared<uint64_t> tag;        // the Switch member word of the port, 0 = not reachable
+  Shared<uint32_t> bound;      // registrations that bind this ring
+  uint32_t hwcur_seen;         // last read of hwcur: saves a remote line per run
+  Shared<uint32_t> intent_tx;  // TxRing index + 1 of the delivery under way
   Shared<uint32_t> intent_serial;
   Shared<uint32_t> intent_sequence;  // of `tail` before it
   Shared<uint32_t> intent_frames;    // how many of its copies the commit delivers
-  uint32_t teardown;          // redo mark of a reset (switch/memory.cc)
+  uint32_t teardown;                 // redo mark of a reset (switch/memory.cc)
   uint32_t pad;
   uint64_t gone_target;
   // What `tail` holds, for whoever has the lock: the receiver polls that line, and some processors
@@ -91,7 +91,7 @@ struct alignas(64) RxRing {
   // Line 2, written by the receiver's sync.
   alignas(64) Shared<uint64_t> sync_lock;
   Shared<uint32_t> hwcur;  // first slot not yet released by the application
-  RxStat stat[2];  // [sequence & 1] is current
+  RxStat stat[2];          // [sequence & 1] is current
   // Line 5: who sleeps (a bit per registration of the port) and how often somebody went to sleep.
   alignas(64) Shared<uint64_t> wake;
   Shared<uint32_t> wake_epoch;
@@ -134,8 +134,8 @@ struct alignas(64) TxRing {
   Shared<uint32_t> buf_bound;
   Shared<uint32_t> bound;
   // Line 1, written under `lock`.
-  alignas(64) Shared<uint64_t> take_word;    // {sequence, first slot not yet taken}
-  Shared<uint64_t> settle_word;  // {sequence, 0}
+  alignas(64) Shared<uint64_t> take_word;  // {sequence, first slot not yet taken}
+  Shared<uint64_t> settle_word;            // {sequence, 0}
   // The delivery under way, and, if its lock was taken from us, what became of it.
   Shared<uint32_t> serial;
   Shared<uint32_t> dest;    // RxRing index
@@ -156,7 +156,7 @@ struct Totals {
 struct alignas(64) PortRec {
   Shared<State> state;
   uint32_t gen;
-  char name[64];  // without its switch
+  char name[64];                // without its switch
   Shared<int32_t> switch_slot;  // -1 = attached to none
   Shared<uint32_t> port_index;
   uint32_t last_switch, last_switch_gen;  // whose totals this port's counters belong to
@@ -169,7 +169,7 @@ struct alignas(64) PortRec {
   uint32_t buf_size;
   uint32_t wish_mem_id;
   uint32_t learned;  // some FDB entry may point here
-  Totals base;              // of this port when it was attached
+  Totals base;       // of this port when it was attached
   Shared<uint64_t> reg_mask;
   uint32_t regs[kRegsPerPort];  // reg index per bit
 };
@@ -204,8 +204,9 @@ struct alignas(64) RegionRec {
 //   48–55 generation (1–255).
 constexpr uint64_t make_member(uint32_t rx_base, uint32_t rx_count, uint32_t header_code,
                                uint32_t port, uint32_t gen8) {
-  return rx_base | static_cast<uint64_t>(rx_count) << 24 | static_cast<uint64_t>(header_code) << 29 |
-         static_cast<uint64_t>(port) << 32 | static_cast<uint64_t>(gen8) << 48;
+  return rx_base | static_cast<uint64_t>(rx_count) << 24 |
+         static_cast<uint64_t>(header_code) << 29 | static_cast<uint64_t>(port) << 32 |
+         static_cast<uint64_t>(gen8) << 48;
 }
 constexpr uint32_t member_rx_base(uint64_t m) { return m & 0xffffff; }
 constexpr uint32_t member_rx_count(uint64_t m) { return m >> 24 & 31; }
@@ -219,7 +220,7 @@ struct alignas(64) SwitchRec {
   char name[16];
   Shared<uint32_t> active;
   Shared<uint32_t> ageing_s;
-  alignas(64) Shared<uint64_t> flood[4];   // ports that floods go to
+  alignas(64) Shared<uint64_t> flood[4];  // ports that floods go to
   alignas(64) Shared<uint64_t> member[256];
   uint8_t order[256];  // port indices: [0, active) in use, order[active] is next
   uint8_t gen8[256];   // last generation given to each index

@@ -97,17 +97,18 @@ void Mapper::reclaim(uint32_t identity) {
   std::vector<std::pair<char*, size_t>> dead;
   dead.swap(retired_);
   auto sweep = [&](std::vector<uint32_t>& used, Entry* entries, auto&& live) {
-    used.erase(std::remove_if(used.begin(), used.end(),
-                              [&](uint32_t slot) {
-                                Entry& e = entries[slot];
-                                if (e.pins != 0 || live(slot, e.gen.load(std::memory_order_relaxed))) {
-                                  return false;
-                                }
-                                dead.emplace_back(e.base.load(std::memory_order_relaxed), e.size);
-                                e.gen.store(0, std::memory_order_seq_cst);
-                                return true;
-                              }),
-               used.end());
+    used.erase(
+        std::remove_if(used.begin(), used.end(),
+                       [&](uint32_t slot) {
+                         Entry& e = entries[slot];
+                         if (e.pins != 0 || live(slot, e.gen.load(std::memory_order_relaxed))) {
+                           return false;
+                         }
+                         dead.emplace_back(e.base.load(std::memory_order_relaxed), e.size);
+                         e.gen.store(0, std::memory_order_seq_cst);
+                         return true;
+                       }),
+        used.end());
   };
   sweep(used_regions_, regions_, [&](uint32_t slot, uint32_t gen) {
     const RegionRec& r = c.region(slot);

@@ -58,7 +58,8 @@ Status Process::enter(Directory& directory) {
     directory.unlink(name);
     close(fd);
     r.state.store(State::free, std::memory_order_release);
-    return Status::fail(err, "cannot lock %s/%s: %s", directory.path().c_str(), name, strerror(err));
+    return Status::fail(err, "cannot lock %s/%s: %s", directory.path().c_str(), name,
+                        strerror(err));
   }
   lease_ = fd;
   r.pid = static_cast<uint32_t>(getpid());

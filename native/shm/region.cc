@@ -34,8 +34,8 @@ void fill(RegionRec& r, const Geometry& g) {
   r.ring_size = std::max(kMinRingSize, (256 + 16 * slots + 63) / 64 * 64);
   r.ring_total = std::min(1024u, std::max(4u, g.tx_rings + 1 + g.rx_rings + 1 + 16));
   // The reference's own sum: room for a port's pipes, monitors and ports that share its memory.
-  const uint64_t bufs = (8ull + g.rx_rings + 1) * g.rx_slots + (8ull + g.tx_rings + 1) * g.tx_slots +
-                        2 + g.extra_bufs;
+  const uint64_t bufs = (8ull + g.rx_rings + 1) * g.rx_slots +
+                        (8ull + g.tx_rings + 1) * g.tx_slots + 2 + g.extra_bufs;
   r.buf_total = static_cast<uint32_t>(std::clamp<uint64_t>(bufs, 4098, kMaxBuffers));
   r.if_ofs = 0;
   r.ring_ofs = page_up(static_cast<size_t>(r.if_size) * r.if_total);
@@ -43,13 +43,15 @@ void fill(RegionRec& r, const Geometry& g) {
   r.memsize = r.buf_ofs + page_up(static_cast<size_t>(r.buf_size) * r.buf_total);
 }
 
-Status reserve_part(Runtime& rt, uint32_t slot, uint64_t offset, uint64_t length, const char* what) {
+Status reserve_part(Runtime& rt, uint32_t slot, uint64_t offset, uint64_t length,
+                    const char* what) {
   char name[32];
   Mapper::file_name(name, Mapper::Kind::region, slot, rt.control().region(slot).gen);
   const int fd = rt.directory.open_file(name, O_RDWR);
   if (fd < 0) {
     const int err = errno;
-    return Status::fail(err, "cannot open %s/%s: %s", rt.directory.path().c_str(), name, strerror(err));
+    return Status::fail(err, "cannot open %s/%s: %s", rt.directory.path().c_str(), name,
+                        strerror(err));
   }
   Status s = rt.directory.reserve(fd, offset, length, what);
   close(fd);
@@ -69,7 +71,8 @@ Status geometry_of(const OpenRequest& q, Geometry* g) {
   g->extra_bufs = std::min(q.extra_bufs, 512u * 1024);
   g->buf_size = q.buf_size == 0 ? kDefaultBufSize : (q.buf_size + 63) / 64 * 64;
   if (q.buf_size != 0 && (q.buf_size < 64 || q.buf_size > 65535)) {
-    return Status::fail(EINVAL, "expected 64 to 65535 bytes for the buffer size but received %u", q.buf_size);
+    return Status::fail(EINVAL, "expected 64 to 65535 bytes for the buffer size but received %u",
+                        q.buf_size);
   }
   g->buf_size = std::min(g->buf_size, 65472u);  // a length must fit 16 bits
   return Status::good();
@@ -86,7 +89,8 @@ Status region_create(Runtime& rt, const Geometry& g, uint32_t* out) {
   Header& h = c.header();
   uint32_t slot = 0;
   const uint32_t count = h.regions.load(std::memory_order_relaxed);
-  while (slot < count && c.region(slot).state.load(std::memory_order_relaxed) != State::free) slot++;
+  while (slot < count && c.region(slot).state.load(std::memory_order_relaxed) != State::free)
+    slot++;
   if (slot == count) {
     if (Status s = rt.directory.grow(Directory::Array::regions, slot + 1); !s.ok()) return s;
   }
@@ -94,7 +98,9 @@ Status region_create(Runtime& rt, const Geometry& g, uint32_t* out) {
   // Mem ids are 16 bits, increase, and come round; 1 is the NICs' common one in the reference.
   auto taken = [&](uint32_t id) {
     for (uint32_t i = 0; i < count; i++) {
-      if (c.region(i).state.load(std::memory_order_relaxed) != State::free && c.region(i).mem_id == id) return true;
+      if (c.region(i).state.load(std::memory_order_relaxed) != State::free &&
+          c.region(i).mem_id == id)
+        return true;
     }
     return false;
   };
@@ -118,7 +124,8 @@ Status region_create(Runtime& rt, const Geometry& g, uint32_t* out) {
   Status s = rt.directory.create_file(name, &fd);
   if (s.ok()) {
     if (ftruncate(fd, static_cast<off_t>(r.memsize)) != 0) {
-      s = Status::fail(errno == EFBIG ? ENOMEM : errno, "cannot size %s/%s to %llu bytes: %s", rt.directory.path().c_str(), name,
+      s = Status::fail(errno == EFBIG ? ENOMEM : errno, "cannot size %s/%s to %llu bytes: %s",
+                       rt.directory.path().c_str(), name,
                        static_cast<unsigned long long>(r.memsize), strerror(errno));
     }
     if (s.ok()) s = rt.directory.reserve(fd, r.buf_ofs, 2ull * r.buf_size, "a port's memory");
@@ -127,7 +134,9 @@ Status region_create(Runtime& rt, const Geometry& g, uint32_t* out) {
   if (s.ok()) {
     s = rt.directory.create_file(buffer_name(slot, r.gen).text, &fd);
     if (s.ok()) {
-      if (ftruncate(fd, static_cast<off_t>(r.buf_total)) != 0) s = Status::fail(errno, "cannot size a file in %s: %s", rt.directory.path().c_str(), strerror(errno));
+      if (ftruncate(fd, static_cast<off_t>(r.buf_total)) != 0)
+        s = Status::fail(errno, "cannot size a file in %s: %s", rt.directory.path().c_str(),
+                         strerror(errno));
       if (s.ok()) s = rt.directory.reserve(fd, 0, r.buf_total, "a port's buffer map");
       close(fd);
     }
@@ -155,7 +164,8 @@ Status region_find(Runtime& rt, uint32_t mem_id, uint32_t* slot) {
   const Control& c = rt.control();
   const uint32_t count = c.header().regions.load(std::memory_order_relaxed);
   for (uint32_t i = 0; i < count; i++) {
-    if (c.region(i).state.load(std::memory_order_relaxed) == State::live && c.region(i).mem_id == mem_id) {
+    if (c.region(i).state.load(std::memory_order_relaxed) == State::live &&
+        c.region(i).mem_id == mem_id) {
       *slot = i;
       return Status::good();
     }
@@ -163,7 +173,8 @@ Status region_find(Runtime& rt, uint32_t mem_id, uint32_t* slot) {
   return Status::fail(EINVAL, "no memory with id %u; `vale ctl -g PORT` prints a port's", mem_id);
 }
 
-Status region_take_if(Runtime& rt, uint32_t slot, uint32_t bytes, uint32_t* object, uint64_t* offset) {
+Status region_take_if(Runtime& rt, uint32_t slot, uint32_t bytes, uint32_t* object,
+                      uint64_t* offset) {
   RegionRec& r = rt.control().region(slot);
   for (uint32_t i = 0; i < r.if_total && bytes <= r.if_size; i++) {
     if (r.if_map[i / 64] >> (i % 64) & 1) continue;
@@ -173,7 +184,8 @@ Status region_take_if(Runtime& rt, uint32_t slot, uint32_t bytes, uint32_t* obje
     *object = i;
     return Status::good();
   }
-  return Status::fail(ENOMEM, "memory %u has no room for another registration (%u at most)", r.mem_id, r.if_total);
+  return Status::fail(ENOMEM, "memory %u has no room for another registration (%u at most)",
+                      r.mem_id, r.if_total);
 }
 
 void region_give_if(Runtime& rt, uint32_t slot, uint32_t object) {
@@ -184,8 +196,8 @@ void region_give_if(Runtime& rt, uint32_t slot, uint32_t object) {
 Status region_take_ring(Runtime& rt, uint32_t slot, uint32_t slots, uint64_t* offset) {
   RegionRec& r = rt.control().region(slot);
   if (256 + 16 * slots > r.ring_size) {
-    return Status::fail(ENOMEM, "memory %u holds rings of at most %u slots but %u were asked for", r.mem_id,
-                        (r.ring_size - 256) / 16, slots);
+    return Status::fail(ENOMEM, "memory %u holds rings of at most %u slots but %u were asked for",
+                        r.mem_id, (r.ring_size - 256) / 16, slots);
   }
   for (uint32_t i = 0; i < r.ring_total; i++) {
     if (r.ring_map[i / 64] >> (i % 64) & 1) continue;
@@ -194,7 +206,8 @@ Status region_take_ring(Runtime& rt, uint32_t slot, uint32_t slots, uint64_t* of
     r.ring_map[i / 64] |= uint64_t{1} << (i % 64);
     return Status::good();
   }
-  return Status::fail(ENOMEM, "memory %u has no room for another ring (%u at most)", r.mem_id, r.ring_total);
+  return Status::fail(ENOMEM, "memory %u has no room for another ring (%u at most)", r.mem_id,
+                      r.ring_total);
 }
 
 void region_give_ring(Runtime& rt, uint32_t slot, uint64_t offset) {
@@ -213,11 +226,13 @@ Status BufferMap::open(Runtime& rt, uint32_t slot) {
   region_ = &rt.control().region(slot);
   const BufferName name = buffer_name(slot, region_->gen);
   const int fd = rt.directory.open_file(name.text, O_RDWR);
-  void* m = fd < 0 ? MAP_FAILED : mmap(nullptr, region_->buf_total, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  void* m = fd < 0 ? MAP_FAILED
+                   : mmap(nullptr, region_->buf_total, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   const int err = errno;
   if (fd >= 0) close(fd);
   if (m == MAP_FAILED) {
-    return Status::fail(err, "cannot map %s/%s: %s", rt.directory.path().c_str(), name.text, strerror(err));
+    return Status::fail(err, "cannot map %s/%s: %s", rt.directory.path().c_str(), name.text,
+                        strerror(err));
   }
   used_ = static_cast<uint8_t*>(m);
   return Status::good();
@@ -234,14 +249,17 @@ Status BufferMap::take(uint32_t count, uint32_t* indices) {
     if (used_[i] == kFree) indices[found++] = highest = i;
   }
   if (found < count) {
-    return Status::fail(ENOMEM, "memory %u has %u buffers left but %u are needed", region_->mem_id, found, count);
+    return Status::fail(ENOMEM, "memory %u has %u buffers left but %u are needed", region_->mem_id,
+                        found, count);
   }
   if (count == 0) return Status::good();
   const uint32_t bound = region_->buf_bound.load(std::memory_order_relaxed);
   if (highest >= bound) {
     const uint64_t from = static_cast<uint64_t>(bound) * region_->buf_size;
     const uint64_t to = static_cast<uint64_t>(highest + 1) * region_->buf_size;
-    if (Status s = reserve_part(*rt_, slot_, region_->buf_ofs + from, to - from, "buffers"); !s.ok()) return s;
+    if (Status s = reserve_part(*rt_, slot_, region_->buf_ofs + from, to - from, "buffers");
+        !s.ok())
+      return s;
     region_->buf_bound.store(highest + 1, std::memory_order_release);
   }
   for (uint32_t i = 0; i < count; i++) used_[indices[i]] = kPending;
@@ -252,7 +270,9 @@ void BufferMap::keep(uint32_t count, const uint32_t* indices) {
   for (uint32_t i = 0; i < count; i++) used_[indices[i]] = kUsed;
 }
 
-void BufferMap::give_pending() { std::replace(used_, used_ + region_->buf_total, uint8_t{kPending}, uint8_t{kFree}); }
+void BufferMap::give_pending() {
+  std::replace(used_, used_ + region_->buf_total, uint8_t{kPending}, uint8_t{kFree});
+}
 
 void BufferMap::give(uint32_t index) {
   if (index >= 2 && index < region_->buf_total) used_[index] = kFree;

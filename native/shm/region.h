@@ -39,7 +39,8 @@ void region_destroy(Runtime& rt, uint32_t slot);
 Status region_find(Runtime& rt, uint32_t mem_id, uint32_t* slot);
 
 // An object for a netmap_if of `bytes`; *object is its number, *offset its place. ENOMEM.
-Status region_take_if(Runtime& rt, uint32_t slot, uint32_t bytes, uint32_t* object, uint64_t* offset);
+Status region_take_if(Runtime& rt, uint32_t slot, uint32_t bytes, uint32_t* object,
+                      uint64_t* offset);
 void region_give_if(Runtime& rt, uint32_t slot, uint32_t object);
 // Zeroed but for what the caller writes.
 Status region_take_ring(Runtime& rt, uint32_t slot, uint32_t slots, uint64_t* offset);

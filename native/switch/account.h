@@ -55,7 +55,8 @@ template <class Change>
 inline void settle(TxRing& t, Change&& change) {
   const uint32_t sequence = word_sequence(t.settle_word.load(std::memory_order_relaxed));
   prepare(t.settle, sequence, change);
-  t.settle_word.store(make_word(sequence + 1, t.serial.load(std::memory_order_relaxed)), std::memory_order_release);
+  t.settle_word.store(make_word(sequence + 1, t.serial.load(std::memory_order_relaxed)),
+                      std::memory_order_release);
 }
 template <class Change>
 inline void commit(RxRing& r, uint32_t tail, Change&& change) {

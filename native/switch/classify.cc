@@ -15,7 +15,8 @@ namespace {
 constexpr uint32_t kEthernetHeader = 14;
 constexpr uint32_t kPrefetch = 6;  // frames ahead
 
-constexpr uint64_t kSpecial = static_cast<uint64_t>(NS_MOREFRAG | NS_INDIRECT | NS_NO_LEARN | NS_PORT_MASK) << 48;
+constexpr uint64_t kSpecial =
+    static_cast<uint64_t>(NS_MOREFRAG | NS_INDIRECT | NS_NO_LEARN | NS_PORT_MASK) << 48;
 
 inline uint64_t load_slot(const netmap_slot& s) {
   return __atomic_load_n(reinterpret_cast<const uint64_t*>(&s), __ATOMIC_RELAXED);
@@ -46,7 +47,8 @@ uint16_t Sender::resolve(Mac48 dest, Mac48 source, bool want_learn) {
     dest_ref = fdb.find(*sw, dest, now);
     last_dest = dest;
   }
-  return dest_ref.entry == nullptr ? uint16_t{kFlood} : static_cast<uint16_t>(fdb_port(dest_ref.word));
+  return dest_ref.entry == nullptr ? uint16_t{kFlood}
+                                   : static_cast<uint16_t>(fdb_port(dest_ref.word));
 }
 
 // Copies memory of this process that may not be readable.
@@ -148,7 +150,8 @@ uint32_t Sender::scan_run(uint32_t slot, uint32_t head, uint16_t* dest, uint64_t
   const uint32_t most = std::min(left, kRunFrames);
   auto fits = [&](uint64_t w) {
     const uint32_t length = w >> 32 & 0xffff;
-    return (w & kSpecial) == 0 && static_cast<uint32_t>(w) - 2 < bound - 2 && length - shortest <= range;
+    return (w & kSpecial) == 0 && static_cast<uint32_t>(w) - 2 < bound - 2 &&
+           length - shortest <= range;
   };
   uint64_t w = load_slot(ring[slot]);
   if (!fits(w)) return 0;

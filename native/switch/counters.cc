@@ -9,15 +9,16 @@
 namespace vale {
 
 const char* const kDropNames[kDropReasons] = {
-    "no_destination", "same_port",   "not_open",    "bad_slot",  "runt",
-    "too_long",       "peer_stalled", "unmappable", "sender_died", "link_down",
-    "ring_full",      "too_big",     "header_mismatch"};
+    "no_destination", "same_port",    "not_open",       "bad_slot",    "runt",
+    "too_long",       "peer_stalled", "unmappable",     "sender_died", "link_down",
+    "ring_full",      "too_big",      "header_mismatch"};
 
 namespace {
 
 uint64_t& drop(Totals& t, Drop d) { return t.drops[static_cast<unsigned>(d)]; }
 
-uint64_t count_frames(const Control& c, const RxRing& r, uint32_t rx_index, uint32_t from, uint32_t to) {
+uint64_t count_frames(const Control& c, const RxRing& r, uint32_t rx_index, uint32_t from,
+                      uint32_t to) {
   const uint32_t slots = to >= from ? to - from : to + r.num_slots - from;
   if (r.multi.load(std::memory_order_relaxed) == 0) return slots;
   const MoreBits& m = c.more(rx_index);
@@ -107,7 +108,9 @@ Totals switch_totals(const Control& c, uint32_t switch_slot) {
   auto each_port = [&](auto&& body) {
     for (uint32_t i = 0; i < count; i++) {
       const PortRec& p = c.port(i);
-      if (p.state.load(std::memory_order_acquire) != State::free && p.last_switch == switch_slot && p.last_switch_gen == gen) body(p);
+      if (p.state.load(std::memory_order_acquire) != State::free && p.last_switch == switch_slot &&
+          p.last_switch_gen == gen)
+        body(p);
     }
   };
   each_port([&](const PortRec& p) { add_received(c, p, sum); });

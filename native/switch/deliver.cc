@@ -8,8 +8,8 @@
 
 #include "shm/owner_lock.h"
 #include "switch/account.h"
-#include "switch/recover.h"
 #include "switch/forward.h"
+#include "switch/recover.h"
 
 namespace vale {
 namespace {
@@ -37,9 +37,9 @@ inline void copy_payload(char* to, const char* from, uint32_t length) {
 // One 16-byte store, so that a slot's line is touched once.
 inline void store_slot(netmap_slot* slot, uint32_t index, uint32_t length, uint32_t flags) {
 #if defined(__x86_64__)
-  const uint64_t low = index | static_cast<uint64_t>(length) << 32 | static_cast<uint64_t>(flags) << 48;
-  _mm_store_si128(reinterpret_cast<__m128i*>(slot),
-                  _mm_set_epi64x(0, static_cast<long long>(low)));
+  const uint64_t low =
+      index | static_cast<uint64_t>(length) << 32 | static_cast<uint64_t>(flags) << 48;
+  _mm_store_si128(reinterpret_cast<__m128i*>(slot), _mm_set_epi64x(0, static_cast<long long>(low)));
 #else
   slot->buf_idx = index;
   slot->len = static_cast<uint16_t>(length);
@@ -93,7 +93,8 @@ struct RunSource {
   const char* bufs;
   size_t stride;
   Piece operator[](uint32_t i) const {
-    return {bufs + static_cast<uint32_t>(word[i]) * stride, static_cast<uint32_t>(word[i] >> 32 & 0xffff)};
+    return {bufs + static_cast<uint32_t>(word[i]) * stride,
+            static_cast<uint32_t>(word[i] >> 32 & 0xffff)};
   }
 };
 
@@ -104,8 +105,9 @@ inline netmap_slot* slots_of(const RxRing& r, char* base) {
 // `count` single fragments into the slots from `tail` on, all known to fit; `next` more may follow.
 // Returns the slot after them. In at most two stretches, so that no slot asks whether the ring wraps.
 template <class Source>
-inline uint32_t copy_simple(const RxRing& r, char* base, MoreBits& more, uint32_t tail, const Source& source,
-                            uint32_t first, uint32_t count, uint32_t next, uint64_t* bytes) {
+inline uint32_t copy_simple(const RxRing& r, char* base, MoreBits& more, uint32_t tail,
+                            const Source& source, uint32_t first, uint32_t count, uint32_t next,
+                            uint64_t* bytes) {
   netmap_slot* const ring = slots_of(r, base);
   char* const buffers = base + r.buf_ofs;
   const size_t stride = r.buf_size;
@@ -139,7 +141,8 @@ inline uint32_t copy_simple(const RxRing& r, char* base, MoreBits& more, uint32_
     copy_payload(target[i].data, f.data, f.length);
   }
   const auto write = [&](netmap_slot* slot, uint32_t from, uint32_t to) {
-    for (uint32_t i = from; i < to; i++, slot++) store_slot(slot, target[i].index, target[i].length, 1u << 8);
+    for (uint32_t i = from; i < to; i++, slot++)
+      store_slot(slot, target[i].index, target[i].length, 1u << 8);
   };
   write(ring + tail, 0, before_wrap);
   write(ring, before_wrap, count);
@@ -315,7 +318,8 @@ inline void Sender::deliver_from(uint64_t member, uint32_t ring, const Source& s
       done.ring_full = count - done.frames;
       if (done.frames != 0) {
         const uint32_t next = std::min(kDeliverFrames, total - first - count + more_slots);
-        tail = copy_simple(r, base, c.more(rx_index), tail, source, first, done.frames, next, &done.bytes);
+        tail = copy_simple(r, base, c.more(rx_index), tail, source, first, done.frames, next,
+                           &done.bytes);
       }
     } else {
       done = copy_general(r, rx_index, base, tail, space, source, first, count);
@@ -344,7 +348,8 @@ inline void Sender::deliver_from(uint64_t member, uint32_t ring, const Source& s
 void Sender::expect() {
   if (last_rx == nullptr) return;
   // Only a guess: a slot of a ring that was unmapped meanwhile is a harmless address to prefetch.
-  prefetch_for_write(&last_slots[word_position(last_rx->tail_copy.load(std::memory_order_relaxed))]);
+  prefetch_for_write(
+      &last_slots[word_position(last_rx->tail_copy.load(std::memory_order_relaxed))]);
 }
 
 // Notes, before anything is copied, what is about to be delivered to whom, so that a death on the way
@@ -357,7 +362,8 @@ void Sender::intend(RxRing& r, uint32_t rx_index, uint32_t count) {
   t.serial.store(serial, std::memory_order_release);
   r.intent_tx.store(0, std::memory_order_relaxed);
   r.intent_serial.store(serial, std::memory_order_release);
-  r.intent_sequence.store(word_sequence(r.tail_copy.load(std::memory_order_relaxed)), std::memory_order_relaxed);
+  r.intent_sequence.store(word_sequence(r.tail_copy.load(std::memory_order_relaxed)),
+                          std::memory_order_relaxed);
   r.intent_frames.store(0, std::memory_order_relaxed);
   r.intent_tx.store(tx_index + 1, std::memory_order_release);
 }
@@ -365,7 +371,8 @@ void Sender::intend(RxRing& r, uint32_t rx_index, uint32_t count) {
 // The ports' header lengths differ.
 void Sender::refuse(RxRing& r, uint32_t rx_index, uint32_t count) {
   intend(r, rx_index, count);
-  commit(r, word_position(r.tail_copy.load(std::memory_order_relaxed)), [&](RxStat& s) { s.header_mismatch += count; });
+  commit(r, word_position(r.tail_copy.load(std::memory_order_relaxed)),
+         [&](RxStat& s) { s.header_mismatch += count; });
   settle(*tx, [&](SettleStat& s) { s.dest_dropped += count; });
 }
 

@@ -59,7 +59,8 @@ FdbRef Fdb::put(const SwitchRec& sw, uint64_t word, uint32_t now, bool replace_s
           same = true;
         } else if (place.entry == nullptr && !valid(sw, w, seen, now)) {
           place = here;
-        } else if (set == pair.set[0] && !fdb_static(w) && (oldest.entry == nullptr || now - seen > age)) {
+        } else if (set == pair.set[0] && !fdb_static(w) &&
+                   (oldest.entry == nullptr || now - seen > age)) {
           oldest = here;
           age = now - seen;
         }
@@ -67,16 +68,17 @@ FdbRef Fdb::put(const SwitchRec& sw, uint64_t word, uint32_t now, bool replace_s
     }
     if (place.entry == nullptr) place = oldest;
     if (place.entry == nullptr) return {};
-    if (same && fdb_static(place.word) && !replace_static &&
-        valid(sw, place.word, 0, now)) {
+    if (same && fdb_static(place.word) && !replace_static && valid(sw, place.word, 0, now)) {
       return place;
     }
     if (place.word != word) {
       uint64_t expected = place.word;
-      if (!place.entry->compare_exchange_strong(expected, word, std::memory_order_acq_rel)) continue;
+      if (!place.entry->compare_exchange_strong(expected, word, std::memory_order_acq_rel))
+        continue;
       place.word = word;
     }
-    if (place.seen->load(std::memory_order_relaxed) != now) place.seen->store(now, std::memory_order_relaxed);
+    if (place.seen->load(std::memory_order_relaxed) != now)
+      place.seen->store(now, std::memory_order_relaxed);
     if (same) return place;
     // Two senders may have inserted the same address in two places: the first place stays.
     FdbRef first;

@@ -65,11 +65,13 @@ class Fdb {
   // The entry of `mac` that is valid now (its port still there, not aged), or word 0.
   FdbRef find(const SwitchRec& sw, Mac48 mac, uint32_t now) const;
   static bool valid(const SwitchRec& sw, uint64_t word, uint32_t seen, uint32_t now) {
-    if (word == 0 || fdb_gen(word) != member_gen(sw.member[fdb_port(word)].load(std::memory_order_relaxed))) {
+    if (word == 0 ||
+        fdb_gen(word) != member_gen(sw.member[fdb_port(word)].load(std::memory_order_relaxed))) {
       return false;
     }
     const uint32_t limit = sw.ageing_s.load(std::memory_order_relaxed);
-    return fdb_static(word) || limit == 0 || static_cast<int32_t>(now - seen) <= static_cast<int32_t>(limit);
+    return fdb_static(word) || limit == 0 ||
+           static_cast<int32_t>(now - seen) <= static_cast<int32_t>(limit);
   }
 
   // Says that `mac` was seen as a source on this port. A static entry is left alone (and returned).

@@ -88,7 +88,8 @@ void deliver_mixed(Sender& s) {
       s.deliver(member, 0, order, lists.merge(lists.head[d], floods, order));
     } else {
       // Floods always enter ring 0.
-      if (const uint32_t n = lists.merge(lists.head[d], kNone, order)) s.deliver(member, s.ring_number, order, n);
+      if (const uint32_t n = lists.merge(lists.head[d], kNone, order))
+        s.deliver(member, s.ring_number, order, n);
       if (const uint32_t n = lists.merge(kNone, floods, order)) s.deliver(member, 0, order, n);
     }
   }
@@ -153,7 +154,8 @@ uint32_t send_run(Sender& s, uint32_t slot, uint32_t head) {
   }
   for (uint32_t w = 0; w < 4; w++) {
     for (uint64_t bits = members[w]; bits != 0; bits &= bits - 1) {
-      const uint64_t m = s.sw->member[w * 64 + static_cast<uint32_t>(__builtin_ctzll(bits))].load(std::memory_order_relaxed);
+      const uint64_t m = s.sw->member[w * 64 + static_cast<uint32_t>(__builtin_ctzll(bits))].load(
+          std::memory_order_relaxed);
       if (m == 0) {
         settle(*s.tx, [&](SettleStat& x) { x.not_open += count; });
       } else {
@@ -170,13 +172,15 @@ void discard(Sender& s, uint32_t slot, uint32_t head, bool want_learn) {
   uint64_t frames = 0, bytes = 0;
   bool first = true;
   while (slot != head) {
-    const uint64_t w = __atomic_load_n(reinterpret_cast<const uint64_t*>(&s.slots[slot]), __ATOMIC_RELAXED);
+    const uint64_t w =
+        __atomic_load_n(reinterpret_cast<const uint64_t*>(&s.slots[slot]), __ATOMIC_RELAXED);
     const uint32_t index = static_cast<uint32_t>(w), length = w >> 32 & 0xffff;
     const uint32_t flags = static_cast<uint32_t>(w >> 48);
     bytes += length;
-    if (want_learn && first && (flags & (NS_INDIRECT | NS_NO_LEARN)) == 0 && length >= s.header + 14 &&
-        length <= s.buf_size && index >= 2 && index < s.buf_bound) {
-      const Mac48 source = load_mac(s.bufs + static_cast<size_t>(index) * s.buf_size + s.header + 6);
+    if (want_learn && first && (flags & (NS_INDIRECT | NS_NO_LEARN)) == 0 &&
+        length >= s.header + 14 && length <= s.buf_size && index >= 2 && index < s.buf_bound) {
+      const Mac48 source =
+          load_mac(s.bufs + static_cast<size_t>(index) * s.buf_size + s.header + 6);
       if (!is_group(source)) s.learn(source);
     }
     if (++slot == s.num_slots) slot = 0;

@@ -19,8 +19,8 @@ void set(const T& field, T value) {
   std::memcpy(const_cast<void*>(static_cast<const void*>(&field)), &value, sizeof value);
 }
 
-void write_ring(char* base, const RegionRec& g, uint64_t ring_ofs, uint32_t slots, uint32_t id, bool rx,
-                const uint32_t* buffers) {
+void write_ring(char* base, const RegionRec& g, uint64_t ring_ofs, uint32_t slots, uint32_t id,
+                bool rx, const uint32_t* buffers) {
   auto* ring = reinterpret_cast<netmap_ring*>(base + ring_ofs);
   std::memset(static_cast<void*>(ring), 0, g.ring_size);
   set(ring->buf_ofs, static_cast<int64_t>(g.buf_ofs) - static_cast<int64_t>(ring_ofs));
@@ -79,7 +79,8 @@ Status build(Runtime& rt, PortRec& p, uint32_t region) {
   return Status::good();
 }
 
-void give_ring(Runtime& rt, BufferMap& map, char* base, uint32_t region, uint64_t ring_ofs, uint32_t slots) {
+void give_ring(Runtime& rt, BufferMap& map, char* base, uint32_t region, uint64_t ring_ofs,
+               uint32_t slots) {
   if (ring_ofs == 0) return;
   if (base != nullptr) {
     const auto* ring = reinterpret_cast<const netmap_ring*>(base + ring_ofs);
@@ -92,7 +93,8 @@ bool region_used(const Control& c, uint32_t region, uint32_t gen, uint32_t excep
   const uint32_t count = c.header().ports.load(std::memory_order_relaxed);
   for (uint32_t i = 0; i < count; i++) {
     const PortRec& p = c.port(i);
-    if (i != except && p.state.load(std::memory_order_relaxed) != State::free && p.region == region && p.region_gen == gen) {
+    if (i != except && p.state.load(std::memory_order_relaxed) != State::free &&
+        p.region == region && p.region_gen == gen) {
       return true;
     }
   }
@@ -170,9 +172,13 @@ void memory_refresh_bounds(Runtime& rt, uint32_t region) {
   const uint32_t count = c.header().ports.load(std::memory_order_relaxed);
   for (uint32_t i = 0; i < count; i++) {
     const PortRec& p = c.port(i);
-    if (p.state.load(std::memory_order_relaxed) == State::free || p.region != region || p.region_gen != g.gen) continue;
-    for (uint32_t k = 0; k < p.tx_count; k++) c.tx(p.tx_base + k).buf_bound.store(bound, std::memory_order_release);
-    for (uint32_t k = 0; k < p.rx_count; k++) c.rx(p.rx_base + k).buf_bound.store(bound, std::memory_order_release);
+    if (p.state.load(std::memory_order_relaxed) == State::free || p.region != region ||
+        p.region_gen != g.gen)
+      continue;
+    for (uint32_t k = 0; k < p.tx_count; k++)
+      c.tx(p.tx_base + k).buf_bound.store(bound, std::memory_order_release);
+    for (uint32_t k = 0; k < p.rx_count; k++)
+      c.rx(p.rx_base + k).buf_bound.store(bound, std::memory_order_release);
   }
 }
 
@@ -228,10 +234,12 @@ bool memory_down(Runtime& rt, uint32_t slot, bool keep_region) {
   const Control& c = rt.control();
   PortRec& p = c.port(slot);
   if (p.rings_up != 0 && !empty_rings(rt, p)) return false;
-  if (p.rings_up != 0 && (keep_region || region_used(c, p.region, p.region_gen, slot))) give_rings(rt, p);
+  if (p.rings_up != 0 && (keep_region || region_used(c, p.region, p.region_gen, slot)))
+    give_rings(rt, p);
   p.rings_up = 0;
   if (keep_region || p.region_gen == 0) return true;
-  if (!region_used(c, p.region, p.region_gen, slot) && c.region(p.region).gen == p.region_gen) region_destroy(rt, p.region);
+  if (!region_used(c, p.region, p.region_gen, slot) && c.region(p.region).gen == p.region_gen)
+    region_destroy(rt, p.region);
   p.region_gen = 0;
   return true;
 }

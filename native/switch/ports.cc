@@ -22,7 +22,8 @@ uint32_t next_gen(Header& h) {
 }
 
 bool identifier(char ch) {
-  return (ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || ch == '_';
+  return (ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
+         ch == '_';
 }
 
 // First index of `count` consecutive free ring records.
@@ -42,8 +43,9 @@ void update_member(const Control& c, uint32_t slot) {
   if (s < 0) return;
   SwitchRec& sw = c.sw(static_cast<uint32_t>(s));
   const uint32_t i = p.port_index.load(std::memory_order_relaxed);
-  sw.member[i].store(make_member(p.rx_base, p.rx_count, header_code(p.header_length.load()), slot, sw.gen8[i]),
-                     std::memory_order_release);
+  sw.member[i].store(
+      make_member(p.rx_base, p.rx_count, header_code(p.header_length.load()), slot, sw.gen8[i]),
+      std::memory_order_release);
 }
 
 }  // namespace
@@ -56,18 +58,22 @@ Status split_name(const std::string& name, int bad_errno, SplitName* out) {
   const size_t colon = name.find(':');
   if (name.compare(0, 4, "vale") != 0) {
     if (name.empty() || name.size() > kMaxPortName || colon != std::string::npos) {
-      return Status::fail(ENXIO, "%s: expected a name of 1 to %zu characters without ':'", n, kMaxPortName);
+      return Status::fail(ENXIO, "%s: expected a name of 1 to %zu characters without ':'", n,
+                          kMaxPortName);
     }
     *out = {"", name};
     return Status::good();
   }
   if (colon == std::string::npos || colon > kMaxSwitchName ||
       !std::all_of(name.begin(), name.begin() + static_cast<long>(colon), identifier)) {
-    return Status::fail(bad_errno, "%s: expected SWITCH:PORT with a switch name of at most %zu letters, digits or _", n,
-                        kMaxSwitchName);
+    return Status::fail(
+        bad_errno,
+        "%s: expected SWITCH:PORT with a switch name of at most %zu letters, digits or _", n,
+        kMaxSwitchName);
   }
   if (name.size() - colon - 1 > kMaxPortName) {
-    return Status::fail(bad_errno, "%s: the port's name is longer than %zu characters", n, kMaxPortName);
+    return Status::fail(bad_errno, "%s: the port's name is longer than %zu characters", n,
+                        kMaxPortName);
   }
   *out = {name.substr(0, colon), name.substr(colon + 1)};
   return Status::good();
@@ -85,7 +91,8 @@ int32_t switch_find(const Control& c, const std::string& name) {
   const uint32_t count = c.header().switches.load(std::memory_order_acquire);
   for (uint32_t i = 0; i < count; i++) {
     const SwitchRec& sw = c.sw(i);
-    if (sw.state.load(std::memory_order_acquire) == State::live && name == sw.name) return static_cast<int32_t>(i);
+    if (sw.state.load(std::memory_order_acquire) == State::live && name == sw.name)
+      return static_cast<int32_t>(i);
   }
   return -1;
 }
@@ -109,7 +116,8 @@ int32_t persistent_find(const Control& c, const std::string& bare) {
   const uint32_t count = c.header().ports.load(std::memory_order_acquire);
   for (uint32_t i = 0; i < count; i++) {
     const PortRec& p = c.port(i);
-    if (p.state.load(std::memory_order_acquire) == State::live && p.persistent != 0 && bare == p.name) {
+    if (p.state.load(std::memory_order_acquire) == State::live && p.persistent != 0 &&
+        bare == p.name) {
       return static_cast<int32_t>(i);
     }
   }
@@ -130,9 +138,11 @@ Status port_create(Runtime& rt, const std::string& bare, const OpenRequest& wish
   const uint32_t have = h.ports.load(std::memory_order_relaxed);
   while (slot < have && c.port(slot).state.load(std::memory_order_relaxed) != State::free) slot++;
   if (Status s = rt.directory.grow(Directory::Array::ports, slot + 1); !s.ok()) return s;
-  const uint32_t tx = free_rings(h.rings_tx.load(), g.tx_rings, [&](uint32_t i) -> TxRing& { return c.tx(i); });
+  const uint32_t tx =
+      free_rings(h.rings_tx.load(), g.tx_rings, [&](uint32_t i) -> TxRing& { return c.tx(i); });
   if (Status s = rt.directory.grow(Directory::Array::tx, tx + g.tx_rings); !s.ok()) return s;
-  const uint32_t rx = free_rings(h.rings_rx.load(), g.rx_rings, [&](uint32_t i) -> RxRing& { return c.rx(i); });
+  const uint32_t rx =
+      free_rings(h.rings_rx.load(), g.rx_rings, [&](uint32_t i) -> RxRing& { return c.rx(i); });
   if (Status s = rt.directory.grow(Directory::Array::rx, rx + g.rx_rings); !s.ok()) return s;
 
   PortRec& p = c.port(slot);
@@ -193,7 +203,8 @@ Status switch_create(Runtime& rt, const std::string& name, uint32_t* out) {
   Status s = rt.directory.create_file(file, &fd);
   if (s.ok()) {
     if (ftruncate(fd, Fdb::kBytes) != 0) {
-      s = Status::fail(errno, "cannot size %s/%s: %s", rt.directory.path().c_str(), file, strerror(errno));
+      s = Status::fail(errno, "cannot size %s/%s: %s", rt.directory.path().c_str(), file,
+                       strerror(errno));
     } else {
       s = rt.directory.reserve(fd, 0, Fdb::kBytes, "a switch");
     }
@@ -233,7 +244,9 @@ Status port_attach(Runtime& rt, uint32_t slot, const std::string& switch_name) {
   SwitchRec& sw = c.sw(s);
   const uint32_t active = sw.active.load(std::memory_order_relaxed);
   if (active >= kPortsPerSwitch) {
-    return Status::fail(ENOMEM, "%s has %u ports, the most a switch can have; use another switch and join them with vale bridge",
+    return Status::fail(ENOMEM,
+                        "%s has %u ports, the most a switch can have; use another switch and join "
+                        "them with vale bridge",
                         switch_name.c_str(), active);
   }
   if (p.last_switch_gen != 0) retire(rt, slot);
@@ -262,18 +275,22 @@ void port_refresh(Runtime& rt, uint32_t slot) {
       for (uint32_t i = r.first_rx; i < r.last_rx && i < kRingsPerPort; i++) rx_bound[i]++;
     }
   }
-  for (uint32_t i = 0; i < p.tx_count; i++) c.tx(p.tx_base + i).bound.store(tx_bound[i], std::memory_order_release);
-  for (uint32_t i = 0; i < p.rx_count; i++) c.rx(p.rx_base + i).bound.store(rx_bound[i], std::memory_order_release);
+  for (uint32_t i = 0; i < p.tx_count; i++)
+    c.tx(p.tx_base + i).bound.store(tx_bound[i], std::memory_order_release);
+  for (uint32_t i = 0; i < p.rx_count; i++)
+    c.rx(p.rx_base + i).bound.store(rx_bound[i], std::memory_order_release);
   const int32_t s = p.switch_slot.load(std::memory_order_relaxed);
   if (s < 0) {
-    for (uint32_t i = 0; i < p.rx_count; i++) c.rx(p.rx_base + i).tag.store(0, std::memory_order_release);
+    for (uint32_t i = 0; i < p.rx_count; i++)
+      c.rx(p.rx_base + i).tag.store(0, std::memory_order_release);
     return;
   }
   update_member(c, slot);
   SwitchRec& sw = c.sw(static_cast<uint32_t>(s));
   const uint32_t index = p.port_index.load(std::memory_order_relaxed);
   const uint64_t member = sw.member[index].load(std::memory_order_relaxed);
-  for (uint32_t i = 0; i < p.rx_count; i++) c.rx(p.rx_base + i).tag.store(member, std::memory_order_release);
+  for (uint32_t i = 0; i < p.rx_count; i++)
+    c.rx(p.rx_base + i).tag.store(member, std::memory_order_release);
   const uint64_t bit = uint64_t{1} << (index % 64);
   if (rx_bound[0] != 0) {
     sw.flood[index / 64].fetch_or(bit, std::memory_order_release);
@@ -305,7 +322,8 @@ void port_detach(Runtime& rt, uint32_t slot) {
   }
   // What is on its way into or out of a live port still belongs to this switch. With a stopped process
   // inside, its share stays here until the port is attached again or goes.
-  if (p.state.load(std::memory_order_relaxed) == State::live && memory_settled(rt, slot)) retire(rt, slot);
+  if (p.state.load(std::memory_order_relaxed) == State::live && memory_settled(rt, slot))
+    retire(rt, slot);
   if (sw.active.load(std::memory_order_relaxed) == 0) switch_destroy(rt, static_cast<uint32_t>(s));
 }
 

@@ -30,7 +30,9 @@ void rebuild_switch(Runtime& rt, uint32_t slot) {
   const uint32_t ports = c.header().ports.load(std::memory_order_relaxed);
   for (uint32_t i = 0; i < ports; i++) {
     const PortRec& p = c.port(i);
-    if (p.state.load(std::memory_order_relaxed) != State::live || p.switch_slot.load() != static_cast<int32_t>(slot)) continue;
+    if (p.state.load(std::memory_order_relaxed) != State::live ||
+        p.switch_slot.load() != static_cast<int32_t>(slot))
+      continue;
     used[p.port_index.load() & 255] = true;
     active++;
   }
@@ -80,7 +82,9 @@ void rebuild_region(Runtime& rt, uint32_t slot) {
   const uint32_t ports = c.header().ports.load(std::memory_order_relaxed);
   for (uint32_t i = 0; i < ports; i++) {
     const PortRec& p = c.port(i);
-    if (p.state.load(std::memory_order_relaxed) == State::free || p.region != slot || p.region_gen != g.gen) continue;
+    if (p.state.load(std::memory_order_relaxed) == State::free || p.region != slot ||
+        p.region_gen != g.gen)
+      continue;
     used = true;
     auto ring = [&](uint64_t offset) {
       if (offset != 0) mark(rings, (offset - g.ring_ofs) / g.ring_size, g.ring_total);
@@ -119,12 +123,14 @@ void remove_strays(Runtime& rt) {
     char kind, rest;
     bool wanted = true;
     if (sscanf(e->d_name, "f%llu.%u.%u%c", &inode, &slot, &gen, &rest) == 3) {
-      wanted = slot < h.regs && c.reg(slot).state != State::free && c.reg(slot).gen == gen && c.reg(slot).fifo_inode == inode;
+      wanted = slot < h.regs && c.reg(slot).state != State::free && c.reg(slot).gen == gen &&
+               c.reg(slot).fifo_inode == inode;
     } else if (sscanf(e->d_name, "%c%u.%u%c", &kind, &slot, &gen, &rest) == 3) {
       switch (kind) {
         case 'm':
         case 'b':
-          wanted = slot < h.regions && c.region(slot).state != State::free && c.region(slot).gen == gen;
+          wanted =
+              slot < h.regions && c.region(slot).state != State::free && c.region(slot).gen == gen;
           break;
         case 's':
           wanted = slot < h.switches && c.sw(slot).state != State::free && c.sw(slot).gen == gen;
@@ -165,7 +171,8 @@ void repair(Runtime& rt) {
     for (uint64_t bits = mask; bits != 0; bits &= bits - 1) {
       const uint32_t bit = static_cast<uint32_t>(__builtin_ctzll(bits));
       const RegRec& r = c.reg(p.regs[bit]);
-      if (r.state.load() != State::live || r.port != i || r.port_gen != p.gen || r.bit != bit) mask &= ~(uint64_t{1} << bit);
+      if (r.state.load() != State::live || r.port != i || r.port_gen != p.gen || r.bit != bit)
+        mask &= ~(uint64_t{1} << bit);
     }
     p.reg_mask.store(mask, std::memory_order_release);
     if (s == State::creating || (s == State::live && p.persistent == 0 && mask == 0)) {
@@ -177,11 +184,15 @@ void repair(Runtime& rt) {
   }
   for (uint32_t i = 0; i < h.rings_tx; i++) {
     const PortRec& p = c.port(c.tx(i).port);
-    if (c.tx(i).state != State::free && (p.state.load() == State::free || i < p.tx_base || i >= p.tx_base + p.tx_count)) c.tx(i).state = State::free;
+    if (c.tx(i).state != State::free &&
+        (p.state.load() == State::free || i < p.tx_base || i >= p.tx_base + p.tx_count))
+      c.tx(i).state = State::free;
   }
   for (uint32_t i = 0; i < h.rings_rx; i++) {
     const PortRec& p = c.port(c.rx(i).port);
-    if (c.rx(i).state != State::free && (p.state.load() == State::free || i < p.rx_base || i >= p.rx_base + p.rx_count)) c.rx(i).state = State::free;
+    if (c.rx(i).state != State::free &&
+        (p.state.load() == State::free || i < p.rx_base || i >= p.rx_base + p.rx_count))
+      c.rx(i).state = State::free;
   }
   for (uint32_t i = 0; i < h.switches; i++) {
     if (c.sw(i).state.load() != State::free) rebuild_switch(rt, i);
@@ -201,11 +212,13 @@ void bury_processes(Runtime& rt) {
     const ProcRec& p = c.proc(i);
     const State s = p.state.load(std::memory_order_acquire);
     // Half made under a lock that we hold now: its maker is dead.
-    if (s == State::creating || (s == State::live && !rt.process.alive(rt.directory, i, p.gen))) dead.push_back(i);
+    if (s == State::creating || (s == State::live && !rt.process.alive(rt.directory, i, p.gen)))
+      dead.push_back(i);
   }
   if (dead.empty()) return;
   auto held_by_dead = [&](uint64_t word) {
-    return word != 0 && std::find(dead.begin(), dead.end(), Process::word_slot(word)) != dead.end() &&
+    return word != 0 &&
+           std::find(dead.begin(), dead.end(), Process::word_slot(word)) != dead.end() &&
            c.proc(Process::word_slot(word)).gen == Process::word_gen(word);
   };
   const uint64_t me = rt.process.word(0xfffe);
@@ -245,7 +258,8 @@ void reap(Runtime& rt) {
   if (__atomic_load_n(&h.dirty, __ATOMIC_SEQ_CST) != 0) repair(rt);
   for (uint32_t i = 0; i < h.regs; i++) {
     const RegRec& r = c.reg(i);
-    if (r.state.load(std::memory_order_acquire) == State::live && !lease_held(rt.directory, r.fifo_inode.load(), i, r.gen)) {
+    if (r.state.load(std::memory_order_acquire) == State::live &&
+        !lease_held(rt.directory, r.fifo_inode.load(), i, r.gen)) {
       Change change(rt);
       registration_destroy(rt, i);
     }

@@ -37,7 +37,8 @@ Status choose_rings(const OpenRequest& q, uint32_t tx, uint32_t rx, Range* t, Ra
       break;
     case NR_REG_ONE_NIC: {
       if (q.ring_id >= tx && q.ring_id >= rx) {
-        return Status::fail(EINVAL, "%s has %u tx and %u rx rings but ring %u was asked for", n, tx, rx, q.ring_id);
+        return Status::fail(EINVAL, "%s has %u tx and %u rx rings but ring %u was asked for", n, tx,
+                            rx, q.ring_id);
       }
       const uint32_t i = q.ring_id < tx ? q.ring_id : 0, k = q.ring_id < rx ? q.ring_id : 0;
       *t = {i, i + 1};
@@ -62,14 +63,16 @@ Status choose_rings(const OpenRequest& q, uint32_t tx, uint32_t rx, Range* t, Ra
 }
 
 Status check_exclusive(const Control& c, const PortRec& p, const OpenRequest& q, Range t, Range r) {
-  auto overlap = [](Range a, uint32_t first, uint32_t last) { return a.first < last && first < a.last; };
+  auto overlap = [](Range a, uint32_t first, uint32_t last) {
+    return a.first < last && first < a.last;
+  };
   for (uint64_t bits = p.reg_mask.load(std::memory_order_relaxed); bits != 0; bits &= bits - 1) {
     const RegRec& o = c.reg(p.regs[__builtin_ctzll(bits)]);
     if (o.state.load(std::memory_order_relaxed) != State::live) continue;
     if (!overlap(t, o.first_tx, o.last_tx) && !overlap(r, o.first_rx, o.last_rx)) continue;
     if ((o.flags & NR_EXCLUSIVE) || (q.flags & NR_EXCLUSIVE)) {
-      return Status::fail(EBUSY, "%s is open%s elsewhere; close it there or open it without /x", q.name.c_str(),
-                          o.flags & NR_EXCLUSIVE ? " exclusively" : "");
+      return Status::fail(EBUSY, "%s is open%s elsewhere; close it there or open it without /x",
+                          q.name.c_str(), o.flags & NR_EXCLUSIVE ? " exclusively" : "");
     }
   }
   return Status::good();
@@ -123,7 +126,8 @@ void write_if(const Control& c, const PortRec& p, netmap_if* nifp, const RegRec&
     set(nifp->ring_ofs[i], static_cast<int64_t>(c.tx(p.tx_base + i).ring_ofs - reg.nifp_ofs));
   }
   for (uint32_t i = reg.first_rx; i < reg.last_rx; i++) {
-    set(nifp->ring_ofs[p.tx_count + 1 + i], static_cast<int64_t>(c.rx(p.rx_base + i).ring_ofs - reg.nifp_ofs));
+    set(nifp->ring_ofs[p.tx_count + 1 + i],
+        static_cast<int64_t>(c.rx(p.rx_base + i).ring_ofs - reg.nifp_ofs));
   }
 }
 
@@ -137,11 +141,14 @@ Status find_or_create(Runtime& rt, const OpenRequest& q, uint32_t* slot) {
     return Status::good();
   }
   if (name.sw.empty()) {
-    return Status::fail(ENXIO, "%s: no such port or interface; `vale ctl -n %s` creates a persistent port", q.name.c_str(), q.name.c_str());
+    return Status::fail(ENXIO,
+                        "%s: no such port or interface; `vale ctl -n %s` creates a persistent port",
+                        q.name.c_str(), q.name.c_str());
   }
   if (persistent_find(c, name.port) >= 0) {
-    return Status::fail(EINVAL, "%s: the persistent port %s is not attached to %s; run: vale ctl -a %s", q.name.c_str(),
-                        name.port.c_str(), name.sw.c_str(), q.name.c_str());
+    return Status::fail(EINVAL,
+                        "%s: the persistent port %s is not attached to %s; run: vale ctl -a %s",
+                        q.name.c_str(), name.port.c_str(), name.sw.c_str(), q.name.c_str());
   }
   if (Status s = port_create(rt, name.port, q, false, slot); !s.ok()) return s;
   if (Status s = port_attach(rt, *slot, name.sw); !s.ok()) {
@@ -152,19 +159,26 @@ Status find_or_create(Runtime& rt, const OpenRequest& q, uint32_t* slot) {
   return Status::good();
 }
 
-Status add_registration(Runtime& rt, const OpenRequest& q, uint32_t port, Registration* out, PortInfo* info) {
+Status add_registration(Runtime& rt, const OpenRequest& q, uint32_t port, Registration* out,
+                        PortInfo* info) {
   const Control& c = rt.control();
   Header& h = c.header();
   PortRec& p = c.port(port);
   Range tx, rx;
   if (Status s = choose_rings(q, p.tx_count, p.rx_count, &tx, &rx); !s.ok()) return s;
   if (p.header_length.load() != 0 && (q.flags & NR_ACCEPT_VNET_HDR) == 0) {
-    return Status::fail(EIO, "%s carries virtio-net headers of %u bytes, which this program does not accept", q.name.c_str(), p.header_length.load());
+    return Status::fail(
+        EIO, "%s carries virtio-net headers of %u bytes, which this program does not accept",
+        q.name.c_str(), p.header_length.load());
   }
   const uint64_t mask = p.reg_mask.load(std::memory_order_relaxed);
-  if (mask == ~uint64_t{0}) return Status::fail(ENOMEM, "%s is open %u times, the most a port can be", q.name.c_str(), kRegsPerPort);
+  if (mask == ~uint64_t{0})
+    return Status::fail(ENOMEM, "%s is open %u times, the most a port can be", q.name.c_str(),
+                        kRegsPerPort);
   if (mask == 0 && !memory_down(rt, port, p.persistent != 0)) {
-    return Status::fail(EBUSY, "%s: a stopped process is still inside it; continue or kill that process", q.name.c_str());
+    return Status::fail(EBUSY,
+                        "%s: a stopped process is still inside it; continue or kill that process",
+                        q.name.c_str());
   }
   const bool fresh = p.rings_up == 0;
   if (fresh) {
@@ -172,7 +186,8 @@ Status add_registration(Runtime& rt, const OpenRequest& q, uint32_t port, Regist
   }
   const RegionRec& g = c.region(p.region);
   if (q.mem_id != 0 && q.mem_id != g.mem_id) {
-    return Status::fail(EINVAL, "%s uses memory %u but %u was asked for", q.name.c_str(), g.mem_id, q.mem_id);
+    return Status::fail(EINVAL, "%s uses memory %u but %u was asked for", q.name.c_str(), g.mem_id,
+                        q.mem_id);
   }
   if (Status s = check_exclusive(c, p, q, tx, rx); !s.ok()) return s;
 
@@ -201,9 +216,11 @@ Status add_registration(Runtime& rt, const OpenRequest& q, uint32_t port, Regist
 
   uint32_t object;
   char* base = rt.mapper->region(p.region, p.region_gen);
-  Status s = base != nullptr ? Status::good() : Status::fail(ENOMEM, "cannot map the memory of %s", q.name.c_str());
+  Status s = base != nullptr ? Status::good()
+                             : Status::fail(ENOMEM, "cannot map the memory of %s", q.name.c_str());
   if (s.ok()) {
-    s = region_take_if(rt, p.region, static_cast<uint32_t>(sizeof(netmap_if) + 8 * (p.tx_count + p.rx_count + 2)),
+    s = region_take_if(rt, p.region,
+                       static_cast<uint32_t>(sizeof(netmap_if) + 8 * (p.tx_count + p.rx_count + 2)),
                        &object, &r.nifp_ofs);
   }
   if (s.ok()) {
@@ -304,7 +321,8 @@ void registration_destroy(Runtime& rt, uint32_t index) {
     if (r.nifp_object != 0 && p.region_gen != 0) {
       char* base = rt.mapper->region(p.region, p.region_gen);
       if (base != nullptr) {
-        give_extra(rt, p.region, base, reinterpret_cast<netmap_if*>(base + r.nifp_ofs)->ni_bufs_head);
+        give_extra(rt, p.region, base,
+                   reinterpret_cast<netmap_if*>(base + r.nifp_ofs)->ni_bufs_head);
       }
       region_give_if(rt, p.region, r.nifp_object - 1);
     }

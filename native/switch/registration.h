@@ -23,7 +23,8 @@ struct Registration {
 };
 
 // errno as the reference: EBUSY, EINVAL, EIO, ENOMEM, ENXIO; see docs/netmap-api.md.
-Status registration_open(Runtime& rt, const OpenRequest& request, Registration* out, PortInfo* info);
+Status registration_open(Runtime& rt, const OpenRequest& request, Registration* out,
+                         PortInfo* info);
 void registration_close(Runtime& rt, Registration* r);
 void registration_destroy(Runtime& rt, uint32_t index);
 

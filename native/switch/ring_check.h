@@ -13,7 +13,8 @@ inline bool in_range(uint32_t x, uint32_t from, uint32_t to) {  // cyclic, both 
 }
 
 // tx: head within [from, free_end], cur within [head, free_end]; reads each once.
-inline bool tx_head(netmap_ring* ring, uint32_t n, uint32_t from, uint32_t free_end, uint32_t* head) {
+inline bool tx_head(netmap_ring* ring, uint32_t n, uint32_t from, uint32_t free_end,
+                    uint32_t* head) {
   *head = __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE);
   const uint32_t cur = __atomic_load_n(&ring->cur, __ATOMIC_RELAXED);
   return *head < n && cur < n && in_range(*head, from, free_end) && in_range(cur, *head, free_end);

@@ -30,9 +30,9 @@ struct Sender {
   // This sync.
   SwitchRec* sw = nullptr;
   Fdb fdb;
-  uint32_t self = 0;     // own port index
+  uint32_t self = 0;  // own port index
   uint32_t self_gen = 0;
-  uint32_t header = 0;   // bytes of virtio-net header before each frame
+  uint32_t header = 0;  // bytes of virtio-net header before each frame
   uint32_t now = 0;
   netmap_slot* slots = nullptr;
   const char* bufs = nullptr;
@@ -46,8 +46,8 @@ struct Sender {
   uint64_t identity = 0;
   uint16_t sequence = 0;
   uint32_t busy = 0;
-  RxRing* last_rx = nullptr;            // where the last frame went,
-  netmap_slot* last_slots = nullptr;    // and that ring's slots: fetched early in the next sync
+  RxRing* last_rx = nullptr;          // where the last frame went,
+  netmap_slot* last_slots = nullptr;  // and that ring's slots: fetched early in the next sync
   std::unordered_map<uint32_t, uint64_t> stalled;  // rx ring → lock word that did not move
   std::unordered_map<uint32_t, uint32_t> rung;     // rx ring → wake epoch that was answered
   int mem_fd = -1;
@@ -88,7 +88,8 @@ struct Sender {
   void intend(RxRing& r, uint32_t rx_index, uint32_t count);
   void refuse(RxRing& r, uint32_t rx_index, uint32_t count);
   template <class Source>
-  void deliver_from(uint64_t member, uint32_t ring, const Source& source, bool simple, uint32_t total);
+  void deliver_from(uint64_t member, uint32_t ring, const Source& source, bool simple,
+                    uint32_t total);
   void touch(uint32_t rx_index);
 };
 

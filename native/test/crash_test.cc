@@ -51,7 +51,8 @@ std::string numbered(const std::string& to, uint32_t who, uint64_t number) {
   return s;
 }
 
-std::unique_ptr<Port> open_in_child(const std::string& dir, const char* name, std::unique_ptr<Device>* device) {
+std::unique_ptr<Port> open_in_child(const std::string& dir, const char* name,
+                                    std::unique_ptr<Device>* device) {
   std::unique_ptr<Port> port;
   OpenRequest q;
   q.name = name;
@@ -129,7 +130,8 @@ std::unique_ptr<Port> open_in_child(const std::string& dir, const char* name, st
         continue;
       }
       const std::string expected = numbered(mac(1), who, number);
-      if (slot.len != expected.size() || expected.compare(0, std::string::npos, p, slot.len) != 0) b->wrong_bytes++;
+      if (slot.len != expected.size() || expected.compare(0, std::string::npos, p, slot.len) != 0)
+        b->wrong_bytes++;
       if (number < next[who]) b->wrong_order++;
       if (who == 0) b->lost += number - next[who];
       next[who] = number + 1;
@@ -181,7 +183,8 @@ uint64_t blocks(const std::string& dir) {
   DIR* d = opendir(dir.c_str());
   while (const dirent* e = readdir(d)) {
     struct stat st;
-    if (fstatat(dirfd(d), e->d_name, &st, 0) == 0 && S_ISREG(st.st_mode)) sum += static_cast<uint64_t>(st.st_blocks);
+    if (fstatat(dirfd(d), e->d_name, &st, 0) == 0 && S_ISREG(st.st_mode))
+      sum += static_cast<uint64_t>(st.st_blocks);
   }
   closedir(d);
   return sum;
@@ -234,7 +237,8 @@ TEST(killed_senders_and_receivers_hurt_nobody) {
       end(victim);
       CHECK(listed(*f.device, "vale0:victim"));
       kill(child, SIGKILL);
-      for (int i = 0; i < 2000 && kill(child, 0) == 0 && listed(*f.device, "vale0:victim"); i++) usleep(1000);
+      for (int i = 0; i < 2000 && kill(child, 0) == 0 && listed(*f.device, "vale0:victim"); i++)
+        usleep(1000);
       close(pipe_fd[0]);
       close(pipe_fd[1]);
     } else {
@@ -264,12 +268,13 @@ TEST(killed_senders_and_receivers_hurt_nobody) {
   uint64_t drops = 0;
   for (uint64_t d : t.drops) drops += d;
   CHECK_EQ(t.tx_copies, t.rx_frames + drops);
-  std::printf("  %u kills; %llu frames of the flow, %llu copies, %llu dropped (%llu sender_died)\n", kills,
-              static_cast<unsigned long long>(b->got[0].load()), static_cast<unsigned long long>(t.tx_copies),
-              static_cast<unsigned long long>(drops),
+  std::printf("  %u kills; %llu frames of the flow, %llu copies, %llu dropped (%llu sender_died)\n",
+              kills, static_cast<unsigned long long>(b->got[0].load()),
+              static_cast<unsigned long long>(t.tx_copies), static_cast<unsigned long long>(drops),
               static_cast<unsigned long long>(t.drops[static_cast<unsigned>(Drop::sender_died)]));
   for (unsigned d = 0; d < kDropReasons; d++) {
-    if (t.drops[d] != 0) std::printf("    %s %llu\n", kDropNames[d], static_cast<unsigned long long>(t.drops[d]));
+    if (t.drops[d] != 0)
+      std::printf("    %s %llu\n", kDropNames[d], static_cast<unsigned long long>(t.drops[d]));
   }
   b->stop = true;
   end(receiver);

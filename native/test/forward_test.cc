@@ -169,7 +169,8 @@ TEST(slot_flags_steer_and_forbid_learning) {
   auto a = f.open("vale0:a"), b = f.open("vale0:b"), c = f.open("vale0:c");
   uint32_t sw, index;
   CHECK(f.device->index("vale0:c", &sw, &index).ok());
-  f.put(*a, frame(kBroadcast, mac(1), 60, 0), 0, static_cast<uint16_t>(NS_NO_LEARN | index << NS_PORT_SHIFT));
+  f.put(*a, frame(kBroadcast, mac(1), 60, 0), 0,
+        static_cast<uint16_t>(NS_NO_LEARN | index << NS_PORT_SHIFT));
   a->txsync();
   CHECK_EQ(f.receive(*b).size(), size_t{0});
   CHECK_EQ(f.receive(*c).size(), size_t{1});
@@ -296,7 +297,8 @@ TEST(shared_memory_and_extra_buffers) {
   auto a = f.open("vale0:a", q);
   CHECK_EQ(a->info().extra_bufs, 100u);
   uint32_t n = 0;
-  for (uint32_t i = a->nifp()->ni_bufs_head; i != 0; n++) i = *reinterpret_cast<uint32_t*>(NETMAP_BUF(a->tx_ring(0), i));
+  for (uint32_t i = a->nifp()->ni_bufs_head; i != 0; n++)
+    i = *reinterpret_cast<uint32_t*>(NETMAP_BUF(a->tx_ring(0), i));
   CHECK_EQ(n, 100u);
   q.extra_bufs = 0;
   q.mem_id = a->info().mem_id;

@@ -17,11 +17,17 @@
 const std::string kBroadcast(6, '\xff');
 
 inline std::string mac(uint32_t i) {
-  return {'\x02', '\0', static_cast<char>(i >> 24), static_cast<char>(i >> 16), static_cast<char>(i >> 8), static_cast<char>(i)};
+  return {'\x02',
+          '\0',
+          static_cast<char>(i >> 24),
+          static_cast<char>(i >> 16),
+          static_cast<char>(i >> 8),
+          static_cast<char>(i)};
 }
 
 // `size` bytes with a payload that depends on `seed` at every offset.
-inline std::string frame(const std::string& to, const std::string& from, size_t size, uint64_t seed) {
+inline std::string frame(const std::string& to, const std::string& from, size_t size,
+                         uint64_t seed) {
   std::string s = to + from + std::string("\x08\x00", 2);
   uint64_t x = seed * 0x9e3779b97f4a7c15u + 1;
   while (s.size() < size) {
@@ -71,7 +77,8 @@ struct Fixture {
   }
 
   // Fills slots without syncing; fragments of `piece` bytes, or of the buffer's size.
-  void put(vale::Port& p, const std::string& s, size_t piece = 0, uint16_t flags = 0, unsigned ring = 0) {
+  void put(vale::Port& p, const std::string& s, size_t piece = 0, uint16_t flags = 0,
+           unsigned ring = 0) {
     netmap_ring* r = p.tx_ring(ring);
     if (piece == 0) piece = r->nr_buf_size;
     uint32_t head = r->head;
@@ -98,7 +105,8 @@ struct Fixture {
     uint32_t head = r->head;
     while (head != r->tail) {
       const netmap_slot& slot = r->slot[head];
-      s.append(NETMAP_BUF(r, slot.buf_idx < 2 || slot.buf_idx > 100000 ? 0 : slot.buf_idx), slot.len);
+      s.append(NETMAP_BUF(r, slot.buf_idx < 2 || slot.buf_idx > 100000 ? 0 : slot.buf_idx),
+               slot.len);
       if (!(slot.flags & NS_MOREFRAG)) {
         out.push_back(s);
         s.clear();
