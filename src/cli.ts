@@ -9,7 +9,13 @@ import { packageRoot } from './native.js';
 import { die, ownProcess } from './process.js';
 
 async function loadConfig(): Promise<Config> {
-  return Config.load({ root: packageRoot(), pjson: packageJson as never });
+  // No plugins: oclif would look for them in the user's home, which may not be readable.
+  return Config.load({
+    root: packageRoot(),
+    pjson: packageJson as never,
+    userPlugins: false,
+    devPlugins: false,
+  });
 }
 
 function findVerb(name: string): (typeof verbs)[string] {
