@@ -199,7 +199,7 @@ bool Sender::lock_destination(RxRing& r, uint32_t rx_index, uint64_t member, uin
     if (l == Locked::taken) recover_rx(*rt, rx_index);
   }
   if (r.tag.load(std::memory_order_relaxed) != member ||
-      r.bound.load(std::memory_order_relaxed) == 0) [[unlikely]] {
+      r.bound.load(std::memory_order_acquire) == 0) [[unlikely]] {
     settle(*tx, [&](SettleStat& s) { s.not_open += count; });
     unlock(r.lock);
     return false;
