@@ -4,11 +4,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,39 +15,6 @@
 
 namespace vale {
 namespace {
-
-constexpr const char* kControlName = "control";
-constexpr const char* kControlNew = "control.new";
-constexpr const char* kLockName = "lock";
-constexpr uint64_t kChunk = 65536;  // bytes an array grows by
-
-struct ArrayFacts {
-  size_t offset, record;
-  uint32_t max;
-  Shared<uint32_t> Header::*allocated;
-  const char* what;
-};
-
-ArrayFacts facts(Directory::Array array) {
-  constexpr Arrays a = arrays();
-  switch (array) {
-    case Directory::Array::procs:
-      return {a.procs, sizeof(ProcRec), kMaxProcs, &Header::procs, "processes"};
-    case Directory::Array::switches:
-      return {a.switches, sizeof(SwitchRec), kMaxSwitches, &Header::switches, "switches"};
-    case Directory::Array::ports:
-      return {a.ports, sizeof(PortRec), kMaxPorts, &Header::ports, "ports"};
-    case Directory::Array::regs:
-      return {a.regs, sizeof(RegRec), kMaxRegs, &Header::regs, "registrations"};
-    case Directory::Array::tx:
-      return {a.tx, sizeof(TxRing), kMaxRings, &Header::rings_tx, "tx rings"};
-    case Directory::Array::rx:
-      return {a.rx, sizeof(RxRing), kMaxRings, &Header::rings_rx, "rx rings"};
-    case Directory::Array::regions:
-      break;
-  }
-  return {a.regions, sizeof(RegionRec), kMaxRegions, &Header::regions, "regions"};
-}
 
 bool is_network(long type) {
   switch (static_cast<unsigned long>(type)) {
@@ -293,89 +258,6 @@ Status Directory::reserve(int fd, uint64_t offset, uint64_t length, const char* 
       static_cast<unsigned long long>(fs.f_bavail) * static_cast<unsigned long long>(fs.f_bsize));
 }
 
-Status Directory::make_control() {
-  // Whatever is there has no magic: its creator died before it could matter.
-  unlink(kControlNew);
-  int fd;
-  if (Status s = create_file(kControlNew, &fd); !s.ok()) return s;
-  constexpr Arrays a = arrays();
-  Status s = Status::good();
-  if (ftruncate(fd, static_cast<off_t>(a.end)) != 0) {
-    s = Status::fail(errno, "cannot size %s/%s: %s", path_.c_str(), kControlName, strerror(errno));
-  }
-  if (s.ok()) s = reserve(fd, 0, sizeof(Header), "the control file");
-  if (s.ok()) {
-    void* m = mmap(nullptr, sizeof(Header), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (m == MAP_FAILED) {
-      s = Status::fail(errno, "cannot map %s/%s: %s", path_.c_str(), kControlName, strerror(errno));
-    } else {
-      Header& h = *static_cast<Header*>(m);
-      h.version = kControlVersion;
-      h.size = sizeof(Header);
-      h.file_size = a.end;
-      h.layout_sum = layout_sum();
-      h.next_gen = 1;
-      h.next_mem_id = 2;
-      h.magic.store(kControlMagic, std::memory_order_release);
-      munmap(m, sizeof(Header));
-    }
-  }
-  close(fd);
-  if (s.ok() && renameat(fd_, kControlNew, fd_, kControlName) != 0) {
-    s = Status::fail(errno, "cannot create %s/%s: %s", path_.c_str(), kControlName,
-                     strerror(errno));
-  }
-  if (!s.ok()) unlink(kControlNew);
-  return s;
-}
-
-Status Directory::map_control() {
-  const char* p = path_.c_str();
-  const int fd = open_file(kControlName, O_RDWR);
-  if (fd < 0) {
-    if (errno == ENOENT) return {ENOENT, ""};
-    const int err = errno;
-    return Status::fail(err == ELOOP ? EPERM : err, "cannot open %s/%s: %s", p, kControlName,
-                        explain(err).c_str());
-  }
-  struct stat st;
-  Header h_copy_storage;
-  Header* h = &h_copy_storage;
-  const bool readable = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-                        pread(fd, static_cast<void*>(h), sizeof(Header), 0) == sizeof(Header);
-  Status s = Status::good();
-  if (!readable || h->magic.load() != kControlMagic) {
-    s = Status::fail(EUCLEAN,
-                     "%s/%s is not a control file of this program or is damaged; stop what uses it "
-                     "and run: rm -r %s",
-                     p, kControlName, p);
-  } else if (h->version != kControlVersion) {
-    s = Status::fail(EPROTO,
-                     "%s was made by another version (layout %u, this one is %u); stop what uses "
-                     "it and run: rm -r %s",
-                     p, h->version, kControlVersion, p);
-  } else if (h->layout_sum != layout_sum() || static_cast<uint64_t>(st.st_size) != arrays().end ||
-             h->procs > kMaxProcs || h->switches > kMaxSwitches || h->ports > kMaxPorts ||
-             h->regs > kMaxRegs || h->rings_tx > kMaxRings || h->rings_rx > kMaxRings ||
-             h->regions > kMaxRegions) {
-    s = Status::fail(EUCLEAN, "%s/%s is damaged; stop what uses it and run: rm -r %s", p,
-                     kControlName, p);
-  }
-  if (s.ok()) {
-    void* m =
-        mmap(nullptr, arrays().end, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-    if (m == MAP_FAILED) {
-      s = Status::fail(errno, "cannot map %s/%s: %s", p, kControlName, strerror(errno));
-    } else {
-      control_.base = static_cast<char*>(m);
-      control_dev_ = st.st_dev;
-      control_ino_ = st.st_ino;
-    }
-  }
-  close(fd);
-  return s;
-}
-
 Status Directory::present() const {
   struct stat st;
   if (fstatat(fd_, kControlName, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == control_ino_ &&
@@ -385,100 +267,6 @@ Status Directory::present() const {
   return Status::fail(ENODEV,
                       "the runtime directory %s was deleted or replaced while in use; start again",
                       path_.c_str());
-}
-
-Status Directory::grow(Array array, uint32_t count) {
-  const ArrayFacts f = facts(array);
-  Header& h = control_.header();
-  const uint32_t have = (h.*f.allocated).load(std::memory_order_relaxed);
-  if (count <= have) return Status::good();
-  if (count > f.max) {
-    return Status::fail(ENOMEM, "%s holds %u %s already, the most it can", path_.c_str(), have,
-                        f.what);
-  }
-  const uint64_t from = have * f.record;
-  const uint64_t to = std::min((count * f.record + kChunk - 1) / kChunk * kChunk, f.max * f.record);
-  const int fd = open_file(kControlName, O_RDWR);
-  if (fd < 0)
-    return present().ok() ? Status::fail(errno, "cannot open %s/%s: %s", path_.c_str(),
-                                         kControlName, strerror(errno))
-                          : present();
-  Status s = reserve(fd, f.offset + from, to - from, f.what);
-  if (s.ok() && array == Array::rx) {
-    const size_t first = have * sizeof(MoreBits);
-    const size_t last = to / f.record * sizeof(MoreBits);
-    s = reserve(fd, arrays().more + first, last - first, f.what);
-  }
-  close(fd);
-  if (s.ok())
-    (h.*f.allocated).store(static_cast<uint32_t>(to / f.record), std::memory_order_release);
-  return s;
-}
-
-Status DirLock::acquire(const Directory& directory, const char* who) {
-  int fd = openat(directory.fd(), kLockName, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-                  directory.file_mode());
-  if (fd < 0) {
-    const int err = errno;
-    if (err == ENOENT) return directory.present();
-    return Status::fail(err == ELOOP ? EPERM : err, "cannot open %s/%s: %s",
-                        directory.path().c_str(), kLockName, Directory::explain(err).c_str());
-  }
-  struct stat st;
-  if (fstat(fd, &st) == 0 && st.st_uid == geteuid()) {
-    if (Status s = directory.adopt(fd); !s.ok()) {
-      close(fd);
-      return s;
-    }
-  }
-  uint64_t waited_us = 0;
-  for (useconds_t pause = 20;; pause = std::min<useconds_t>(pause * 2, 2000)) {
-    struct flock lock {};
-    lock.l_type = F_WRLCK;
-    lock.l_whence = SEEK_SET;
-    if (fcntl(fd, F_OFD_SETLK, &lock) == 0) break;
-    if (errno != EAGAIN && errno != EACCES && errno != EINTR) {
-      const int err = errno;
-      close(fd);
-      return Status::fail(err, "cannot lock %s/%s: %s", directory.path().c_str(), kLockName,
-                          strerror(err));
-    }
-    if (waited_us > 5'000'000) {
-      close(fd);
-      char holder[64] = "an unknown process";
-      if (directory.control().base != nullptr) {
-        std::memcpy(holder, directory.control().header().holder, sizeof holder);
-        holder[sizeof holder - 1] = 0;
-      }
-      return Status::fail(EBUSY, "%s has been locked for 5 s by %s; continue or kill that process",
-                          directory.path().c_str(), holder);
-    }
-    usleep(pause);
-    waited_us += pause;
-  }
-  fd_ = fd;
-  directory_ = &directory;
-  if (directory.control().base != nullptr) {
-    char line[64];
-    std::snprintf(line, sizeof line, "process %d (%s)", static_cast<int>(getpid()), who);
-    std::memcpy(directory.control().header().holder, line, sizeof line);
-    if (Status s = directory.present(); !s.ok()) {
-      release();
-      return s;
-    }
-  }
-  return Status::good();
-}
-
-void DirLock::release() {
-  if (fd_ < 0) return;
-  // Explicitly: a child forked meanwhile shares this description and would keep the lock.
-  struct flock unlock {};
-  unlock.l_type = F_UNLCK;
-  unlock.l_whence = SEEK_SET;
-  fcntl(fd_, F_OFD_SETLK, &unlock);
-  close(fd_);
-  fd_ = -1;
 }
 
 }  // namespace vale

@@ -24,6 +24,11 @@
 
 namespace vale {
 
+// Files of the directory that are always there, and the control file before it is complete.
+inline constexpr const char* kControlName = "control";
+inline constexpr const char* kControlNew = "control.new";
+inline constexpr const char* kLockName = "lock";
+
 class Directory {
  public:
   Directory() = default;
