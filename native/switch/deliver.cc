@@ -14,6 +14,8 @@
 namespace vale {
 namespace {
 
+// So few that the tail's line, asked for before the copy, is still here after it.
+constexpr uint32_t kFewFrames = 4;
 constexpr uint32_t kPrefetch = 8;  // destination buffers ahead of the copy
 
 // Whole 64-byte units: buffers are multiples of 64 long, and a fixed size copies without a branch.
@@ -302,6 +304,7 @@ inline void Sender::deliver_from(uint64_t member, uint32_t ring, const Source& s
   bool delivered = false;
   for (uint32_t first = 0; first < total; first += kDeliverFrames) {
     const uint32_t count = std::min(kDeliverFrames, total - first);
+    if (count <= kFewFrames) prefetch_for_write(&r.tail);
     intend(r, rx_index, count);
     auto space_left = [&] {
       const uint32_t used = tail >= r.hwcur_seen ? tail - r.hwcur_seen : tail + n - r.hwcur_seen;
