@@ -1,31 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Which port gets a frame, whole and in order.
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
-import { Runtime, type OpenOptions, type ValePort } from '../src/index.js';
 import { ALL, frame, mac, received, send, texts } from './support/frames.js';
+import { open, runtime, sw, useOwnSwitch } from './support/own-switch.js';
 import { freshSwitch } from './support/vale.js';
 
-let runtime: Runtime;
-let sw: string;
-let ports: ValePort[];
-
-beforeEach(() => {
-  runtime = new Runtime();
-  sw = freshSwitch();
-  ports = [];
-});
-
-afterEach(() => {
-  for (const port of ports) port.close();
-  runtime.close();
-});
-
-async function open(name: string, options?: OpenOptions): Promise<ValePort> {
-  const port = await runtime.openPort(`${sw}:${name}`, options);
-  ports.push(port);
-  return port;
-}
+useOwnSwitch();
 
 describe('one ring a port', () => {
   test('a broadcast, a multicast and an unknown address reach every port but the sender', async () => {
@@ -55,8 +36,7 @@ describe('one ring a port', () => {
 
   test('switches are apart', async () => {
     const a = await open('a');
-    const other = await runtime.openPort(`${freshSwitch()}:b`);
-    ports.push(other);
+    await using other = await runtime.openPort(`${freshSwitch()}:b`);
     await send(a, frame(ALL, mac(1)));
     expect(received(other)).toEqual([]);
   });

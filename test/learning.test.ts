@@ -1,33 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What a switch knows about addresses, as seen by `vale ctl fdb` and by who gets the frames.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
-import { Runtime, type OpenOptions, type ValePort } from '../src/index.js';
 import { ALL, frame, mac, received, send } from './support/frames.js';
-import { freshSwitch, vale, Vale } from './support/vale.js';
+import { open, runtime, sw, useOwnSwitch } from './support/own-switch.js';
+import { vale, Vale } from './support/vale.js';
 
 const LONG = 120_000;
-let runtime: Runtime;
-let sw: string;
-let ports: ValePort[];
-
-beforeEach(() => {
-  runtime = new Runtime();
-  sw = freshSwitch();
-  ports = [];
-});
-
-afterEach(() => {
-  for (const port of ports) port.close();
-  runtime.close();
-});
-
-async function open(name: string, options?: OpenOptions): Promise<ValePort> {
-  const port = await runtime.openPort(`${sw}:${name}`, options);
-  ports.push(port);
-  return port;
-}
+useOwnSwitch();
 
 /** The table as `vale ctl fdb show` prints it, without ages. */
 async function table(): Promise<string[]> {
