@@ -239,11 +239,16 @@ Status parse_capture(const std::string& name, uint8_t* data, uint64_t size,
 
 Status load_capture(const std::string& path, Capture* out) {
   const char* name = path.c_str();
-  const int fd = open(name, O_RDONLY | O_CLOEXEC);
+  // Not blocking: a FIFO without a writer would hold the caller for ever, signals or not.
+  const int fd = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return Status::fail(errno, "%s: cannot be opened: %s", name, std::strerror(errno));
   struct stat st;
   uint64_t expected = 65536, size = 0;
-  if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) expected = static_cast<uint64_t>(st.st_size);
+  if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+    close(fd);
+    return Status::fail(EINVAL, "%s: not a regular file; copy what it holds into one first", name);
+  }
+  if (S_ISREG(st.st_mode)) expected = static_cast<uint64_t>(st.st_size);
   Status status = read_all(fd, name, expected, &out->block, &size);
   close(fd);
   if (!status.ok()) return status;

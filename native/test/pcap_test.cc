@@ -2,6 +2,7 @@
 // Capture files: every format that is accepted, and one clear line for every one that is not.
 #include "engine/pcap.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "test/support/check.h"
@@ -192,4 +193,16 @@ TEST(files_are_read_from_disk) {
   CHECK_EQ(load_capture(path, &capture).text,
            std::string(path) + ": cannot be opened: No such file or directory");
   CHECK_EQ(load_capture("/tmp", &capture).text, "/tmp: cannot be read: Is a directory");
+}
+
+TEST(a_fifo_without_a_writer_is_refused_at_once) {
+  char path[] = "/tmp/vale-fifo-XXXXXX";
+  REQUIRE(mkdtemp(path) != nullptr);
+  const std::string fifo = std::string(path) + "/f";
+  REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
+  Capture capture;
+  CHECK_EQ(load_capture(fifo, &capture).text,
+           fifo + ": not a regular file; copy what it holds into one first");
+  unlink(fifo.c_str());
+  rmdir(path);
 }

@@ -104,6 +104,7 @@ export function pktGenConfig(flags: PktGenFlags, machine: Machine): PktGenConfig
     throw expected(`a CPU from 0 to ${machine.onlineCpus - 1}`, '-a', flags.affinity);
   if (flags.function === 'ping' && flags.threads > 1)
     throw new UsageError(`ping runs in one thread: leave out -p ${flags.threads}`);
+  if (flags.pcap === '') throw expected('the name of a capture file', '-P', '');
   if (flags.pcap !== undefined && flags.function !== 'tx')
     throw new UsageError(`-P plays frames and needs -f tx, not -f ${flags.function}`);
   return {
