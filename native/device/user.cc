@@ -15,7 +15,6 @@ namespace {
 class UserDevice final : public Device {
  public:
   explicit UserDevice(std::shared_ptr<Runtime> rt) : rt_(std::move(rt)) {}
-  ~UserDevice() override;
 
   const char* name() const override { return "user"; }
   Status open(const OpenRequest& q, std::unique_ptr<Port>* out) override {
@@ -63,8 +62,6 @@ void leave(Runtime* rt) {
   }
   delete rt;
 }
-
-UserDevice::~UserDevice() = default;
 
 Status UserDevice::find_switch(const std::string& name, uint32_t* slot) const {
   const std::string bare = name.substr(0, name.find(':'));

@@ -246,7 +246,6 @@ struct alignas(4096) Header {
   // How many records of each array are usable.
   Shared<uint32_t> procs, switches, ports, regs, rings_tx, rings_rx, regions;
   uint32_t dirty;  // a change was begun and not ended: repair before the next (switch/reap.h)
-  uint64_t epoch_ns;
   Retire retire;
 };
 

@@ -16,6 +16,8 @@
 // Not here. Which port uses which region (switch/ports.h).
 #pragma once
 
+#include <cstring>
+
 #include "shm/runtime.h"
 #include "types.h"
 
@@ -30,6 +32,12 @@ struct Geometry {
 
 // 0 → default, out of range → clamped, as the reference does; EINVAL only for the buffer size.
 Status geometry_of(const OpenRequest& request, Geometry* out);
+
+// Fields of netmap_if and netmap_ring are const for applications; whoever lays them out writes them.
+template <class T>
+void write_once(const T& field, T value) {
+  std::memcpy(const_cast<void*>(static_cast<const void*>(&field)), &value, sizeof value);
+}
 
 // What memsize a region of this geometry would have.
 uint64_t region_memsize(const Geometry& g);

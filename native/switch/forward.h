@@ -2,12 +2,14 @@
 //
 // Flow. The sender runs the switch in its own txsync; a frame's way, for one tx ring:
 //   1. lock the tx ring (skip it if another thread syncs it); read head once; check it.
-//   2. classify (classify.cc): up to 64 frames of one destination, or up to 256 mixed ones.
-//   3. one destination: deliver the run. Several: one list per destination, in order of appearance;
-//      a flooded frame is on the list of every member.
+//   2. a run (Sender::scan_run): up to 256 frames in a row with the same two addresses; one lookup.
+//      After two short runs, and for frames with flags or fragments, classify(): up to 256 frames of
+//      any kind, sorted into one list per destination, in order of appearance; a flooded frame is on
+//      the list of every member.
+//   3. take: these slots leave the application, counted.
 //   4. deliver (deliver.cc): lock the rx ring, copy payloads, then descriptors, then the tail.
 //   5. publish the new tail of the tx ring: all of it is free again, transmission is complete.
-//   6. one fence, then wake whoever sleeps.
+//   6. unlock with a full fence, then wake whoever sleeps.
 //
 // Owns. TxRing under its lock; each destination's RxRing under that one's, one at a time.
 // Invariants. Never blocks beyond lock_bounded()'s 30 ms a destination. Frames of one tx ring to one

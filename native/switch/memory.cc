@@ -13,21 +13,15 @@
 namespace vale {
 namespace {
 
-// Fields that are const for applications are written once, here.
-template <class T>
-void set(const T& field, T value) {
-  std::memcpy(const_cast<void*>(static_cast<const void*>(&field)), &value, sizeof value);
-}
-
 void write_ring(char* base, const RegionRec& g, uint64_t ring_ofs, uint32_t slots, uint32_t id,
                 bool rx, const uint32_t* buffers) {
   auto* ring = reinterpret_cast<netmap_ring*>(base + ring_ofs);
   std::memset(static_cast<void*>(ring), 0, g.ring_size);
-  set(ring->buf_ofs, static_cast<int64_t>(g.buf_ofs) - static_cast<int64_t>(ring_ofs));
-  set(ring->num_slots, slots);
-  set(ring->nr_buf_size, g.buf_size);
-  set(ring->ringid, static_cast<uint16_t>(id));
-  set(ring->dir, static_cast<uint16_t>(rx));
+  write_once(ring->buf_ofs, static_cast<int64_t>(g.buf_ofs) - static_cast<int64_t>(ring_ofs));
+  write_once(ring->num_slots, slots);
+  write_once(ring->nr_buf_size, g.buf_size);
+  write_once(ring->ringid, static_cast<uint16_t>(id));
+  write_once(ring->dir, static_cast<uint16_t>(rx));
   ring->tail = rx ? 0 : slots - 1;
   for (uint32_t i = 0; i < slots; i++) {
     ring->slot[i].buf_idx = buffers[i];

@@ -17,11 +17,6 @@
 namespace vale {
 namespace {
 
-template <class T>
-void set(const T& field, T value) {
-  std::memcpy(const_cast<void*>(static_cast<const void*>(&field)), &value, sizeof value);
-}
-
 struct Range {
   uint32_t first = 0, last = 0;
 };
@@ -116,18 +111,20 @@ void write_if(const Control& c, const PortRec& p, netmap_if* nifp, const RegRec&
   std::memset(static_cast<void*>(nifp), 0, sizeof *nifp + 8 * (p.tx_count + p.rx_count + 2));
   const std::string name = full_name(c, p);
   std::snprintf(nifp->ni_name, sizeof nifp->ni_name, "%.15s", name.c_str());
-  set(nifp->ni_version, uint32_t{NETMAP_API});
-  set(nifp->ni_flags, uint32_t{NI_PRIV_MEM});
-  set(nifp->ni_tx_rings, p.tx_count);
-  set(nifp->ni_rx_rings, p.rx_count);
-  set(nifp->ni_host_tx_rings, 1u);  // the reference writes 1 for ports without host rings too
-  set(nifp->ni_host_rx_rings, 1u);
+  write_once(nifp->ni_version, uint32_t{NETMAP_API});
+  write_once(nifp->ni_flags, uint32_t{NI_PRIV_MEM});
+  write_once(nifp->ni_tx_rings, p.tx_count);
+  write_once(nifp->ni_rx_rings, p.rx_count);
+  write_once(nifp->ni_host_tx_rings,
+             1u);  // the reference writes 1 for ports without host rings too
+  write_once(nifp->ni_host_rx_rings, 1u);
   for (uint32_t i = reg.first_tx; i < reg.last_tx; i++) {
-    set(nifp->ring_ofs[i], static_cast<int64_t>(c.tx(p.tx_base + i).ring_ofs - reg.nifp_ofs));
+    write_once(nifp->ring_ofs[i],
+               static_cast<int64_t>(c.tx(p.tx_base + i).ring_ofs - reg.nifp_ofs));
   }
   for (uint32_t i = reg.first_rx; i < reg.last_rx; i++) {
-    set(nifp->ring_ofs[p.tx_count + 1 + i],
-        static_cast<int64_t>(c.rx(p.rx_base + i).ring_ofs - reg.nifp_ofs));
+    write_once(nifp->ring_ofs[p.tx_count + 1 + i],
+               static_cast<int64_t>(c.rx(p.rx_base + i).ring_ofs - reg.nifp_ofs));
   }
 }
 
