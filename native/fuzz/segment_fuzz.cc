@@ -6,8 +6,8 @@
 #include <cstring>
 #include <vector>
 
-#include "nic/checksum.h"
-#include "nic/segment.h"
+#include "offload/checksum.h"
+#include "offload/segment.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 3 || size > 3 + 65550) return 0;

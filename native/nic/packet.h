@@ -26,7 +26,7 @@
 #include "nic/interface.h"
 #include "nic/packet_socket.h"
 #include "nic/private_region.h"
-#include "nic/segment.h"
+#include "offload/segment.h"
 
 namespace vale {
 

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "nic/checksum.h"
 #include "nic/packet.h"
+#include "offload/checksum.h"
 
 namespace vale {
 namespace {

@@ -26,7 +26,7 @@
 #include <vector>
 
 #include "nic/interface.h"
-#include "nic/vnet_header.h"
+#include "offload/vnet_header.h"
 #include "status.h"
 
 namespace vale {

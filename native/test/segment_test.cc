@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Cutting super-frames: what comes out is what a NIC would have sent; what is malformed is refused.
-#include "nic/segment.h"
+#include "offload/segment.h"
 
-#include "nic/vnet_header.h"
+#include "offload/vnet_header.h"
 #include "test/support/check.h"
 #include "test/support/wire.h"
 

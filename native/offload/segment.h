@@ -9,7 +9,8 @@
 // Invariants. Every segment is complete: lengths, IPv4 identification, sequence numbers, flags and
 //   all checksums. Malformed super-frames are refused by start(), never read beyond their end.
 //
-// Not here. Where super-frames come from and segments go to (packet.h); putting fragments together.
+// Not here. Where super-frames come from and segments go to (nic/, switch/convert.h); putting
+//   fragments together.
 #pragma once
 
 #include <cstdint>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "nic/segment.h"
+#include "offload/segment.h"
 
 #include <arpa/inet.h>
 
 #include <cstring>
 
-#include "nic/checksum.h"
-#include "nic/vnet_header.h"
+#include "offload/checksum.h"
+#include "offload/vnet_header.h"
 
 namespace vale {
 namespace {

@@ -4,7 +4,7 @@
 // Owns. Nothing.
 // Invariants. Sums are in memory byte order, so a folded sum is stored as it is, without swapping.
 //   A piece that is not the last one must have an even length.
-// Not here. Which fields a checksum covers (segment.h, packet.h).
+// Not here. Which fields a checksum covers (segment.h, vnet_header.h).
 #pragma once
 
 #include <cstddef>
