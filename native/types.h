@@ -40,6 +40,17 @@ struct PortInfo {
   uint8_t mac[6] = {};   // of the interface; zeros when the port has none
 };
 
+// The three pools of a region (POOLS_INFO_GET): offset in bytes, objects, bytes each.
+struct Pool {
+  uint64_t offset = 0;
+  uint32_t objects = 0, object_size = 0;
+};
+struct PoolsInfo {
+  uint64_t memsize = 0;  // bytes of the region
+  uint16_t mem_id = 0;   // 0 = not made yet
+  Pool ifs, rings, bufs;
+};
+
 // Why a copy of a frame was not delivered. A source reason is counted at the sender's tx ring, a
 // destination reason at the receiver's rx ring. Order and names are the JSON schema's.
 enum class Drop : unsigned {

@@ -93,13 +93,19 @@ class Device {
   // Control, all of it answered from live state; names are full names.
   virtual Status list(std::vector<PortRow>* out) = 0;
   virtual Status switches(std::vector<SwitchRow>* out) = 0;
+  // PORT_INFO_GET. An empty name asks for memory probe.mem_id alone: memsize, mem_id and buf_size.
   virtual Status info(const std::string& port, OpenRequest probe, PortInfo* out) = 0;
+  // POOLS_INFO_GET; the same errors as info(), ENXIO for an empty name.
+  virtual Status pools_info(const std::string& port, OpenRequest probe, PoolsInfo* out) = 0;
   // VALE_LIST by name: indices of a port; port_index 255 when only the switch exists.
   virtual Status index(const std::string& port, uint32_t* switch_index, uint32_t* port_index) = 0;
   virtual Status create(const OpenRequest& wish, PortInfo* out) = 0;  // persistent port (NEWIF)
   virtual Status remove(const std::string& name) = 0;                 // DELIF
   virtual Status attach(const OpenRequest& request, bool host, uint32_t* port_index) = 0;
   virtual Status detach(const std::string& port, uint32_t* port_index) = 0;
+  // POLLING_ENABLE, _DISABLE. EINVAL: no switch port's name; ENXIO: no such port; EOPNOTSUPP: not an
+  // attached interface's port.
+  virtual Status polling(const std::string& port, bool on) = 0;
   virtual Status set_header_length(const std::string& port, uint32_t length) = 0;
   virtual Status get_header_length(const std::string& port, uint32_t* length) = 0;
   virtual Status fdb_show(const std::string& sw, std::vector<FdbRow>* out) = 0;

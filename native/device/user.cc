@@ -7,6 +7,7 @@
 #include "switch/counters.h"
 #include "switch/memory.h"
 #include "switch/ports.h"
+#include "switch/probe.h"
 #include "switch/reap.h"
 
 namespace vale {
@@ -23,11 +24,13 @@ class UserDevice final : public Device {
   Status list(std::vector<PortRow>* out) override;
   Status switches(std::vector<SwitchRow>* out) override;
   Status info(const std::string& port, OpenRequest probe, PortInfo* out) override;
+  Status pools_info(const std::string& port, OpenRequest probe, PoolsInfo* out) override;
   Status index(const std::string& port, uint32_t* switch_index, uint32_t* port_index) override;
   Status create(const OpenRequest& wish, PortInfo* out) override;
   Status remove(const std::string& name) override;
   Status attach(const OpenRequest& request, bool host, uint32_t* port_index) override;
   Status detach(const std::string& port, uint32_t* port_index) override;
+  Status polling(const std::string& port, bool on) override;
   Status set_header_length(const std::string& port, uint32_t length) override;
   Status get_header_length(const std::string& port, uint32_t* length) override;
   Status fdb_show(const std::string& sw, std::vector<FdbRow>* out) override;
@@ -138,8 +141,15 @@ Status UserDevice::switches(std::vector<SwitchRow>* out) {
 
 Status UserDevice::info(const std::string& port, OpenRequest probe, PortInfo* out) {
   std::lock_guard<std::mutex> guard(rt_->slow);
+  if (port.empty()) return probe_memory(*rt_, probe.mem_id, out);
   probe.name = port;
-  return registration_probe(*rt_, probe, out);
+  return probe_port(*rt_, probe, out);
+}
+
+Status UserDevice::pools_info(const std::string& port, OpenRequest probe, PoolsInfo* out) {
+  std::lock_guard<std::mutex> guard(rt_->slow);
+  probe.name = port;
+  return probe_pools(*rt_, probe, out);
 }
 
 Status UserDevice::index(const std::string& port, uint32_t* switch_index, uint32_t* port_index) {
@@ -259,6 +269,16 @@ Status UserDevice::detach(const std::string& port, uint32_t* port_index) {
   Change change(*rt_);
   port_detach(*rt_, slot);
   return Status::good();
+}
+
+Status UserDevice::polling(const std::string& port, bool) {
+  const char* n = port.c_str();
+  if (port.compare(0, 4, "vale") != 0) return Status::fail(EINVAL, "%s: expected SWITCH:PORT", n);
+  Look look(*rt_, "looking up a port");
+  if (!look.status.ok()) return look.status;
+  uint32_t slot;
+  if (Status s = find_port(port, &slot); !s.ok()) return s;
+  return Status::fail(EOPNOTSUPP, "%s: only an attached network interface can be polled", n);
 }
 
 Status UserDevice::set_header_length(const std::string& port, uint32_t length) {

@@ -78,10 +78,20 @@ Status geometry_of(const OpenRequest& q, Geometry* g) {
   return Status::good();
 }
 
-uint64_t region_memsize(const Geometry& g) {
+PoolsInfo region_pools(const RegionRec& r) {
+  PoolsInfo out;
+  out.memsize = r.memsize;
+  out.mem_id = static_cast<uint16_t>(r.mem_id);
+  out.ifs = {r.if_ofs, r.if_total, r.if_size};
+  out.rings = {r.ring_ofs, r.ring_total, r.ring_size};
+  out.bufs = {r.buf_ofs, r.buf_total, r.buf_size};
+  return out;
+}
+
+PoolsInfo region_pools(const Geometry& g) {
   RegionRec r{};
   fill(r, g);
-  return r.memsize;
+  return region_pools(r);
 }
 
 Status region_create(Runtime& rt, const Geometry& g, uint32_t* out) {

@@ -39,8 +39,9 @@ void write_once(const T& field, T value) {
   std::memcpy(const_cast<void*>(static_cast<const void*>(&field)), &value, sizeof value);
 }
 
-// What memsize a region of this geometry would have.
-uint64_t region_memsize(const Geometry& g);
+// Where the pools of a region lie; of one that is not made yet, with id 0.
+PoolsInfo region_pools(const RegionRec& region);
+PoolsInfo region_pools(const Geometry& g);
 
 Status region_create(Runtime& rt, const Geometry& g, uint32_t* slot);
 void region_destroy(Runtime& rt, uint32_t slot);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "switch/registration.h"
 
-#include <net/if.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include "shm/region.h"
 #include "switch/memory.h"
 #include "switch/ports.h"
+#include "switch/probe.h"
 #include "switch/reap.h"
 
 namespace vale {
@@ -257,25 +257,6 @@ void drop_if_unused(Runtime& rt, uint32_t port) {
 
 }  // namespace
 
-void fill_info(const Control& c, const PortRec& p, PortInfo* out) {
-  out->name = full_name(c, p);
-  out->device = "user";
-  out->tx_slots = p.tx_slots;
-  out->rx_slots = p.rx_slots;
-  out->tx_rings = static_cast<uint16_t>(p.tx_count);
-  out->rx_rings = static_cast<uint16_t>(p.rx_count);
-  out->buf_size = p.buf_size;
-  if (p.region_gen != 0) {
-    const RegionRec& g = c.region(p.region);
-    out->memsize = g.memsize;
-    out->mem_id = static_cast<uint16_t>(g.mem_id);
-    out->buf_size = g.buf_size;
-  } else {
-    out->memsize = region_memsize({p.tx_count, p.rx_count, p.tx_slots, p.rx_slots, 0, p.buf_size});
-    out->mem_id = static_cast<uint16_t>(p.wish_mem_id);
-  }
-}
-
 Status registration_open(Runtime& rt, const OpenRequest& q, Registration* out, PortInfo* info) {
   DirLock lock;
   if (Status s = lock.acquire(rt.directory, "opening a port"); !s.ok()) return s;
@@ -328,36 +309,6 @@ void registration_destroy(Runtime& rt, uint32_t index) {
   if (mine) p.reg_mask.fetch_and(~(uint64_t{1} << r.bit), std::memory_order_release);
   r.state.store(State::free, std::memory_order_release);
   if (mine) drop_if_unused(rt, r.port);
-}
-
-Status registration_probe(Runtime& rt, const OpenRequest& q, PortInfo* out) {
-  DirLock lock;
-  if (Status s = lock.acquire(rt.directory, "looking at a port"); !s.ok()) return s;
-  if (!rt.process.valid()) {
-    if (Status s = rt.process.enter(rt.directory); !s.ok()) return s;
-  }
-  reap(rt);
-  const Control& c = rt.control();
-  SplitName name;
-  if (Status s = split_name(q.name, ENOMEM, &name); !s.ok()) return s;
-  if (const int32_t found = port_find(c, name); found >= 0) {
-    fill_info(c, c.port(static_cast<uint32_t>(found)), out);
-    return Status::good();
-  }
-  if (name.sw.empty()) return Status::fail(ENXIO, "%s: no such port", q.name.c_str());
-  // As the reference: a switch port that does not exist answers with what it would get.
-  Geometry g;
-  if (Status s = geometry_of(q, &g); !s.ok()) return s;
-  out->name = q.name;
-  out->device = "user";
-  out->tx_slots = g.tx_slots;
-  out->rx_slots = g.rx_slots;
-  out->tx_rings = static_cast<uint16_t>(g.tx_rings);
-  out->rx_rings = static_cast<uint16_t>(g.rx_rings);
-  out->buf_size = g.buf_size;
-  out->memsize = region_memsize(g);
-  out->mem_id = static_cast<uint16_t>(c.header().next_mem_id);
-  return Status::good();
 }
 
 }  // namespace vale

@@ -28,8 +28,4 @@ Status registration_open(Runtime& rt, const OpenRequest& request, Registration* 
 void registration_close(Runtime& rt, Registration* r);
 void registration_destroy(Runtime& rt, uint32_t index);
 
-// What a probe of this name would answer; creates nothing that stays.
-Status registration_probe(Runtime& rt, const OpenRequest& request, PortInfo* out);
-void fill_info(const Control& c, const PortRec& p, PortInfo* out);
-
 }  // namespace vale
