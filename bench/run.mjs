@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // npm run bench -- [--quick] [--only NAME]... [--json] [--check] [--list]
+// npm run bench -- gate [--update]
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -7,11 +8,13 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { inRoot, say } from '../scripts/lib.mjs';
+import { gate } from './gate.mjs';
 import { commandLine, Interrupted, judge, Runner, Skip } from './measure.mjs';
 import { document, legend, tables } from './report.mjs';
 import { trials } from './trials.mjs';
 
 const usage = `usage: npm run bench -- [options]
+       npm run bench -- gate [options]   instructions a frame against a baseline
   --quick        short windows, three pairs each, no callgrind: at most 60 s
   --only NAME    only this trial; NAME* for all that start so; may be repeated
   --pairs N      pairs of windows a figure (default 7)
@@ -116,6 +119,11 @@ async function runAll(options, runner) {
   return rows;
 }
 
+const scratch = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir(), 'vale-bench-'));
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+const environment = { VALE_DIR: scratch };
+if (process.argv[2] === 'gate') process.exit(gate(environment));
+
 const options = readOptions();
 if (options.help) {
   process.stdout.write(usage);
@@ -131,13 +139,11 @@ process.stdout.on('error', (error) => {
   process.exit(0);
 });
 
-const scratch = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir(), 'vale-bench-'));
-process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 const runner = new Runner({
   ...options,
   retrySeconds: options.quick ? 10 : 90,
   budget: options.quick ? 52 : Infinity,
-  environment: { VALE_DIR: scratch },
+  environment,
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => runner.interrupt());
 
