@@ -39,14 +39,17 @@ struct End {
   netmap_ring* rx() const { return port->rx_ring(port->first_rx()); }
 };
 
-// The frame from end `from` (0 or 1) to the other: addresses 02:00:00:00:00:0N.
-inline void write_frame(char* at, unsigned from, unsigned size) {
+// Where a frame goes: to the other end, or to an address that nobody has.
+constexpr unsigned kOtherEnd = 0, kNobody = 0x80;
+
+// The frame from end `from` (0 or 1): addresses 02:00:00:00:00:0N.
+inline void write_frame(char* at, unsigned from, unsigned size, unsigned to = kOtherEnd) {
   unsigned char header[14] = {2,
                               0,
                               0,
                               0,
                               0,
-                              static_cast<unsigned char>(2 - from),
+                              static_cast<unsigned char>(to + 2 - from),
                               2,
                               0,
                               0,
@@ -62,12 +65,13 @@ inline void write_frame(char* at, unsigned from, unsigned size) {
 // Sends what is on the tx ring again and again.
 class Sender {
  public:
-  Sender(const End& end, unsigned from, unsigned size) : port_(end.port.get()), ring_(end.tx()) {
+  Sender(const End& end, unsigned from, unsigned size, unsigned to = kOtherEnd)
+      : port_(end.port.get()), ring_(end.tx()) {
     for (unsigned i = 0; i < ring_->num_slots; i++) {
       netmap_slot* slot = &ring_->slot[i];
       slot->len = static_cast<uint16_t>(size);
       slot->flags = 0;
-      write_frame(NETMAP_BUF(ring_, slot->buf_idx), from, size);
+      write_frame(NETMAP_BUF(ring_, slot->buf_idx), from, size, to);
     }
   }
   // At most what the ring holds: one slot less than it has. Returns how many were taken.

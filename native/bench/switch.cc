@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// How many unicast frames a second go through the switch, counted where they arrive: a sender and a
-// receiver as two processes on two processors, or both ends in lockstep in one process (--one-core).
-// The sender never waits: what the receiver cannot take is dropped, and reported beside.
+// How many frames a second go through the switch, counted where they arrive: a sender and a receiver
+// as two processes on two processors, or both ends in lockstep in one process (--one-core). Unicast, or
+// flooded to --to ports that the receiving process has all open. The sender never waits: what the
+// receiver cannot take is dropped, and reported beside.
 #include "bench/ports.h"
 
 namespace {
@@ -17,6 +18,7 @@ struct Shared {
 
 struct Options {
   unsigned size, batch;
+  unsigned to;  // ports of the receiver; more than one: every frame is flooded to all of them
   double seconds;
   uint64_t frames;  // one core: stop after so many instead of after `seconds`; 0 = by time
   bench::Waiting receiver;
@@ -26,8 +28,9 @@ void print(const Options& o, unsigned cores, uint64_t sent, uint64_t received,
            const bench::Window& window, double before, double after) {
   bench::Json json;
   json.text("tool", "switch").whole("size", o.size).whole("batch", o.batch).whole("cores", cores);
-  json.rate(received, o.size, window).whole("offered", sent);
-  json.whole("dropped", sent > received ? sent - received : 0);
+  const uint64_t copies = sent * o.to;
+  json.whole("to", o.to).rate(received, o.size, window).whole("offered", copies);
+  json.whole("dropped", copies > received ? copies - received : 0);
   if (cores == 2) json.real("roundTripBefore", before).real("roundTripAfter", after);
   json.print();
 }
@@ -69,21 +72,41 @@ void one_core(const Options& o) {
   print(o, 1, sent, received, window, 0, 0);
 }
 
+// Looks at every port once; how many frames there were.
+unsigned receive_all(std::vector<bench::Receiver>* receivers, bench::Waiting how) {
+  if (receivers->size() == 1) return bench::receive(&receivers->front(), how);
+  std::vector<vale::PortWait> waits;
+  if (how != bench::Waiting::busy) {
+    for (bench::Receiver& receiver : *receivers) waits.push_back({receiver.port(), POLLIN});
+    vale::wait_ports(waits.data(), static_cast<unsigned>(waits.size()), 50,
+                     how == bench::Waiting::spin ? bench::kSpin : 0, -1);
+  }
+  unsigned frames = 0;
+  for (bench::Receiver& receiver : *receivers) {
+    if (how == bench::Waiting::busy) receiver.sync();
+    frames += receiver.take();
+  }
+  return frames;
+}
+
 [[noreturn]] void receive(const Options& o, Shared* s) {
-  bench::End end;
-  end.open("valebench:rx");
-  bench::meet(end, 1, s->arrived);
-  bench::Receiver receiver(end);
+  std::vector<bench::End> ends(o.to);
+  for (unsigned i = o.to; i-- != 0;)
+    ends[i].open(i == 0 ? "valebench:rx" : ("valebench:rx" + std::to_string(i)).c_str());
+  bench::meet(ends[0], 1, s->arrived);
+  std::vector<bench::Receiver> receivers(ends.begin(), ends.end());
   bench::answer_round_trips(&s->turn);
   uint64_t received = 0;
   while (s->end.value.load(std::memory_order_relaxed) == 0 && !bench::stopped()) {
-    const unsigned frames = bench::receive(&receiver, o.receiver);
+    const unsigned frames = receive_all(&receivers, o.receiver);
     if (frames == 0) continue;
     received += frames;
     s->received.value.store(received, std::memory_order_relaxed);
   }
   bench::answer_round_trips(&s->turn);
-  if (receiver.bytes() != received * o.size) bench::die(1, "frames arrived with a wrong length");
+  uint64_t bytes = 0;
+  for (const bench::Receiver& receiver : receivers) bytes += receiver.bytes();
+  if (bytes != received * o.size) bench::die(1, "frames arrived with a wrong length");
   std::exit(0);
 }
 
@@ -94,7 +117,7 @@ void two_cores(const Options& o) {
   bench::End end;
   end.open("valebench:tx");
   bench::meet(end, 0, s->arrived);
-  bench::Sender sender(end, 0, o.size);
+  bench::Sender sender(end, 0, o.size, o.to == 1 ? bench::kOtherEnd : bench::kNobody);
   const double before = bench::round_trip(&s->turn);
 
   bench::Window window;
@@ -125,11 +148,13 @@ int main(int argc, char** argv) {
   o.size = args.whole("size", 60, 14, bench::kStride);
   // A ring of 1024 slots holds 1023 frames: a batch of 1024 is as many as fit.
   o.batch = std::min(args.whole("batch", 256, 1, bench::kSlots), bench::kSlots - 1);
+  o.to = args.whole("to", 1, 1, 16);
   o.seconds = args.number("seconds", 0.4, 0.01, 60);
   o.frames = static_cast<uint64_t>(args.number("frames", 0, 0, 1e12));
   o.receiver = bench::waiting(&args, "receiver");
   const bool single = args.flag("one-core");
   args.done();
+  if (o.to != 1 && single) bench::die(2, "--to is for two cores");
   if (o.frames != 0 && !single) bench::die(2, "--frames needs --one-core");
   bench::stop_on_signals();
   if (single) {
