@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 
 import { has, inRoot, make } from '../scripts/lib.mjs';
-import { NEAR } from './trials.mjs';
+import { placement, spread, summary } from './statistics.mjs';
 
 /** A trial that cannot run here; the message says why and what to do. */
 export class Skip extends Error {}
@@ -22,28 +22,11 @@ function toolArguments(args) {
 }
 
 /** The command of a figure as a user would type it in the package's root. */
-export function commandLine({ tool, args, command }) {
+export function commandLine({ tool, args, command, peer }) {
+  if (peer) return `bench/peers/${peer.name}.mjs`;
   return command
     ? ['node', ...command].join(' ')
     : [toolPath(tool), ...toolArguments(args)].join(' ');
-}
-
-export function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
-export const spread = (values) => ({
-  median: median(values),
-  min: Math.min(...values),
-  max: Math.max(...values),
-});
-
-/** Where two processors are to each other, from the round trip of a line between them, s. */
-export function placement(roundTrip) {
-  if (roundTrip < 35e-9) return 'sibling';
-  return roundTrip < NEAR ? 'near' : 'far';
 }
 
 const roundTrips = (window) =>
@@ -53,11 +36,12 @@ const roundTrips = (window) =>
  * Did the processors stay where they were, and the processes on them, through these windows? A
  * receiver that sleeps is off its processor by itself, and a ping-pong is on one side at a time.
  */
-function undisturbed(windows, { receiverSleeps, bothSleep }) {
+function undisturbed(windows, { receiverSleeps, sleepsInTurns }) {
   const places = new Set(windows.flatMap(roundTrips).map(placement));
   const ran = (window) =>
-    bothSleep ||
-    ((window.cpuShare ?? 1) > 0.93 && (receiverSleeps || (window.peerCpuShare ?? 1) > 0.93));
+    sleepsInTurns ||
+    ((receiverSleeps || (window.cpuShare ?? 1) > 0.93) &&
+      (receiverSleeps || (window.peerCpuShare ?? 1) > 0.93));
   return places.size <= 1 && windows.every(ran);
 }
 
@@ -85,11 +69,11 @@ export class Runner {
   }
 
   /** stdout and stderr of a command that must succeed. */
-  async capture(command, args) {
+  async capture(command, args, environment = {}) {
     if (this.interrupted) throw new Interrupted();
     const child = spawn(command, args, {
       cwd: inRoot(),
-      env: { ...process.env, ...this.options.environment },
+      env: { ...process.env, ...this.options.environment, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child = child;
@@ -109,35 +93,40 @@ export class Runner {
     return { stdout, stderr };
   }
 
+  /** One run of a measuring program; figure.root: another checkout's. */
   async window(figure, seconds) {
     const args = [...toolArguments(figure.args), '--seconds', String(seconds)];
-    const { stdout } = await this.capture(inRoot(toolPath(figure.tool)), args);
+    const path = join(figure.root ?? inRoot(), toolPath(figure.tool));
+    const environment = figure.directory ? { VALE_DIR: figure.directory } : {};
+    const { stdout } = await this.capture(path, args, environment);
     return JSON.parse(stdout);
   }
 
   run(trial) {
     if (trial.kind === 'startup') return this.startup(trial);
     if (trial.kind === 'instructions') return this.instructions(trial);
+    if (trial.kind === 'peer') return trial.measure(this);
     return this.figure(trial);
   }
 
-  /** Takes windows of the figure, each after one of its limit when it has one. */
+  /** Takes windows of the figure, each beside one of its limit when it has one. */
   async figure(trial) {
     const { pairs, quick } = this.options;
     const seconds = trial.seconds?.[quick ? 'quick' : 'full'] ?? this.options.seconds;
-    const receiverSleeps = (trial.args.receiver ?? 'busy') !== 'busy';
-    const bothSleep = trial.field !== undefined;
-    const wanted = trial.windows ?? pairs;
+    const receiverSleeps = trial.receiverSleeps ?? (trial.args.receiver ?? 'busy') !== 'busy';
+    const wanted = Math.min(trial.windows ?? pairs, quick ? 3 : Infinity);
     const kept = [];
     let repeated = 0;
     let disturbed = 0;
+    const line = () => this.window({ tool: 'line', args: {} }, 0);
+    const lineBefore = await line();
     while (kept.length < wanted && !(kept.length > 0 && this.late())) {
       const started = Date.now();
       const limit = trial.limit && (await this.window(trial.limit, seconds));
       const figure = await this.window(trial, seconds);
       const clean = undisturbed(limit ? [limit, figure] : [figure], {
         receiverSleeps,
-        bothSleep,
+        sleepsInTurns: trial.sleepsInTurns,
       });
       if (!clean && repeated < wanted && this.retryLeft > 0 && !this.late()) {
         this.retryLeft -= (Date.now() - started) / 1000;
@@ -147,26 +136,7 @@ export class Runner {
       if (!clean) disturbed++;
       kept.push({ limit, figure });
     }
-    const value = (window) => window[trial.field ?? 'framesPerSecond'];
-    const figures = kept.map(({ figure }) => figure);
-    const both = kept.flatMap(({ limit, figure }) => (limit ? [limit, figure] : [figure]));
-    const before = both.flatMap((window) => window.roundTripBefore ?? []);
-    const after = both.flatMap((window) => window.roundTripAfter ?? []);
-    return {
-      value: spread(figures.map(value)),
-      ratio: trial.limit && spread(kept.map((pair) => value(pair.figure) / value(pair.limit))),
-      limitValue: trial.limit && spread(kept.map((pair) => value(pair.limit))),
-      bitsPerSecond: figures[0].bitsPerSecond && median(figures.map((f) => f.bitsPerSecond)),
-      dropped:
-        figures[0].offered === undefined
-          ? undefined
-          : median(figures.map((f) => f.dropped / Math.max(1, f.offered))),
-      p99: figures[0].p99 === undefined ? undefined : median(figures.map((f) => f.p99)),
-      roundTrip: before.length > 0 ? { before: median(before), after: median(after) } : undefined,
-      repeated,
-      disturbed,
-      windows: kept,
-    };
+    return { ...summary(trial, kept, [lineBefore, await line()]), repeated, disturbed };
   }
 
   /** Wall time of two node commands in alternation. */
@@ -224,14 +194,4 @@ export class Runner {
       windows,
     };
   }
-}
-
-/** 'met', 'missed', or why the bar says nothing about this result. */
-export function judge(bar, result) {
-  if (bar.whenNear && result.roundTrip) {
-    const trip = Math.max(result.roundTrip.before, result.roundTrip.after);
-    if (placement(trip) === 'far') return 'not judged: far';
-  }
-  const value = result[bar.of].median;
-  return value >= (bar.min ?? -Infinity) && value <= (bar.max ?? Infinity) ? 'met' : 'missed';
 }

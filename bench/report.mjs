@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What a run looks like: tables for people, one object for programs.
+// What a run looks like: one table for people, one object for programs.
 import Table from 'cli-table3';
 
 const units = {
   rate: { scale: 1e-6, unit: 'Mpps', digits: 2 },
   time: { scale: 1e6, unit: 'µs', digits: 2 },
+  nanoseconds: { scale: 1e9, unit: 'ns', digits: 1 },
   startup: { scale: 1e3, unit: 'ms', digits: 0 },
   line: { scale: 1e9, unit: 'ns', digits: 0 },
   share: { scale: 100, unit: '% of a core', digits: 2 },
@@ -21,77 +22,99 @@ const range = ({ median, min, max }, scale, digits) =>
 function barText({ trial, result, verdict }) {
   if (trial.bar === undefined) return '';
   const { of, min, max } = trial.bar;
-  const { scale, unit } = of === 'ratio' ? { scale: 1, unit: '' } : units[trial.metric];
+  const { scale, unit } = of === 'value' ? units[trial.metric] : { scale: 1, unit: '' };
   const bound = min === undefined ? `≤ ${max * scale}` : `≥ ${min * scale}`;
   return `${bound} ${unit}`.trim() + (result ? `: ${verdict}` : '');
 }
 
 const nanoseconds = (seconds) => Math.round(seconds * 1e9);
 
+function valueText({ trial, result }) {
+  const { scale, unit, digits } = units[trial.metric];
+  const parts = [`${range(result.value, scale, digits)} ${unit}`];
+  if (trial.metric === 'rate' && result.bitsPerSecond !== undefined)
+    parts.push(`${fixed(result.bitsPerSecond * 1e-9, 1)} Gbit/s`);
+  for (const [key, name] of [
+    ['p99', 'p99'],
+    ['p999', 'p99.9'],
+  ])
+    if (result[key] !== undefined) parts.push(`${name} ${fixed(result[key] * scale, digits)}`);
+  const places = Object.entries(result.places ?? {}).map(
+    ([place, { median, windows }]) => `${place} ${fixed(median * scale, digits)} ×${windows}`,
+  );
+  return parts.join(', ') + (places.length > 0 ? `; ${places.join(', ')}` : '');
+}
+
+function ratioText({ trial, result }) {
+  if (result.ofLine) return `${range(result.ofLine, 1, 1)} of a line's`;
+  if (!result.ratio) return '';
+  const { scale, unit, digits } = units[trial.metric];
+  const limit = result.limitValue
+    ? ` (${fixed(result.limitValue.median * scale, digits)} ${unit})`
+    : '';
+  return `${range(result.ratio, 1, 2)} of ${(trial.limit ?? trial.floor).name}${limit}`;
+}
+
 function cells(row) {
-  const { trial, result, command, skipped, error } = row;
+  const { trial, result, skipped, error } = row;
   if (!result) {
     const why = skipped ? `skipped: ${skipped}` : `failed: ${error}`;
-    return [trial.name, { content: why, colSpan: 6 }, command];
+    return [trial.name, { content: why, colSpan: 6 }];
   }
-  const { scale, unit, digits } = units[trial.metric];
-  const bits =
-    trial.metric !== 'rate' || result.bitsPerSecond === undefined
-      ? ''
-      : `, ${fixed(result.bitsPerSecond * 1e-9, 1)} Gbit/s`;
-  const p99 = result.p99 === undefined ? '' : `, p99 ${fixed(result.p99 * scale, digits)}`;
   const trips = result.roundTrip;
   return [
     trial.name,
-    `${range(result.value, scale, digits)} ${unit}${bits}${p99}`,
-    result.ratio ? `${range(result.ratio, 1, 2)} of ${trial.limit.name}` : '',
+    valueText(row),
+    ratioText(row),
     trips ? `${nanoseconds(trips.before)} → ${nanoseconds(trips.after)}` : '',
     result.dropped === undefined ? '' : `${fixed(result.dropped * 100, 1)} %`,
     result.repeated + result.disturbed > 0 ? `${result.repeated}/${result.disturbed}` : '',
     barText(row),
-    command,
   ];
 }
 
 const head = [
   'name',
   'median (min..max)',
-  'ratio (min..max)',
+  'ratio (min..max) of limit (its median)',
   'line, ns',
   'dropped',
   'again/off',
   'bar',
-  'command',
 ];
 
-/** One table a group. Plain: no colour, so that it reads the same in a file. */
-export function tables(rows) {
-  const groups = [...new Set(rows.map(({ trial }) => trial.group))];
-  return groups
-    .map((group) => {
-      const table = new Table({ head, style: { head: [], border: [], compact: true } });
-      for (const row of rows.filter(({ trial }) => trial.group === group)) table.push(cells(row));
-      return `${group}\n${table.toString()}\n`;
-    })
-    .join('\n');
+/** All rows in one table, under the names of their groups. No colour: the same in a file. */
+export function table(rows) {
+  const all = new Table({ head, style: { head: [], border: [], compact: true } });
+  let group;
+  for (const row of rows) {
+    if (row.trial.group !== group) {
+      group = row.trial.group;
+      all.push([{ content: `— ${group}`, colSpan: head.length }]);
+    }
+    all.push(cells(row));
+  }
+  return `${all.toString()}\n`;
 }
 
-export const legend = `line: round trip of one cache line between the two cores, before and after. again/off: pairs taken
-again because the cores moved or something else ran / pairs kept although. See docs/performance.md.
+export const legend = `line: round trip of one cache line between the two cores, before and after. A figure that says near, far
+or moved met more than one placement: medians and windows of each. again/off: pairs taken again because
+the cores moved or something else ran / pairs kept although. See docs/performance.md.
 `;
 
 /** The run as one object; SI base units, ratios as they are. */
 export function document(run, rows) {
   return {
-    schema: 'vale-bench/1',
+    schema: 'vale-bench/2',
     ...run,
     rows: rows.map(({ trial, result, verdict, command, limitCommand, skipped, error }) => ({
       name: trial.name,
       group: trial.group,
       metric: trial.metric,
       command,
-      limit: trial.limit?.name,
+      limit: (trial.limit ?? trial.floor)?.name,
       limitCommand,
+      curve: trial.curve,
       bar: trial.bar && { ...trial.bar, verdict },
       skipped,
       error,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// npm run bench -- [--quick] [--only NAME]... [--json] [--check] [--list]
+// npm run bench -- [--quick] [--only NAME]... [--compare REV] [--json] [--check] [--list]
 // npm run bench -- gate [--update]
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,20 +8,23 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { inRoot, say } from '../scripts/lib.mjs';
+import { against, checkout } from './compare.mjs';
 import { gate } from './gate.mjs';
-import { commandLine, Interrupted, judge, Runner, Skip } from './measure.mjs';
-import { document, legend, tables } from './report.mjs';
+import { commandLine, Interrupted, Runner, Skip } from './measure.mjs';
+import { document, legend, table } from './report.mjs';
+import { judge } from './statistics.mjs';
 import { trials } from './trials.mjs';
 
 const usage = `usage: npm run bench -- [options]
        npm run bench -- gate [options]   instructions a frame against a baseline
   --quick        short windows, three pairs each, no callgrind: at most 60 s
+  --compare REV  another revision of ours in turns with this one, instead of the limits
   --only NAME    only this trial; NAME* for all that start so; may be repeated
-  --pairs N      pairs of windows a figure (default 7)
-  --seconds S    length of a window (default 0.4)
+  --pairs N      pairs of windows a figure (default 5)
+  --seconds S    length of a window (default 0.3)
   --json         the result on stdout as one JSON object; it is in bench/results/ in any case
   --check        exit 3 if a bar is missed
-  --list         the trials' names and bars
+  --list         the trials' names, groups and commands
 `;
 
 function usageError(text) {
@@ -36,6 +39,7 @@ function readOptions() {
       options: {
         quick: { type: 'boolean', default: false },
         only: { type: 'string', multiple: true },
+        compare: { type: 'string' },
         pairs: { type: 'string' },
         seconds: { type: 'string' },
         json: { type: 'boolean', default: false },
@@ -55,8 +59,8 @@ function readOptions() {
   };
   return {
     ...values,
-    pairs: Math.round(number('pairs', values.quick ? 3 : 7, 1, 101)),
-    seconds: number('seconds', values.quick ? 0.2 : 0.4, 0.02, 30),
+    pairs: Math.round(number('pairs', values.quick ? 3 : 5, 1, 101)),
+    seconds: number('seconds', values.quick ? 0.15 : 0.3, 0.02, 30),
   };
 }
 
@@ -82,6 +86,7 @@ function describeRun(options) {
     commit: git('rev-parse', 'HEAD'),
     modified: (git('status', '--porcelain', '--untracked-files=no') ?? '') !== '',
     quick: options.quick,
+    compare: options.compare,
     pairs: options.pairs,
     windowSeconds: options.seconds,
     machine: {
@@ -95,8 +100,7 @@ function describeRun(options) {
   };
 }
 
-async function runAll(options, runner) {
-  const selected = chosen(options);
+async function runAll(selected, runner) {
   const rows = [];
   for (const [at, trial] of selected.entries()) {
     process.stderr.write(`[${at + 1}/${selected.length}] ${trial.name}\n`);
@@ -108,7 +112,7 @@ async function runAll(options, runner) {
     };
     try {
       row.result = await runner.run(trial);
-      if (trial.bar) row.verdict = judge(trial.bar, row.result);
+      if (trial.bar && row.result[trial.bar.of]) row.verdict = judge(trial.bar, row.result);
     } catch (error) {
       if (error instanceof Interrupted) break;
       if (error instanceof Skip) row.skipped = error.message;
@@ -121,7 +125,11 @@ async function runAll(options, runner) {
 
 const scratch = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir(), 'vale-bench-'));
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
-const environment = { VALE_DIR: scratch };
+const directory = (name) => {
+  mkdirSync(join(scratch, name), { mode: 0o700 });
+  return join(scratch, name);
+};
+const environment = { VALE_DIR: directory('own') };
 if (process.argv[2] === 'gate') process.exit(gate(environment));
 
 const options = readOptions();
@@ -130,8 +138,8 @@ if (options.help) {
   process.exit(0);
 }
 if (options.list) {
-  for (const { name, group, bar } of trials)
-    process.stdout.write(`${name}\t${group}${bar ? `\t${JSON.stringify(bar)}` : ''}\n`);
+  for (const trial of trials)
+    process.stdout.write(`${trial.name}\t${trial.group}\t${commandLine(trial)}\n`);
   process.exit(0);
 }
 process.stdout.on('error', (error) => {
@@ -142,21 +150,33 @@ process.stdout.on('error', (error) => {
 const runner = new Runner({
   ...options,
   retrySeconds: options.quick ? 10 : 90,
-  budget: options.quick ? 52 : Infinity,
+  budget: options.quick ? 50 : 780,
   environment,
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => runner.interrupt());
 
+let selected = chosen(options);
+if (options.compare) {
+  try {
+    const other = checkout(options.compare);
+    process.on('exit', other.remove);
+    // A layout may differ, and another one is refused: each build has a runtime directory.
+    selected = against(selected, { ...other, directory: directory('other') });
+  } catch (error) {
+    usageError(`--compare ${options.compare}: ${error.message}`);
+  }
+}
+
 const run = describeRun(options);
 const started = Date.now();
-const rows = await runAll(options, runner);
+const rows = await runAll(selected, runner);
 run.seconds = (Date.now() - started) / 1000;
 run.complete = !runner.interrupted;
 const result = document(run, rows);
 mkdirSync(inRoot('bench/results'), { recursive: true });
 const file = join('bench/results', `${run.time.replaceAll(':', '-')}.json`);
 writeFileSync(inRoot(file), `${JSON.stringify(result, undefined, 2)}\n`);
-process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : `${tables(rows)}\n${legend}`);
+process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : `${table(rows)}\n${legend}`);
 say(`${run.complete ? 'done' : 'interrupted'} after ${run.seconds.toFixed(0)} s; ${file}`);
 
 const missed = rows.filter(({ verdict }) => verdict === 'missed').map(({ trial }) => trial.name);
