@@ -27,7 +27,7 @@ struct OpenRequest {
 // What was opened.
 struct PortInfo {
   std::string name;      // full name, as listed
-  std::string device;    // "user", "kernel", "af_packet", …
+  std::string device;    // "user", "kernel", or a wire's backend: "packet", …
   uint64_t offset = 0;   // of the netmap_if in the region
   uint64_t memsize = 0;  // bytes of the region
   uint32_t tx_slots = 0, rx_slots = 0;
@@ -49,6 +49,25 @@ struct PoolsInfo {
   uint64_t memsize = 0;  // bytes of the region
   uint16_t mem_id = 0;   // 0 = not made yet
   Pool ifs, rings, bufs;
+};
+
+// What a port that is a wire knows of its interface, now.
+struct WireState {
+  std::string interface;    // its name, which may change
+  std::string backend;      // "packet", "tap", "xdp-zerocopy", "xdp-native", "xdp-generic"
+  std::string take_over;    // "tcx", "nftables", or "none": shared with the host's stack
+  std::string warning;      // one line when something asked for could not be had, else ""
+  bool host = false;        // this is the side of the host's stack
+  bool removed = false;     // for good
+  bool up = false;          // administratively
+  bool link = false;        // up and with carrier
+  uint64_t link_downs = 0;  // how often the link was seen to go down
+  uint32_t speed_mbps = 0;  // 0 = the driver does not say
+  uint32_t mtu = 0;         // bytes, without the Ethernet header
+  bool promiscuous = false;
+  uint64_t kernel_drops = 0;    // frames the kernel received for this port and had no room for
+  uint64_t nic_rx_dropped = 0;  // the interface's own counts, since it exists
+  uint64_t nic_tx_dropped = 0;
 };
 
 // Why a copy of a frame was not delivered. A source reason is counted at the sender's tx ring, a

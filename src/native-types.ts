@@ -27,7 +27,7 @@ export interface OpenRequest {
 
 export interface PortInfo {
   name: string;
-  /** "user", "kernel", "af_packet", … */
+  /** "user", "kernel", or a wire's backend: "packet", "tap", … */
   device: string;
   memsize: bigint;
   offset: bigint;
@@ -43,6 +43,53 @@ export interface PortInfo {
   mtu: number;
   /** "02:00:00:00:00:01"; all zero when the port has none. */
   mac: string;
+}
+
+/** How a network interface is opened; absent = the default. */
+export interface WireOptions {
+  /** What moves the frames; default "auto", the best there is. */
+  backend?: WireBackend;
+  /** Leave the interface to the host's stack too: frames reach both. */
+  shared?: boolean;
+  /** Take even an interface that carries the default route or the user's login. */
+  force?: boolean;
+  /** The port will be polled without ever sleeping. */
+  busy?: boolean;
+}
+
+export const WIRE_BACKENDS = ['auto', 'packet', 'tap'] as const;
+export type WireBackend = (typeof WIRE_BACKENDS)[number];
+
+/** What a wire knows of its interface, now. */
+export interface WireState {
+  /** Its name, which may change. */
+  interface: string;
+  /** "packet" or "tap". */
+  backend: string;
+  /** What keeps the host's stack away: "tcx", "nftables", or "none", the wire is shared. */
+  takeOver: string;
+  /** One line when something asked for could not be had, else "". */
+  warning: string;
+  /** This is the side of the host's stack. */
+  host: boolean;
+  /** For good. */
+  removed: boolean;
+  /** Administratively. */
+  up: boolean;
+  /** Up and with carrier. */
+  link: boolean;
+  /** How often the link went down since it was opened. */
+  linkDowns: bigint;
+  /** Mbit/s; 0 when the driver does not say. */
+  speed: number;
+  /** Bytes, without the Ethernet header. */
+  mtu: number;
+  promiscuous: boolean;
+  /** Frames the kernel received for this port and had no room for. */
+  kernelDrops: bigint;
+  /** The interface's own counts, since it exists. */
+  nicRxDropped: bigint;
+  nicTxDropped: bigint;
 }
 
 /** Reasons, in the order of native/device/device.h's enum Drop. */
@@ -125,7 +172,7 @@ export interface NativeRuntime {
   fdbRemove(sw: string, mac: string): void;
   setAgeing(sw: string, seconds: number): void;
   /** Opens a switch port, or a wire when the name is an interface's. */
-  open(request: OpenRequest): NativePort;
+  open(request: OpenRequest, wire?: WireOptions): NativePort;
   close(): void;
 }
 
@@ -150,6 +197,8 @@ export interface NativePort {
   /** Ends all pending waits of this port now; they resolve with 0. */
   wake(): void;
   counters(): PortCounters;
+  /** Undefined for a port of a switch. */
+  wireState(): WireState | undefined;
   headerLength: number;
   close(): void;
 }

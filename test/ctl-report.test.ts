@@ -257,9 +257,9 @@ describe('a name', () => {
   test('of an interface answers from the wire, opened for that moment', () => {
     let closed = false;
     const open = () =>
-      ({ info: info('eth0', { device: 'af_packet' }), close: () => (closed = true) }) as never;
+      ({ info: info('eth0', { device: 'packet' }), close: () => (closed = true) }) as never;
     const { made } = control(busy, { open }, ['eth0']);
-    expect(made.info('eth0').device).toBe('af_packet');
+    expect(made.info('eth0').device).toBe('packet');
     expect(closed).toBe(true);
   });
 

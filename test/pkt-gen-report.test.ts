@@ -108,7 +108,7 @@ describe("not on a terminal: the reference's lines", () => {
   });
 
   test('a wire has its prefix, ping and pong no summary', () => {
-    const { out } = plain({ function: 'pong', port: 'eth0', device: 'af_packet' });
+    const { out } = plain({ function: 'pong', port: 'eth0', device: 'packet' });
     expect(out).toEqual(['Working on netmap:eth0: 1 queues, 1 threads and 1 cpus.']);
   });
 

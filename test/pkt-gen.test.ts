@@ -293,7 +293,7 @@ describe('what cannot be is one line', () => {
     [['-i', 'vale0:a', '-l', '60', '-l', '64'], 2, /the first -l, 60/],
     [['-i', 'vale0:a', '-c', '4096'], 2, /CPUs online for -c but received 4096$/],
     [['-i', 'vale0:a', '-P', 'x.pcap'], 2, /-P plays frames and needs -f tx, not -f rx$/],
-    [['-i', 'tap:x'], 2, /-i tap:x: tap devices are not supported; .*-i tap0$/],
+    [['-i', 'pcap:x'], 2, /-i pcap:x: pcap devices are not supported; .*-i eth0$/],
     [['-i', 'null'], 2, /-i null: the dummy device is not supported; .*$/],
     [['-i', 'vale0:'], 2, /"vale0:"/],
     [['-i', 'vale0:a-0', '-p', '2'], 2, /-p 2: vale0:a-0 names certain rings/],

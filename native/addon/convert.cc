@@ -224,6 +224,22 @@ bool read_request(Napi::Env env, Napi::Value value, OpenRequest* out) {
   return fields.ok();
 }
 
+bool read_wire_options(Napi::Env env, Napi::Value value, WireOptions* out) {
+  if (value.IsUndefined()) return true;
+  Fields fields(env, value, "wire");
+  std::string backend;
+  bool shared = false;
+  fields.string("backend", &backend);
+  if (fields.ok() && !backend.empty() && !parse_backend(backend, &out->backend)) {
+    fields.reject("backend", "auto, packet or tap");
+  }
+  fields.boolean("shared", &shared);
+  fields.boolean("force", &out->force);
+  fields.boolean("busy", &out->busy);
+  out->take_over = !shared;
+  return fields.ok();
+}
+
 bool read_string(Napi::Env env, Napi::Value value, const char* what, std::string* out) {
   if (!value.IsString()) {
     fail(env, Status::fail(EINVAL, "%s: expected a string", what));
@@ -297,6 +313,26 @@ Napi::Object to_js(Napi::Env env, const PortCounters& counters) {
   Napi::Object drops = Napi::Object::New(env);
   for (unsigned i = 0; i < kDropReasons; i++) drops.Set(kDropNames[i], big(env, counters.drops[i]));
   object.Set("drops", drops);
+  return object;
+}
+
+Napi::Object to_js(Napi::Env env, const WireState& state) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("interface", state.interface);
+  object.Set("backend", state.backend);
+  object.Set("takeOver", state.take_over);
+  object.Set("warning", state.warning);
+  object.Set("host", state.host);
+  object.Set("removed", state.removed);
+  object.Set("up", state.up);
+  object.Set("link", state.link);
+  object.Set("linkDowns", big(env, state.link_downs));
+  object.Set("speed", state.speed_mbps);
+  object.Set("mtu", state.mtu);
+  object.Set("promiscuous", state.promiscuous);
+  object.Set("kernelDrops", big(env, state.kernel_drops));
+  object.Set("nicRxDropped", big(env, state.nic_rx_dropped));
+  object.Set("nicTxDropped", big(env, state.nic_tx_dropped));
   return object;
 }
 

@@ -11,7 +11,7 @@
 #include <string>
 #include <type_traits>
 
-#include "device/device.h"
+#include "device/wire.h"
 #include "status.h"
 
 namespace vale::addon {
@@ -69,6 +69,8 @@ class Fields {
 };
 
 // false: an exception is pending.
+// An object {backend, shared, force, busy}, all optional; undefined is the default.
+bool read_wire_options(Napi::Env env, Napi::Value value, WireOptions* out);
 bool read_request(Napi::Env env, Napi::Value value, OpenRequest* out);
 bool read_string(Napi::Env env, Napi::Value value, const char* what, std::string* out);
 bool read_mac(Napi::Env env, Napi::Value value, uint8_t out[6]);
@@ -77,6 +79,7 @@ bool read_number(Napi::Env env, Napi::Value value, const char* what, uint32_t* o
 std::string format_mac(const uint8_t mac[6]);
 
 Napi::Object to_js(Napi::Env env, const PortInfo& info);
+Napi::Object to_js(Napi::Env env, const WireState& state);
 Napi::Object to_js(Napi::Env env, const PortCounters& counters);
 Napi::Object to_js(Napi::Env env, const PortRow& row);
 Napi::Object to_js(Napi::Env env, const SwitchRow& row);

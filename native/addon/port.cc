@@ -42,6 +42,7 @@ Napi::Function PortObject::define(Napi::Env env) {
           InstanceMethod<&PortObject::wait>("wait"),
           InstanceMethod<&PortObject::wake>("wake"),
           InstanceMethod<&PortObject::counters>("counters"),
+          InstanceMethod<&PortObject::wire_state>("wireState"),
           InstanceAccessor<&PortObject::header_length, &PortObject::set_header_length>(
               "headerLength"),
           InstanceMethod<&PortObject::close>("close"),
@@ -190,6 +191,13 @@ void PortObject::rxsync(const Napi::CallbackInfo& call) {
 Napi::Value PortObject::counters(const Napi::CallbackInfo& call) {
   const Port* port = open_port(call.Env());
   return port == nullptr ? call.Env().Undefined() : to_js(call.Env(), port->counters());
+}
+
+Napi::Value PortObject::wire_state(const Napi::CallbackInfo& call) {
+  const Port* port = open_port(call.Env());
+  WireState state;
+  if (port == nullptr || !port->wire_state(&state)) return call.Env().Undefined();
+  return to_js(call.Env(), state);
 }
 
 Napi::Value PortObject::header_length(const Napi::CallbackInfo& call) {

@@ -64,6 +64,7 @@ class PortObject final : public Napi::ObjectWrap<PortObject>, private Poller::Cl
   Napi::Value wait(const Napi::CallbackInfo& call);
   void wake(const Napi::CallbackInfo& call);
   Napi::Value counters(const Napi::CallbackInfo& call);
+  Napi::Value wire_state(const Napi::CallbackInfo& call);
   Napi::Value header_length(const Napi::CallbackInfo& call);
   void set_header_length(const Napi::CallbackInfo& call, const Napi::Value& value);
   void close(const Napi::CallbackInfo& call);

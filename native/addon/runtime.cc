@@ -28,7 +28,7 @@ Napi::Array to_js(Napi::Env env, const std::vector<Row>& rows) {
 
 // Names on a switch start with "vale" and hold a colon; every other name is a persistent port's or
 // an interface's, and a persistent port wins.
-Status open_port(Device& device, const OpenRequest& request, bool* wire,
+Status open_port(Device& device, const OpenRequest& request, const WireOptions& options, bool* wire,
                  std::unique_ptr<Port>* out) {
   *wire = false;
   const Status status = device.open(request, out);
@@ -36,7 +36,7 @@ Status open_port(Device& device, const OpenRequest& request, bool* wire,
       request.name.rfind("vale", 0) == 0 && request.name.find(':') != std::string::npos;
   if (on_switch || (status.err != ENXIO && status.err != EOPNOTSUPP)) return status;
   *wire = true;
-  return open_wire(request, out);
+  return open_wire(request, options, out);
 }
 
 }  // namespace
@@ -274,10 +274,14 @@ Napi::Value RuntimeObject::open(const Napi::CallbackInfo& call) {
   const Napi::Env env = call.Env();
   Device* const on = device(env);
   OpenRequest request;
-  if (on == nullptr || !read_request(env, call[0], &request)) return env.Undefined();
+  WireOptions options;
+  if (on == nullptr || !read_request(env, call[0], &request) ||
+      !read_wire_options(env, call[1], &options)) {
+    return env.Undefined();
+  }
   auto opened = std::make_shared<OpenPort>();
   bool wire = false;
-  const Status status = open_port(*on, request, &wire, &opened->port);
+  const Status status = open_port(*on, request, options, &wire, &opened->port);
   if (!status.ok()) return fail(env, status);
   if (!wire) opened->device = device_;
   return PortObject::create(env, std::move(opened));

@@ -67,6 +67,9 @@ class Port {
 
   virtual PortCounters counters() const = 0;
 
+  // False for a port that is no wire. Asks the kernel: a few system calls.
+  virtual bool wire_state(WireState*) const { return false; }
+
   // The port's virtio-net header length in bytes: 0, 10 or 12.
   virtual uint32_t header_length() const { return 0; }
   virtual Status set_header_length(uint32_t) {

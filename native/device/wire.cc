@@ -1,17 +1,30 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "device/wire.h"
 
+#include <net/if.h>
+
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
-#include "nic/interface.h"
+#include "nic/both_port.h"
+#include "nic/in_use.h"
 #include "nic/packet.h"
+#include "nic/packet_socket.h"
+#include "nic/tap_socket.h"
 
 namespace vale {
 namespace {
 
 constexpr size_t kNearEnough = 2;  // edits
 constexpr size_t kMostListed = 12;
+constexpr uint32_t kDefaultSlots = 1024;
+constexpr uint32_t kMinSlots = 2, kMaxSlots = 16384;
+constexpr uint32_t kDefaultBuffer = 2112;  // a power of two would crowd a few sets of the cache
+constexpr uint32_t kMinBuffer = 64, kMaxBuffer = 65472;
+constexpr uint32_t kMaxExtra = 512 * 1024;
+constexpr uint32_t kHostMtu = 65521;  // as much as a TAP device can: the interface's own decides
+constexpr char kTapPrefix[] = "tap:";
 
 size_t edits(const std::string& a, const std::string& b) {
   std::vector<size_t> row(b.size() + 1);
@@ -53,6 +66,195 @@ Status unknown(const std::string& name) {
                       name.c_str(), list.empty() ? "none" : list.c_str(), name.c_str());
 }
 
+uint32_t clamp_slots(uint32_t wish) {
+  if (wish == 0) return kDefaultSlots;
+  return wish < kMinSlots ? kMinSlots : wish > kMaxSlots ? kMaxSlots : wish;
+}
+
+Status check(const OpenRequest& request, bool tap) {
+  const char* name = request.name.c_str();
+  switch (request.mode) {
+    case NR_REG_DEFAULT:
+    case NR_REG_ALL_NIC:
+      break;
+    case NR_REG_ONE_NIC:
+      if (request.ring_id == 0) break;
+      return Status::fail(
+          EINVAL,
+          "interface \"%s\" has one ring a direction, so no ring %u; use ring 0 and "
+          "one thread",
+          name, request.ring_id);
+    case NR_REG_SW:
+    case NR_REG_NIC_SW:
+    case NR_REG_ONE_SW:
+      if (tap) {
+        return Status::fail(EINVAL,
+                            "TAP device \"%s\" has the host's stack at its other end and no host "
+                            "rings; open it without ^ or *",
+                            name);
+      }
+      if (request.ring_id == 0) break;
+      return Status::fail(EINVAL, "interface \"%s\" has one host ring a direction, so no ring %u",
+                          name, request.ring_id);
+    default:
+      return Status::fail(EINVAL, "interface \"%s\" cannot be opened in mode %u", name,
+                          request.mode);
+  }
+  if ((request.flags & NR_EXCLUSIVE) != 0) {
+    return Status::fail(EOPNOTSUPP,
+                        "interface \"%s\" cannot be opened exclusively, others may always listen; "
+                        "leave out /x",
+                        name);
+  }
+  if ((request.flags & (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON)) != 0) {
+    return Status::fail(EOPNOTSUPP,
+                        "interface \"%s\" cannot be monitored; open it without /r /t /z", name);
+  }
+  if (request.mem_id != 0) {
+    return Status::fail(EINVAL, "interface \"%s\" has memory of its own; leave out @%u", name,
+                        request.mem_id);
+  }
+  if (request.buf_size != 0 && (request.buf_size < kMinBuffer || request.buf_size > kMaxBuffer)) {
+    return Status::fail(EINVAL, "interface \"%s\": buffers of %u bytes; use %u to %u", name,
+                        request.buf_size, kMinBuffer, kMaxBuffer);
+  }
+  return Status::good();
+}
+
+// The host's side of an interface as the user sees it in `ip link`.
+std::string host_device(const Interface& interface) {
+  const std::string name = interface.name + "^";
+  return name.size() < IFNAMSIZ ? name : "vale-h" + std::to_string(interface.index);
+}
+
+// The extra buffers of a port, taken from its list.
+Buffers take_extra(Port& port) {
+  Buffers buffers;
+  const netmap_ring* ring = port.first_rx() != port.last_rx() ? port.rx_ring(port.first_rx())
+                                                              : port.tx_ring(port.first_tx());
+  buffers.buf_size = ring->nr_buf_size;
+  buffers.zero = const_cast<char*>(reinterpret_cast<const char*>(ring)) + ring->buf_ofs;
+  const uint64_t room = port.info().memsize - static_cast<uint64_t>(buffers.zero - port.base());
+  const uint64_t most = room / buffers.buf_size;
+  uint32_t next = port.nifp()->ni_bufs_head;
+  while (next >= 2 && next < most && buffers.free.size() < port.info().extra_bufs) {
+    buffers.free.push_back(next);
+    buffers.limit = std::max(buffers.limit, next + 1);
+    std::memcpy(&next, buffers.at(next), sizeof next);
+  }
+  port.nifp()->ni_bufs_head = 0;
+  // The port's own buffers come here when they are swapped.
+  const auto count = [&](const netmap_ring* one) {
+    for (uint32_t i = 0; i < one->num_slots; i++) {
+      const uint32_t index = one->slot[i].buf_idx;
+      if (index < most) buffers.limit = std::max(buffers.limit, index + 1);
+    }
+  };
+  for (unsigned i = port.first_tx(); i < port.last_tx(); i++) count(port.tx_ring(i));
+  for (unsigned i = port.first_rx(); i < port.last_rx(); i++) count(port.rx_ring(i));
+  return buffers;
+}
+
+// One call of open_wire(), when it is clear what is to be opened.
+struct Opening {
+  const OpenRequest& request;
+  const WireOptions& options;
+  const Interface& interface;
+
+  Status open(std::unique_ptr<Port>* out) {
+    const bool nic = request.mode != NR_REG_SW && request.mode != NR_REG_ONE_SW;
+    const bool host = !nic || request.mode == NR_REG_NIC_SW;
+    std::shared_ptr<PrivateRegion> region;
+    Status status = lay_out(nic, host, &region);
+    if (!status.ok()) return status;
+    std::unique_ptr<Port> nic_port, host_port;
+    if (host) status = open_host(region, &host_port);
+    if (status.ok() && nic) status = open_nic(region, &nic_port);
+    if (!status.ok()) return status;
+    if (nic && host) return BothPort::open(std::move(nic_port), std::move(host_port), out);
+    *out = std::move(nic ? nic_port : host_port);
+    return Status::good();
+  }
+
+  Status lay_out(bool nic, bool host, std::shared_ptr<PrivateRegion>* out) {
+    PrivateRegionWish wish = {};
+    wish.name = request.name.c_str();
+    wish.tx_slots = clamp_slots(request.tx_slots);
+    wish.rx_slots = clamp_slots(request.rx_slots);
+    wish.buf_size = request.buf_size == 0 ? kDefaultBuffer : (request.buf_size + 63) & ~63u;
+    wish.extra_bufs = std::min(request.extra_bufs, kMaxExtra);
+    wish.nic = nic;
+    wish.host = host;
+    wish.bind_tx = (request.flags & NR_RX_RINGS_ONLY) == 0;
+    wish.bind_rx = (request.flags & NR_TX_RINGS_ONLY) == 0;
+    Buffers shared;
+    if (options.share != nullptr) {
+      shared = take_extra(*options.share);
+      wish.shared = &shared;
+    }
+    std::unique_ptr<PrivateRegion> region;
+    Status status = PrivateRegion::create(wish, &region);
+    *out = std::move(region);
+    return status;
+  }
+
+  WireParts parts(std::shared_ptr<PrivateRegion> region, bool host) const {
+    WireParts made;
+    made.request = request;
+    made.request.extra_bufs = std::min(request.extra_bufs, kMaxExtra);
+    made.interface = interface;
+    made.host = host;
+    made.region = std::move(region);
+    made.busy = options.busy;
+    made.share = options.share;
+    if (options.share != nullptr) made.memory_key = options.share->memory_key();
+    return made;
+  }
+
+  Status open_nic(std::shared_ptr<PrivateRegion> region, std::unique_ptr<Port>* out) {
+    WireParts made = parts(std::move(region), false);
+    auto socket = std::make_unique<PacketSocket>();
+    Status status = socket->open(interface, (request.flags & NR_TX_RINGS_ONLY) == 0);
+    if (!status.ok()) return status;
+    if (options.take_over) {
+      status = made.take_over.take(interface);
+      if (!status.ok()) {
+        made.warning = "interface \"" + interface.name +
+                       "\" is shared: the kernel does not let it be taken from the host's stack, "
+                       "which sees its frames too (" +
+                       status.text + ")";
+      }
+    }
+    return PacketPort::open(std::move(made), std::move(socket), "packet", out);
+  }
+
+  Status open_host(std::shared_ptr<PrivateRegion> region, std::unique_ptr<Port>* out) {
+    WireParts made = parts(std::move(region), true);
+    auto tap = std::make_unique<TapSocket>();
+    Status status = tap->open(host_device(interface), kHostMtu);
+    if (status.ok()) status = made.take_over.take_with_host(interface, tap->interface().index);
+    if (!status.ok()) {
+      return Status::fail(status.err,
+                          "cannot open the host's side of interface \"%s\": %s; it takes root "
+                          "(CAP_BPF, CAP_NET_ADMIN) and Linux 6.6 or later",
+                          interface.name.c_str(), status.text.c_str());
+    }
+    return PacketPort::open(std::move(made), std::move(tap), "tap", out);
+  }
+};
+
+Status open_tap(const OpenRequest& request, const WireOptions& options,
+                std::unique_ptr<Port>* out) {
+  auto tap = std::make_unique<TapSocket>();
+  Status status = tap->open(request.name, 0);
+  if (!status.ok()) return status;
+  Opening opening{request, options, tap->interface()};
+  std::shared_ptr<PrivateRegion> region;
+  status = opening.lay_out(true, false, &region);
+  if (!status.ok()) return status;
+  return PacketPort::open(opening.parts(std::move(region), false), std::move(tap), "tap", out);
+}
+
 }  // namespace
 
 std::vector<WireInterface> interfaces() {
@@ -67,7 +269,35 @@ std::vector<WireInterface> interfaces() {
   return rows;
 }
 
-Status open_wire(const OpenRequest& request, std::unique_ptr<Port>* out) {
+bool parse_backend(const std::string& name, WireBackend* out) {
+  static const struct {
+    const char* name;
+    WireBackend backend;
+  } known[] = {
+      {"auto", WireBackend::automatic}, {"packet", WireBackend::packet}, {"tap", WireBackend::tap}};
+  for (const auto& one : known) {
+    if (name != one.name) continue;
+    *out = one.backend;
+    return true;
+  }
+  return false;
+}
+
+uint32_t wire_buffers(const OpenRequest& request, const WireOptions&) {
+  return clamp_slots(request.tx_slots) + clamp_slots(request.rx_slots);
+}
+
+Status open_wire(const OpenRequest& asked, const WireOptions& options, std::unique_ptr<Port>* out) {
+  OpenRequest request = asked;
+  WireBackend backend = options.backend;
+  if (request.name.rfind(kTapPrefix, 0) == 0) {
+    request.name.erase(0, std::strlen(kTapPrefix));
+    backend = WireBackend::tap;
+  }
+  Status status = check(request, backend == WireBackend::tap);
+  if (!status.ok()) return status;
+  if (backend == WireBackend::tap) return open_tap(request, options, out);
+
   Interface interface;
   const int err = find_interface(request.name, &interface);
   if (err == ENODEV) return unknown(request.name);
@@ -75,7 +305,16 @@ Status open_wire(const OpenRequest& request, std::unique_ptr<Port>* out) {
     return Status::fail(err, "cannot ask the kernel about interface \"%s\": %s",
                         request.name.c_str(), std::strerror(err));
   }
-  return PacketPort::open(request, interface, out);
+  if (options.take_over && !options.force) {
+    const std::string why = in_use(interface);
+    if (!why.empty()) {
+      return Status::fail(EBUSY,
+                          "interface \"%s\" would be taken from this machine, but %s; use --force "
+                          "to take it all the same, or --shared to leave it to the host too",
+                          request.name.c_str(), why.c_str());
+    }
+  }
+  return Opening{request, options, interface}.open(out);
 }
 
 }  // namespace vale

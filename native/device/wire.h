@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Flow. A name that is not a port of a switch is an interface's: open_wire() opens it with the best
-//   means there is. Today that is AF_PACKET in the process itself (nic/packet.h).
+// Flow. A name that is not a port of a switch is an interface's. open_wire():
+//   1. finds the interface, and refuses to take one that the user would miss;
+//   2. lays out the rings, with buffers of its own or of a switch port;
+//   3. opens the best backend there is, or the one asked for;
+//   4. takes the interface from the host's stack, until the Port closes or the process ends.
+//   The mode says which side: NR_REG_SW is the host's ("em0^"), NR_REG_NIC_SW both ("em0*").
 // Owns. Nothing.
-// Invariants. Whatever opens it, an interface is a Port like any other.
-// Not here. What makes a name an interface's (src/port).
+// Invariants. Whatever opens it, an interface is a Port like any other; Port::wire_state() is live.
+//   The two sides of an interface may be opened apart, by different processes, in any order.
+// Not here. What makes a name an interface's (src/port), how frames travel (nic/).
 #pragma once
 
 #include <memory>
@@ -24,8 +29,33 @@ struct WireInterface {
 // Those of this network namespace, in the kernel's order.
 std::vector<WireInterface> interfaces();
 
-// ENXIO: no interface of that name (the text names the nearest, or those there are). EPERM: needs
-// CAP_NET_RAW. EINVAL, EOPNOTSUPP: it cannot be opened in that way. ENOMEM.
-Status open_wire(const OpenRequest& request, std::unique_ptr<Port>* out);
+enum class WireBackend {
+  automatic,
+  packet,  // AF_PACKET: works on every interface
+  tap      // a TAP device of that name, made if it is not there; its other end is the host's stack
+};
+// "auto", "packet", …; false when there is none of that name.
+bool parse_backend(const std::string& name, WireBackend* out);
+
+struct WireOptions {
+  WireBackend backend = WireBackend::automatic;
+  bool take_over = true;  // else what the interface receives also reaches the host's stack
+  bool force = false;     // take even what carries the default route or the user's login
+  bool busy = false;      // the caller never sleeps
+  // A switch port of this process that was opened with wire_buffers() extra buffers and outlives the
+  // wire: the wire's rings then hold those, so that buffers can be swapped between the two. What is
+  // in the rings when the wire closes goes back to the port's list of extra buffers.
+  Port* share = nullptr;
+};
+
+// How many extra buffers `share` must have for such a wire.
+uint32_t wire_buffers(const OpenRequest& request, const WireOptions& options);
+
+// "tap:NAME" is NAME with the backend tap. ENXIO: no interface of that name (the text names the
+// nearest, or those there are). EPERM: needs CAP_NET_RAW, or for a host side CAP_BPF and
+// CAP_NET_ADMIN. EBUSY: it must not be taken without `force`. EINVAL, EOPNOTSUPP: it cannot be opened
+// in that way. ENOMEM. Where the kernel does not let it be taken the wire is shared: WireState::warning.
+Status open_wire(const OpenRequest& request, const WireOptions& options,
+                 std::unique_ptr<Port>* out);
 
 }  // namespace vale

@@ -26,6 +26,20 @@ struct Interface {
 int find_interface(const std::string& name, Interface* out);
 int find_interface(int index, Interface* out);
 
+// What the kernel counts and knows of the link itself.
+struct LinkFacts {
+  uint32_t promiscuity = 0;  // how many want it promiscuous
+  uint64_t rx_dropped = 0, tx_dropped = 0;
+  uint64_t rx_missed = 0;   // by the hardware
+  uint64_t link_downs = 0;  // how often carrier was lost
+};
+// 0 or an errno: ENODEV when there is none.
+int link_facts(int index, LinkFacts* out);
+// Mbit/s, 0 when the driver does not say.
+uint32_t link_speed(const std::string& name);
+// Of the driver, as in "veth"; "" when it does not say.
+std::string driver_of(const std::string& name);
+
 // In the kernel's order.
 std::vector<Interface> list_interfaces();
 

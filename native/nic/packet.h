@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Flow. An interface as a port: netmap rings in memory of this process, frames through the kernel.
+// Flow. An interface as a port, with frames through a packet socket or a TAP device's descriptor.
 //   txsync: slots from head on become one batch for the kernel. What it has no room for stays in its
 //     slots; the ring's tail says so. Fragments go out as one frame.
 //   rxsync: frames the kernel has received are copied into slots, with what it keeps beside them put
 //     right: VLAN tags back in, half-made checksums completed, super-frames cut (segment.h).
 //
-// Owns. The region, the socket, what it sleeps on. One thread sleeps on a port at a time; tx and rx
+// Owns. The socket, what it sleeps on. One thread sleeps on a port at a time; tx and rx
 //   may be synced by two threads.
 //
 // Invariants. A frame is in rx slots whole or not at all. tx_copies = tx_delivered + drops but for
@@ -15,25 +15,23 @@
 //   Frames go straight to the driver, past the queueing discipline: a packet capture on the same
 //   interface sees what arrives, the one at the far end sees what leaves.
 //
-// Not here. More than one ring a direction; keeping frames from the host's own stack.
+// Not here. More than one ring a direction.
 #pragma once
 
 #include <atomic>
 #include <memory>
 #include <vector>
 
-#include "device/device.h"
-#include "nic/interface.h"
-#include "nic/packet_socket.h"
-#include "nic/private_region.h"
+#include "nic/frame_socket.h"
+#include "nic/wire_port.h"
 #include "offload/segment.h"
 
 namespace vale {
 
-class PacketPort final : public Port {
+class PacketPort final : public WirePort {
  public:
-  // EPERM, EINVAL (geometry, host rings, not Ethernet), EOPNOTSUPP (flags), ENOMEM.
-  static Status open(const OpenRequest& request, const Interface& interface,
+  // backend: as listed.
+  static Status open(WireParts parts, std::unique_ptr<FrameSocket> socket, const char* backend,
                      std::unique_ptr<Port>* out);
   ~PacketPort() override;
 
@@ -48,14 +46,6 @@ class PacketPort final : public Port {
 
  private:
   struct Batch;
-  class Count {  // written by one thread at a time, read by any
-   public:
-    void add(uint64_t n) { n_.store(get() + n, std::memory_order_relaxed); }
-    uint64_t get() const { return n_.load(std::memory_order_relaxed); }
-
-   private:
-    std::atomic<uint64_t> n_{0};
-  };
   struct Part {
     const char* data;
     uint32_t bytes;
@@ -78,16 +68,13 @@ class PacketPort final : public Port {
   bool load();
   bool deliver(netmap_ring* ring);
   void put(netmap_ring* ring, const Part* parts, unsigned count, uint32_t bytes, uint32_t slots);
-  void drop_received(Drop why) { drops_[static_cast<unsigned>(why)].add(1); }
   uint32_t rx_room(const netmap_ring* ring) const;
 
   void look_for_removal();
 
-  std::unique_ptr<PrivateRegion> region_;
-  PacketSocket socket_;
-  int index_ = 0;
-  uint64_t flags_ = 0;
-  std::atomic<bool> removed_{false};
+  uint64_t kernel_drops() const override;
+
+  std::unique_ptr<FrameSocket> socket_;
 
   std::atomic_flag tx_busy_ = ATOMIC_FLAG_INIT;
   uint32_t tx_hwcur_ = 0, tx_hwtail_ = 0;
@@ -108,9 +95,7 @@ class PacketPort final : public Port {
   bool retry_armed_ = false;
   bool down_ = false;  // as far as the sleeper knows
 
-  Count tx_frames_, tx_bytes_, tx_delivered_, rx_frames_, rx_bytes_, rx_read_;
-  Count drops_[kDropReasons];
-  mutable std::atomic<uint64_t> kernel_drops_{0};  // collected when asked for
+  mutable std::atomic<uint64_t> collected_drops_{0};  // collected when asked for
 };
 
 }  // namespace vale

@@ -25,8 +25,8 @@ uint32_t distance(const netmap_ring* ring, uint32_t from, uint32_t to) {
 
 int PacketPort::rxsync() {
   if (removed_.load(std::memory_order_relaxed)) return ENODEV;
-  if (first_rx_ == last_rx_ || rx_busy_.test_and_set(std::memory_order_acquire)) return 0;
-  netmap_ring* ring = region_->rx();
+  if (!receives() || rx_busy_.test_and_set(std::memory_order_acquire)) return 0;
+  netmap_ring* ring = rx();
   const uint32_t before = rx_hwtail_;
   release(ring);
   fill(ring);
@@ -68,7 +68,7 @@ uint32_t PacketPort::rx_room(const netmap_ring* ring) const {
 void PacketPort::fill(netmap_ring* ring) {
   while (rx_room(ring) != 0 && load()) {
     if (!deliver(ring)) break;
-    socket_.release();
+    socket_->release();
     loaded_ = false;
   }
 }
@@ -76,16 +76,16 @@ void PacketPort::fill(netmap_ring* ring) {
 // Makes frame_ the next one to deliver; false when there is none.
 bool PacketPort::load() {
   while (!loaded_) {
-    switch (socket_.receive(&frame_)) {
+    switch (socket_->receive(&frame_)) {
       case Receive::none:
         return false;
       case Receive::no_room:
-        drop_received(Drop::ring_full);
-        socket_.release();
+        drop(Drop::ring_full);
+        socket_->release();
         continue;
       case Receive::too_big:
-        drop_received(Drop::too_big);
-        socket_.release();
+        drop(Drop::too_big);
+        socket_->release();
         continue;
       case Receive::frame:
         break;
@@ -98,8 +98,8 @@ bool PacketPort::load() {
     }
     const bool unknown = frame_.vnet.gso_type != kGsoNone && !cutting_;
     if (unknown || frame_.bytes < kAddresses + 2) {
-      drop_received(unknown ? Drop::too_big : Drop::runt);
-      socket_.release();
+      drop(unknown ? Drop::too_big : Drop::runt);
+      socket_->release();
       loaded_ = false;
     } else if (!cutting_ && (frame_.vnet.flags & kVnetNeedsChecksum) != 0) {
       checksum_complete(frame_.data, frame_.bytes, frame_.vnet.csum_start, frame_.vnet.csum_offset);
@@ -117,7 +117,7 @@ bool PacketPort::deliver(netmap_ring* ring) {
         (cutting_ ? segmenter_.next_bytes() : frame_.bytes) + (frame_.tagged ? kTag : 0);
     const uint32_t needed = (bytes + ring->nr_buf_size - 1) / ring->nr_buf_size;
     if (needed > NETMAP_MAX_FRAGS || needed > ring->num_slots - 1) {
-      drop_received(Drop::too_big);
+      drop(Drop::too_big);
       return true;
     }
     if (needed > rx_room(ring)) return false;
@@ -144,7 +144,7 @@ void PacketPort::put(netmap_ring* ring, const Part* parts, unsigned count, uint3
   uint32_t at = rx_hwtail_;
   bool usable = true;
   for (uint32_t i = 0; i < slots; i++, at = after(ring, at)) {
-    usable &= region_->valid_buffer(ring->slot[at].buf_idx);
+    usable &= parts_.region->buffers().valid(ring->slot[at].buf_idx);
   }
   if (!usable) {  // the application has put a wrong buffer there: it sees an empty slot, as a remark
     netmap_slot& slot = ring->slot[rx_hwtail_];
@@ -152,7 +152,7 @@ void PacketPort::put(netmap_ring* ring, const Part* parts, unsigned count, uint3
     slot.flags = 1 << NS_PORT_SHIFT;
     rx_ends_[rx_hwtail_] = 0;
     rx_hwtail_ = after(ring, rx_hwtail_);
-    drop_received(Drop::bad_slot);
+    drop(Drop::bad_slot);
     return;
   }
 

@@ -2,6 +2,7 @@
 #include "nic/packet_socket.h"
 
 #include <arpa/inet.h>
+#include <linux/filter.h>
 #include <linux/if_arp.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -10,6 +11,8 @@
 
 #include <algorithm>
 #include <cstring>
+
+#include "nic/take_over.h"
 
 namespace vale {
 namespace {
@@ -29,6 +32,18 @@ std::string own_program() {
   char path[512];
   const ssize_t n = readlink("/proc/self/exe", path, sizeof path);
   return n > 0 && n < static_cast<ssize_t>(sizeof path) ? std::string(path, n) : "the program";
+}
+
+// What is on its way from the host side of a wire to the host's stack passes here a second time.
+bool refuse_host_frames(int fd) {
+  sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(SKF_AD_OFF + SKF_AD_MARK)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kHostMark, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+  };
+  const sock_fprog program = {sizeof code / sizeof code[0], code};
+  return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
 }
 
 Status cannot(const Interface& interface, const char* what) {
@@ -65,6 +80,8 @@ Status PacketSocket::open(const Interface& interface, bool receives) {
     setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &kQueueBytes, sizeof kQueueBytes);
   }
   if (!set_option(fd_, PACKET_VNET_HDR, 1)) return cannot(interface, "PACKET_VNET_HDR");
+  // Netfilter, where it keeps the stack's frames from the wire, sees these too.
+  setsockopt(fd_, SOL_SOCKET, SO_MARK, &kOwnMark, sizeof kOwnMark);
   if (!set_option(fd_, PACKET_QDISC_BYPASS, 1)) return cannot(interface, "PACKET_QDISC_BYPASS");
   if (receives) {
     if (!set_option(fd_, PACKET_IGNORE_OUTGOING, 1)) {
@@ -73,6 +90,7 @@ Status PacketSocket::open(const Interface& interface, bool receives) {
     if (!set_option(fd_, PACKET_COPY_THRESH, 1)) return cannot(interface, "PACKET_COPY_THRESH");
     Status mapped = map_ring(interface);
     if (!mapped.ok()) return mapped;
+    if (!refuse_host_frames(fd_)) return cannot(interface, "SO_ATTACH_FILTER");
   }
 
   // Only bound when all is set up: nothing from other interfaces gets in.
@@ -170,7 +188,7 @@ unsigned PacketSocket::send(mmsghdr* messages, unsigned count, int* error) {
   }
 }
 
-uint64_t PacketSocket::take_drops() const {
+uint64_t PacketSocket::take_drops() {
   tpacket_stats stats = {};
   socklen_t bytes = sizeof stats;
   if (getsockopt(fd_, SOL_PACKET, PACKET_STATISTICS, &stats, &bytes) != 0) return 0;

@@ -2,13 +2,12 @@
 //
 // Flow. One interface through one AF_PACKET socket:
 //   1. open(): promiscuous, incoming frames only, a ring shared with the kernel.
-//   2. receive() shows the oldest frame the kernel has put there; after anything but `none`,
-//      release() gives its place back before receive() is called again.
+//   2. receive() shows the oldest frame the kernel has put there; release() gives its place back.
 //   3. send() hands over a batch of frames in one system call.
 //
 // Owns. The socket, the shared ring, room for one frame too large for it.
 //
-// Invariants. Frames come in the kernel's order. A frame shown stays until release(). Nothing blocks.
+// Invariants. Frames on their way to the host's stack (take_over.h) are not received.
 //   When the socket closes, the kernel takes back promiscuous mode by itself.
 //
 //   The ring is TPACKET_V2. V3 packs better but shows frames only when a block is full or its timer
@@ -25,49 +24,27 @@
 #include <cstdint>
 #include <vector>
 
+#include "nic/frame_socket.h"
 #include "nic/interface.h"
-#include "offload/vnet_header.h"
 #include "status.h"
 
 namespace vale {
 
-struct ReceivedFrame {
-  char* data = nullptr;  // may be written
-  uint32_t bytes = 0;
-  VnetHeader vnet = {};
-  bool tagged = false;  // the kernel took this VLAN tag out of the frame
-  uint16_t tpid = 0, tci = 0;
-};
-
-enum class Receive {
-  none,     // the kernel has nothing
-  frame,    // shown
-  no_room,  // there was one, of which the kernel could not keep all; release() it
-  too_big   // there was one beyond 128 KB; release() it
-};
-
-class PacketSocket {
+class PacketSocket final : public FrameSocket {
  public:
   PacketSocket() = default;
-  ~PacketSocket();
-  PacketSocket(const PacketSocket&) = delete;
-  PacketSocket& operator=(const PacketSocket&) = delete;
+  ~PacketSocket() override;
 
   // EPERM, ENOMEM, EINVAL (not Ethernet), ENODEV.
   Status open(const Interface& interface, bool receives);
 
-  int fd() const { return fd_; }
-  Receive receive(ReceivedFrame* out);
-  void release();
-  // Frames sent, from the front; when 0, *error says why the first was refused. messages[i] starts
-  // with a VnetHeader.
-  unsigned send(mmsghdr* messages, unsigned count, int* error);
-
-  // Frames dropped by the kernel for want of a free place, since the last call.
-  uint64_t take_drops() const;
-  // The error the kernel has for this socket, and forgets: ENETDOWN when the interface went down.
-  int take_error();
-  bool removed() const;
+  int fd() const override { return fd_; }
+  Receive receive(ReceivedFrame* out) override;
+  void release() override;
+  unsigned send(mmsghdr* messages, unsigned count, int* error) override;
+  uint64_t take_drops() override;
+  int take_error() override;
+  bool removed() const override;
 
  private:
   Status map_ring(const Interface& interface);

@@ -6,8 +6,8 @@
 namespace vale {
 int PacketPort::txsync() {
   if (removed_.load(std::memory_order_relaxed)) return ENODEV;
-  if (first_tx_ == last_tx_ || tx_busy_.test_and_set(std::memory_order_acquire)) return 0;
-  push(region_->tx());
+  if (!sends() || tx_busy_.test_and_set(std::memory_order_acquire)) return 0;
+  push(tx());
   tx_busy_.clear(std::memory_order_release);
   return removed_.load(std::memory_order_relaxed) ? ENODEV : 0;
 }
@@ -59,7 +59,7 @@ bool PacketPort::gather(const netmap_ring* ring, uint32_t head) {
       if (++fragments > NETMAP_MAX_FRAGS) continue;
       char* data = reinterpret_cast<char*>(slot.ptr);  // the kernel checks it
       if ((slot.flags & NS_INDIRECT) == 0) {
-        if (!region_->valid_buffer(slot.buf_idx) || slot.len > ring->nr_buf_size) {
+        if (!parts_.region->buffers().valid(slot.buf_idx) || slot.len > ring->nr_buf_size) {
           bad = true;
           continue;
         }
@@ -94,7 +94,7 @@ bool PacketPort::send_batch(netmap_ring* ring) {
   while (batch.first != batch.frames) {
     int error = 0;
     const unsigned sent =
-        socket_.send(batch.messages + batch.first, batch.frames - batch.first, &error);
+        socket_->send(batch.messages + batch.first, batch.frames - batch.first, &error);
     if (sent == 0) {
       if (!refused(ring, error)) return false;
       continue;
@@ -118,7 +118,7 @@ bool PacketPort::refused(netmap_ring* ring, int error) {
     case ENOBUFS:
     case ENOMEM: {  // the driver's queue is full, or there is no carrier
       Interface now;
-      if (error == ENOMEM || (find_interface(index_, &now) == 0 && now.running)) {
+      if (error == ENOMEM || (find_interface(parts_.interface.index, &now) == 0 && now.running)) {
         tx_blocked_ = true;
         return false;
       }
@@ -133,7 +133,7 @@ bool PacketPort::refused(netmap_ring* ring, int error) {
       drop_taken(ring, 1, Drop::bad_slot);
       return true;
     default:
-      if (socket_.removed()) removed_.store(true, std::memory_order_relaxed);
+      if (socket_->removed()) removed_.store(true, std::memory_order_relaxed);
       drop_taken(ring, all, Drop::link_down);
       return true;
   }
@@ -144,7 +144,7 @@ void PacketPort::drop_taken(netmap_ring* ring, unsigned frames, Drop why) {
   for (unsigned i = 0; i < frames; i++) bytes += batch_->bytes[batch_->first + i];
   tx_frames_.add(frames);
   tx_bytes_.add(bytes);
-  drops_[static_cast<unsigned>(why)].add(frames);
+  drop(why, frames);
   taken(ring, frames);
 }
 

@@ -23,29 +23,40 @@ void set_const(const T& field, T value) {
 
 }  // namespace
 
-netmap_ring* PrivateRegion::place_ring(uint64_t offset, uint32_t slots, uint16_t dir,
-                                       uint32_t* next_buffer) {
+netmap_ring* PrivateRegion::place_ring(uint64_t offset, uint32_t slots, uint16_t id, uint16_t dir) {
   netmap_ring* ring = reinterpret_cast<netmap_ring*>(base_ + offset);
-  set_const(ring->buf_ofs, static_cast<int64_t>(buffers_offset_ - offset));
+  set_const(ring->buf_ofs, static_cast<int64_t>(buffers_.zero - (base_ + offset)));
   set_const(ring->num_slots, slots);
-  set_const(ring->nr_buf_size, buf_size_);
+  set_const(ring->nr_buf_size, buffers_.buf_size);
+  set_const(ring->ringid, id);
   set_const(ring->dir, dir);
   ring->tail = dir == 0 ? slots - 1 : 0;
   for (uint32_t i = 0; i < slots; i++) {
-    ring->slot[i].buf_idx = (*next_buffer)++;
-    ring->slot[i].len = static_cast<uint16_t>(buf_size_);
+    ring->slot[i].buf_idx = buffers_.take();
+    ring->slot[i].len = static_cast<uint16_t>(buffers_.buf_size);
   }
   return ring;
 }
 
 Status PrivateRegion::create(const PrivateRegionWish& wish, std::unique_ptr<PrivateRegion>* out) {
   std::unique_ptr<PrivateRegion> region(new PrivateRegion);
-  const uint64_t tx_offset = kPage;
-  const uint64_t rx_offset = tx_offset + ring_bytes(wish.tx_slots);
-  region->buf_size_ = wish.buf_size;
-  region->buffers_ = 2 + wish.tx_slots + wish.rx_slots + wish.extra_bufs;
-  region->buffers_offset_ = rx_offset + ring_bytes(wish.rx_slots);
-  region->bytes_ = region->buffers_offset_ + round_page(uint64_t{region->buffers_} * wish.buf_size);
+  const unsigned pairs = (wish.nic ? 1 : 0) + (wish.host ? 1 : 0);
+  const uint64_t tx_bytes = ring_bytes(wish.tx_slots), rx_bytes = ring_bytes(wish.rx_slots);
+  const uint64_t buffers_offset = kPage + pairs * (tx_bytes + rx_bytes);
+  const uint32_t needed = pairs * (wish.tx_slots + wish.rx_slots) + wish.extra_bufs + wish.spare;
+  Buffers& buffers = region->buffers_;
+  if (wish.shared != nullptr) {
+    buffers = *wish.shared;
+    region->bytes_ = buffers_offset;
+    if (buffers.free.size() < needed) {
+      return Status::fail(ENOMEM, "%s: the port it shares buffers with has %zu to spare, not %u",
+                          wish.name, buffers.free.size(), needed);
+    }
+  } else {
+    buffers.buf_size = wish.buf_size;
+    buffers.limit = 2 + needed;
+    region->bytes_ = buffers_offset + round_page(uint64_t{buffers.limit} * wish.buf_size);
+  }
 
   void* memory =
       mmap(nullptr, region->bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -54,10 +65,10 @@ Status PrivateRegion::create(const PrivateRegionWish& wish, std::unique_ptr<Priv
                         wish.name, static_cast<unsigned long long>(region->bytes_));
   }
   region->base_ = static_cast<char*>(memory);
-
-  uint32_t next_buffer = 2;
-  region->tx_ = region->place_ring(tx_offset, wish.tx_slots, 0, &next_buffer);
-  region->rx_ = region->place_ring(rx_offset, wish.rx_slots, 1, &next_buffer);
+  if (wish.shared == nullptr) {
+    buffers.zero = region->base_ + buffers_offset;
+    for (uint32_t i = buffers.limit; i-- > 2;) buffers.free.push_back(i);
+  }
 
   netmap_if* nifp = reinterpret_cast<netmap_if*>(region->base_);
   region->nifp_ = nifp;
@@ -68,13 +79,23 @@ Status PrivateRegion::create(const PrivateRegionWish& wish, std::unique_ptr<Priv
   set_const(nifp->ni_rx_rings, 1u);
   set_const(nifp->ni_host_tx_rings, 1u);
   set_const(nifp->ni_host_rx_rings, 1u);
-  if (wish.bind_tx) set_const(nifp->ring_ofs[0], static_cast<int64_t>(tx_offset));
-  if (wish.bind_rx) set_const(nifp->ring_ofs[2], static_cast<int64_t>(rx_offset));
-  if (wish.extra_bufs != 0) nifp->ni_bufs_head = next_buffer;
-  for (uint32_t i = 0; i < wish.extra_bufs; i++, next_buffer++) {
-    const uint32_t link = i + 1 < wish.extra_bufs ? next_buffer + 1 : 0;
-    std::memcpy(region->base_ + region->buffers_offset_ + uint64_t{next_buffer} * wish.buf_size,
-                &link, sizeof link);
+  uint64_t offset = kPage;
+  for (uint16_t i = 0; i < 2; i++) {
+    if (!(i == 0 ? wish.nic : wish.host)) continue;
+    RingPair& pair = region->pairs_[i];
+    pair.tx = region->place_ring(offset, wish.tx_slots, i, 0);
+    if (wish.bind_tx) set_const(nifp->ring_ofs[i], static_cast<int64_t>(offset));
+    offset += tx_bytes;
+    pair.rx = region->place_ring(offset, wish.rx_slots, i, 1);
+    if (wish.bind_rx) set_const(nifp->ring_ofs[2 + i], static_cast<int64_t>(offset));
+    offset += rx_bytes;
+  }
+  uint32_t* link = &nifp->ni_bufs_head;
+  for (uint32_t i = 0; i < wish.extra_bufs; i++) {
+    const uint32_t index = buffers.take();
+    *link = index;
+    link = reinterpret_cast<uint32_t*>(buffers.at(index));
+    *link = 0;
   }
   *out = std::move(region);
   return Status::good();

@@ -1,30 +1,57 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Flow. create() lays out one port's netmap rings and buffers in memory of this process.
+// Flow. create() lays out one port's netmap rings in memory of this process, and its buffers there
+//   too, or takes buffers of another port's region for them.
 //
 // Owns. The memory, until destruction.
 //
-// Invariants. The layout of abi/netmap.h: one tx and one rx ring, every slot with a buffer of its
-//   own, buffers from index 2 on, extra buffers linked from ni_bufs_head. Rings that are not bound
-//   have offset 0, as have the host rings, of which the netmap_if always names one a direction.
+// Invariants. The layout of abi/netmap.h: a tx and an rx ring for the interface and for the host's
+//   side, as far as asked for, every slot with a buffer of its own. Rings that are not bound have
+//   offset 0; the netmap_if always names one host ring a direction. Buffers of its own are numbered
+//   from 2 on, with extra ones linked from ni_bufs_head.
 //
 // Not here. Memory that other processes see (shm/).
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "abi/netmap.h"
 #include "status.h"
 
 namespace vale {
 
+// Buffers that rings can hold: buffer i is at `zero` + i * buf_size.
+struct Buffers {
+  char* zero = nullptr;
+  uint32_t buf_size = 0;
+  uint32_t limit = 0;          // indices from 2 to below this are buffers
+  std::vector<uint32_t> free;  // in nobody's ring; the last is taken first
+
+  bool valid(uint32_t index) const { return index >= 2 && index < limit; }
+  char* at(uint32_t index) const { return zero + uint64_t{index} * buf_size; }
+  uint32_t take() {
+    const uint32_t index = free.back();
+    free.pop_back();
+    return index;
+  }
+};
+
 struct PrivateRegionWish {
   const char* name;
   uint32_t tx_slots, rx_slots;
-  uint32_t buf_size;  // bytes, a multiple of 64 below 65536
+  uint32_t buf_size;  // bytes, a multiple of 64 below 65536; of shared buffers, theirs
   uint32_t extra_bufs;
+  bool nic, host;  // which pairs of rings
   bool bind_tx, bind_rx;
+  uint32_t spare = 0;               // buffers beside the rings', for whoever drives them
+  const Buffers* shared = nullptr;  // whose free ones are used instead of own; must be enough
+};
+
+struct RingPair {
+  netmap_ring* tx = nullptr;  // exist whether or not they are bound
+  netmap_ring* rx = nullptr;
 };
 
 class PrivateRegion {
@@ -37,23 +64,19 @@ class PrivateRegion {
   char* base() const { return base_; }
   uint64_t bytes() const { return bytes_; }
   netmap_if* nifp() const { return nifp_; }
-  // Exist whether or not they are bound.
-  netmap_ring* tx() const { return tx_; }
-  netmap_ring* rx() const { return rx_; }
-  bool valid_buffer(uint32_t index) const { return index >= 2 && index < buffers_; }
+  const RingPair& nic() const { return pairs_[0]; }
+  const RingPair& host() const { return pairs_[1]; }
+  Buffers& buffers() { return buffers_; }
 
  private:
   PrivateRegion() = default;
-  netmap_ring* place_ring(uint64_t offset, uint32_t slots, uint16_t dir, uint32_t* next_buffer);
+  netmap_ring* place_ring(uint64_t offset, uint32_t slots, uint16_t id, uint16_t dir);
 
   char* base_ = nullptr;
   uint64_t bytes_ = 0;
-  uint64_t buffers_offset_ = 0;
-  uint32_t buf_size_ = 0;
-  uint32_t buffers_ = 0;  // including the two reserved ones
+  Buffers buffers_;
   netmap_if* nifp_ = nullptr;
-  netmap_ring* tx_ = nullptr;
-  netmap_ring* rx_ = nullptr;
+  RingPair pairs_[2];
 };
 
 }  // namespace vale

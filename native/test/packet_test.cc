@@ -54,12 +54,12 @@ TEST(unknown_interface_names_the_nearest) {
   OpenRequest request;
   std::unique_ptr<Port> port;
   request.name = "v00";
-  Status status = open_wire(request, &port);
+  Status status = open_wire(request, {}, &port);
   CHECK_EQ(status.err, ENXIO);
   CHECK(status.text.find("\"v00\"") != std::string::npos);
   CHECK(status.text.find("did you mean \"v0\"") != std::string::npos);
   request.name = "something";
-  status = open_wire(request, &port);
+  status = open_wire(request, {}, &port);
   CHECK_EQ(status.err, ENXIO);
   CHECK(status.text.find("v0") != std::string::npos);
   bool listed = false;
@@ -77,8 +77,9 @@ TEST(what_a_wire_cannot_do_is_refused) {
     uint16_t ring;
     uint64_t flags;
     int err;
-  } cases[] = {{NR_REG_SW, 0, 0, EINVAL},
-               {NR_REG_NIC_SW, 0, 0, EINVAL},
+  } cases[] = {{NR_REG_SW, 0, 0, EPERM},
+               {NR_REG_NIC_SW, 0, 0, EPERM},
+               {NR_REG_ONE_SW, 1, 0, EINVAL},
                {NR_REG_ONE_NIC, 1, 0, EINVAL},
                {NR_REG_ONE_NIC, 0, 0, 0},
                {NR_REG_ALL_NIC, 0, NR_EXCLUSIVE, EOPNOTSUPP},
@@ -90,7 +91,7 @@ TEST(what_a_wire_cannot_do_is_refused) {
     request.ring_id = one.ring;
     request.flags = one.flags;
     std::unique_ptr<Port> port;
-    CHECK_EQ(open_wire(request, &port).err, one.err);
+    CHECK_EQ(open_wire(request, {}, &port).err, one.err);
   }
 }
 
@@ -103,7 +104,7 @@ TEST(region_has_the_netmap_layout) {
   request.rx_slots = 200;
   request.extra_bufs = 3;
   std::unique_ptr<Port> port;
-  CHECK_OK(open_wire(request, &port));
+  CHECK_OK(open_wire(request, {}, &port));
   REQUIRE(port != nullptr);
   const netmap_if* nifp = port->nifp();
   CHECK_EQ(std::string(nifp->ni_name), std::string("v0"));
@@ -111,7 +112,7 @@ TEST(region_has_the_netmap_layout) {
   CHECK_EQ(nifp->ni_host_tx_rings, 1u);
   CHECK_EQ(nifp->ring_ofs[1], 0);
   CHECK_EQ(nifp->ring_ofs[3], 0);
-  CHECK_EQ(port->info().device, "af_packet");
+  CHECK_EQ(port->info().device, "packet");
   CHECK_EQ(port->info().mtu, 1514u);
   CHECK_EQ(port->info().mac[5], 1);
   const netmap_ring* tx = port->tx_ring(0);

@@ -5,7 +5,7 @@ import { readWords } from '../argv.js';
 import { BaseCommand } from '../base-command.js';
 import { native } from '../native.js';
 import { bridgePorts, withinOr } from '../options/bridge.js';
-import { numberFlag, runFlags, verboseFlag } from '../options/flags.js';
+import { numberFlag, runFlags, verboseFlag, wireFlags, wireOptions } from '../options/flags.js';
 import { integer } from '../options/number.js';
 import { bridgeReporter } from '../report/bridge-choice.js';
 import { standardOutput } from '../report/output.js';
@@ -20,6 +20,7 @@ export default class Bridge extends BaseCommand {
     '<%= config.bin %> bridge -i vale0:a -i vale1:b',
     '<%= config.bin %> bridge -i em0 -i vale0',
     '<%= config.bin %> bridge vale0:a vale1:b 256',
+    '<%= config.bin %> bridge -i em0',
     '<%= config.bin %> bridge -L -i vale0:echo',
   ];
 
@@ -60,6 +61,7 @@ export default class Bridge extends BaseCommand {
       summary: 'With one port: send what it receives back out of it.',
     }),
     verbose: verboseFlag,
+    ...wireFlags,
     ...runFlags,
   };
 
@@ -77,6 +79,7 @@ export default class Bridge extends BaseCommand {
         zeroCopy: !flags.copy,
         loopback: flags.loopback,
         busy: flags.busy,
+        wire: wireOptions(flags),
         spin: flags.spin,
         verbose: words.filter(({ name }) => name === 'verbose').length,
       },

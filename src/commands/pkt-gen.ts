@@ -5,7 +5,14 @@ import { readWords } from '../argv.js';
 import { BaseCommand } from '../base-command.js';
 import { native } from '../native.js';
 import type { PktGenFunction } from '../native-types.js';
-import { numberFlag, runFlags, secondsFlag, verboseFlag } from '../options/flags.js';
+import {
+  numberFlag,
+  runFlags,
+  secondsFlag,
+  verboseFlag,
+  wireFlags,
+  wireOptions,
+} from '../options/flags.js';
 import { macRange, type MacRange } from '../options/mac.js';
 import { FUNCTIONS } from '../options/pkt-gen.js';
 import { ringConfig, type RingConfig } from '../options/ring-config.js';
@@ -205,6 +212,7 @@ export default class PktGen extends BaseCommand {
       summary:
         'Sum of: 1 prefetch and 2 read the payload (rx), 4 or 8 write each frame anew (tx), 32 as -I, 64 as -X, 256 as -r, 512 as -z, 1024 as -Z, 2048 as -A.',
     }),
+    ...wireFlags,
     ...runFlags,
     duration: secondsFlag({
       helpValue: 'SECONDS',
@@ -232,6 +240,7 @@ export default class PktGen extends BaseCommand {
       {
         port: flags.interface,
         rings: flags.config,
+        wire: wireOptions(flags),
         interval: flags.interval,
         wait: flags.wait,
         framing: flags.framing ? FRAMING : 0,

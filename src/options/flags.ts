@@ -2,6 +2,7 @@
 // Flag definitions that several verbs share.
 import { Flags } from '@oclif/core';
 
+import { WIRE_BACKENDS, type WireBackend, type WireOptions } from '../native-types.js';
 import { integer, seconds, type NumberRule } from './number.js';
 
 /** A flag that takes a whole number within the rule. */
@@ -24,6 +25,34 @@ export const runFlags = {
       'Poll for US microseconds before going to sleep. Default: 50, or 0 on a machine with one CPU.',
   }),
 };
+
+/** How an interface is opened. */
+export const wireFlags = {
+  backend: Flags.option({ options: WIRE_BACKENDS })({
+    helpValue: 'BACKEND',
+    summary:
+      'What moves the frames of a network interface: auto, the best there is; packet, a packet socket; tap, a TAP device of that name. Default: auto.',
+  }),
+  shared: Flags.boolean({
+    summary:
+      "Leave a network interface to the host's network stack too, so that frames reach both, instead of taking it over.",
+  }),
+  force: Flags.boolean({
+    summary:
+      'Take over even a network interface that carries the default route or the login one sits at.',
+  }),
+};
+
+/** What those flags mean to whoever opens a port. */
+export function wireOptions(flags: {
+  backend?: WireBackend | undefined;
+  shared: boolean;
+  force: boolean;
+  busy: boolean;
+}): WireOptions {
+  const { backend = 'auto', shared, force, busy } = flags;
+  return { backend, shared, force, busy };
+}
 
 export const verboseFlag = Flags.boolean({
   char: 'v',

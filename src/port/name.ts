@@ -5,6 +5,7 @@
  *
  *     vale0:a        port "a" on switch "vale0"            netmap:p0   persistent port or interface
  *     vale-foo       port "vale-foo" on switch "vale"      eth0        interface (a wire)
+ *     tap:t0         TAP device "t0", made if need be
  *     vale0:a{1      pipe, } the other end
  *     …-2 …^ …^1 …*  one ring, host rings, one host ring, all and host
  *     …/x @3 @conf:slots=512                               see name-suffix.ts
@@ -21,6 +22,8 @@ export { NameError, quote } from './name-error.js';
 
 /** The switch of a name that starts with "vale" and has no colon. */
 export const DEFAULT_SWITCH = 'vale';
+/** Prefix of a TAP device's name. */
+const TAP = 'tap';
 /** Most characters of a switch's name, of the part after the colon, and of an interface's name. */
 export const MAX_PART = 15;
 /** Most characters of a full name: the ABI's field is 64 bytes. */
@@ -80,6 +83,8 @@ interface Head {
   switch?: string;
   /** Everything after the prefix. */
   rest: string;
+  /** "tap:" stood before it. */
+  tap?: boolean;
   /** After a colon "-" may start a ring number; without one it is an ordinary character. */
   colon: boolean;
 }
@@ -92,7 +97,7 @@ export function parse(text: string, context: NameContext = {}): PortSpec {
   const exists = context.exists ?? nothingExists;
   const head = splitPrefix(text, exists);
   const full = (port: string): string =>
-    head.switch === undefined ? port : `${head.switch}:${port}`;
+    head.switch !== undefined ? `${head.switch}:${port}` : head.tap ? `${TAP}:${port}` : port;
   const base = splitBase(
     text,
     head,
@@ -243,6 +248,7 @@ function splitPrefix(text: string, exists: Exists): Head {
     checkSwitch(text, prefix);
     return { kind: 'port', switch: prefix, rest, colon: true };
   }
+  if (prefix === TAP) return { kind: 'interface', rest, colon: true, tap: true };
   if (prefix.startsWith('netmap'))
     throw new NameError(
       text,

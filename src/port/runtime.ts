@@ -9,6 +9,7 @@ import type {
   PortInfo,
   PortRow,
   SwitchRow,
+  WireOptions,
 } from '../native-types.js';
 import {
   parse,
@@ -43,6 +44,8 @@ export interface PortWishes {
 export interface OpenOptions extends PortWishes {
   /** Nobody else may have the port open. */
   exclusive?: boolean;
+  /** How to open a network interface. */
+  wire?: WireOptions;
 }
 
 /**
@@ -151,7 +154,9 @@ export class Runtime implements Disposable {
 
   /**
    * Opens a port of a switch, making it if it is not there, or an interface as a wire.
-   * @throws EINVAL a bad name, EBUSY exclusively open elsewhere, ENXIO no such interface, EPERM no
+   * An interface is taken over from the host's network stack until close(), unless `wire.shared`.
+   * @throws EINVAL a bad name, EBUSY exclusively open elsewhere or an interface that the machine
+   *   itself needs, ENXIO no such interface, EPERM no
    *   right to it, ENOMEM /dev/shm is full, ENOSPC the switch has 254 ports
    */
   openPort(name: string, options: OpenOptions = {}): Promise<ValePort> {
@@ -160,7 +165,10 @@ export class Runtime implements Disposable {
       if (spec.warning !== undefined) process.emitWarning(spec.warning, 'ValeWarning');
       const request = this.#request(spec, options);
       if (options.exclusive) request.flags = (request.flags ?? 0) | RegFlag.Exclusive;
-      return new ValePort(this.#runtime.open(request));
+      const port = this.#runtime.open(request, options.wire);
+      const warning = port.wireState()?.warning;
+      if (warning) process.emitWarning(warning, 'ValeWarning');
+      return new ValePort(port);
     });
   }
 

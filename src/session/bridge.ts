@@ -3,7 +3,7 @@
 import { availableParallelism } from 'node:os';
 
 import { ValeError } from '../errors.js';
-import type { NativeBinding, NativePort, NativeRuntime } from '../native-types.js';
+import type { NativeBinding, NativePort, NativeRuntime, WireOptions } from '../native-types.js';
 import { defaultSpin } from '../options/flags.js';
 import type { BridgeEnd, BridgeReporter } from '../report/bridge.js';
 import type { Output } from '../report/output.js';
@@ -22,6 +22,7 @@ export interface BridgeJob {
   zeroCopy: boolean;
   loopback: boolean;
   busy: boolean;
+  wire?: WireOptions | undefined;
   spin?: number | undefined;
   verbose: number;
 }
@@ -37,14 +38,14 @@ export async function runBridge(
   output: Output,
   stop: AbortSignal,
 ): Promise<void> {
-  if (job.a === `${job.b}^`)
-    throw new ValeError(
-      `cannot open ${job.a}: bridging a port with its host stack is not supported; give a second port, or -L to send back what it receives`,
-    );
   const binding = load();
   const runtime = openRuntime(binding, output.err);
-  const a = open(job.a, binding, runtime, output);
-  const b = open(job.b, binding, runtime, output);
+  if (job.a === `${job.b}^` && resolvePort(job.b, binding, runtime, () => {}).kind === 'port')
+    throw new ValeError(
+      `cannot open ${job.a}: only a network interface has a host stack; give a second port, or -L to send back what it receives`,
+    );
+  const a = open(job.a, binding, runtime, output, job.wire);
+  const b = open(job.b, binding, runtime, output, job.wire);
   reporter.opened({
     ends: [end(a), end(b)],
     zeroCopy: job.zeroCopy && a.memoryKey !== 0n && a.memoryKey === b.memoryKey,
@@ -100,9 +101,10 @@ function open(
   binding: NativeBinding,
   runtime: NativeRuntime,
   output: Output,
+  wire?: WireOptions,
 ): NativePort {
   const spec = resolvePort(text, binding, runtime, output.err);
-  return openForThreads(spec, undefined, 1, runtime)[0]!;
+  return openForThreads(spec, { wire, threads: 1 }, runtime, output.err)[0]!;
 }
 
 function end(port: NativePort): BridgeEnd {

@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // From a name as typed to open ports.
 import { UsageError } from '../errors.js';
-import type { NativeBinding, NativePort, NativeRuntime } from '../native-types.js';
+import type { NativeBinding, NativePort, NativeRuntime, WireOptions } from '../native-types.js';
 import type { RingConfig } from '../options/ring-config.js';
 import { parse, toOpenRequest, type Exists, type PortSpec } from '../port/name.js';
 import { RegMode } from '../port/registration.js';
 import { elsewhere } from './sudo.js';
-
-/** Prefixes of the reference's generator for devices that are not ports. */
-const FOREIGN: Record<string, string> = {
-  tap: 'open a TAP interface by its name alone, as in -i tap0',
-  pcap: 'open the interface by its name alone, as in -i eth0',
-};
 
 /** The user's runtime; `warn` takes one line about its directory. */
 export function openRuntime(binding: NativeBinding, warn: (line: string) => void): NativeRuntime {
@@ -30,10 +24,9 @@ export function resolvePort(
   runtime: NativeRuntime,
   warn: (line: string) => void,
 ): PortSpec {
-  const foreign = /^(tap|pcap):/.exec(text)?.[1];
-  if (foreign !== undefined)
+  if (text.startsWith('pcap:'))
     throw new UsageError(
-      `-i ${text}: ${foreign} devices are not supported; ${FOREIGN[foreign] ?? ''}`,
+      `-i ${text}: pcap devices are not supported; open the interface by its name alone, as in -i eth0`,
     );
   if (text === 'null')
     throw new UsageError(
@@ -63,16 +56,23 @@ export function existing(binding: NativeBinding, runtime: NativeRuntime): Exists
 /**
  * Opens a port for `threads` threads: one registration of all its rings for one thread, else thread i
  * gets ring i alone. On failure whatever was opened is closed again.
+ * @param warn takes one line about an interface that could not be taken over
  */
 export function openForThreads(
   spec: PortSpec,
-  rings: RingConfig | undefined,
-  threads: number,
+  how: { rings?: RingConfig | undefined; wire?: WireOptions | undefined; threads: number },
   runtime: NativeRuntime,
+  warn: (line: string) => void,
 ): NativePort[] {
+  const { rings, wire, threads } = how;
   const memIdOf = (port: PortSpec) => runtime.info({ name: port.fullName }).memId;
   const request = { ...toOpenRequest(spec, memIdOf), ...rings };
-  if (threads === 1) return [runtime.open(request)];
+  if (threads === 1) {
+    const port = runtime.open(request, wire);
+    const warning = port.wireState()?.warning;
+    if (warning) warn(`vale: ${warning}`);
+    return [port];
+  }
   if (spec.mode !== RegMode.AllNic)
     throw new UsageError(
       `-p ${threads}: ${spec.text} names certain rings, and each thread takes a ring of its own; leave out one of the two`,
@@ -80,7 +80,7 @@ export function openForThreads(
   const ports: NativePort[] = [];
   try {
     for (let ringId = 0; ringId < threads; ringId += 1)
-      ports.push(runtime.open({ ...request, mode: RegMode.OneNic, ringId }));
+      ports.push(runtime.open({ ...request, mode: RegMode.OneNic, ringId }, wire));
   } catch (error) {
     for (const port of ports) port.close();
     throw error;

@@ -2,7 +2,13 @@
 // One run of the generator: open the ports, run the engine, sample it, drain, report.
 import { availableParallelism, cpus } from 'node:os';
 
-import type { NativeBinding, NativePort, NativeRuntime, PktGenConfig } from '../native-types.js';
+import type {
+  NativeBinding,
+  NativePort,
+  NativeRuntime,
+  PktGenConfig,
+  WireOptions,
+} from '../native-types.js';
 import {
   forPort,
   pktGenConfig,
@@ -22,6 +28,7 @@ export interface PktGenJob {
   /** As typed: "vale0:a", "eth0". */
   port: string;
   rings?: RingConfig | undefined;
+  wire?: WireOptions | undefined;
   flags: PktGenFlags;
   /** Time between reports, ms. */
   interval: number;
@@ -87,7 +94,12 @@ function open(
 ): Ports {
   const spec = resolvePort(job.port, binding, runtime, output.err);
   const { header, threads } = job.flags;
-  const ports = openForThreads(spec, job.rings, threads, runtime) as Ports;
+  const ports = openForThreads(
+    spec,
+    { rings: job.rings, wire: job.wire, threads },
+    runtime,
+    output.err,
+  ) as Ports;
   if (header !== undefined && header !== ports[0].headerLength) ports[0].headerLength = header;
   return ports;
 }

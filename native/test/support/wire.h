@@ -21,6 +21,12 @@
     if (why_not != nullptr) SKIP(why_not);      \
   } while (0)
 
+#define NEED_ROOT_NAMESPACE()                           \
+  do {                                                  \
+    const char* const why_not = netns::enter_as_root(); \
+    if (why_not != nullptr) SKIP(why_not);              \
+  } while (0)
+
 namespace wire {
 
 using Frame = std::vector<uint8_t>;
@@ -57,7 +63,7 @@ inline std::unique_ptr<vale::Port> open(const std::string& name, uint64_t flags 
   request.buf_size = buf_size;
   request.tx_slots = request.rx_slots = slots;
   std::unique_ptr<vale::Port> port;
-  const vale::Status status = vale::open_wire(request, &port);
+  const vale::Status status = vale::open_wire(request, {}, &port);
   if (!status.ok()) std::printf("  %s\n", status.text.c_str());
   return port;
 }

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "nic/in_use.h"
+
+#include <arpa/inet.h>
+#include <linux/rtnetlink.h>
+#include <net/if_arp.h>
+#include <sys/socket.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <set>
+#include <vector>
+
+#include "nic/bpf.h"
+
+namespace vale {
+namespace {
+
+// Calls each(message) for every answer to a dump request of this type; false when there is none.
+template <typename F>
+bool dump(uint16_t type, F each) {
+  const Handle fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  if (!fd.valid()) return false;
+  struct {
+    nlmsghdr header;
+    rtmsg body;  // and, but for its length, any other request of the family AF_UNSPEC
+    char rest[16];
+  } request = {};
+  request.header.nlmsg_len = NLMSG_LENGTH(type == RTM_GETLINK ? sizeof(ifinfomsg) : sizeof(rtmsg));
+  request.header.nlmsg_type = type;
+  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  if (send(fd.fd(), &request, request.header.nlmsg_len, 0) < 0) return false;
+  std::vector<char> buffer(64 << 10);
+  for (;;) {
+    ssize_t got = recv(fd.fd(), buffer.data(), buffer.size(), 0);
+    if (got <= 0) return false;
+    for (nlmsghdr* one = reinterpret_cast<nlmsghdr*>(buffer.data());
+         NLMSG_OK(one, static_cast<size_t>(got)); one = NLMSG_NEXT(one, got)) {
+      if (one->nlmsg_type == NLMSG_DONE) return true;
+      if (one->nlmsg_type == NLMSG_ERROR) return false;
+      each(one);
+    }
+  }
+}
+
+template <typename Head, typename F>
+void attributes(const nlmsghdr* message, F each) {
+  const char* head = static_cast<const char*>(NLMSG_DATA(message));
+  int left = static_cast<int>(message->nlmsg_len) - static_cast<int>(NLMSG_SPACE(sizeof(Head)));
+  const rtattr* one = reinterpret_cast<const rtattr*>(head + NLMSG_ALIGN(sizeof(Head)));
+  for (; RTA_OK(one, left); one = RTA_NEXT(one, left)) each(one->rta_type, one);
+}
+
+int number(const rtattr* attribute) {
+  int value = 0;
+  if (RTA_PAYLOAD(attribute) >= sizeof value) {
+    std::memcpy(&value, RTA_DATA(attribute), sizeof value);
+  }
+  return value;
+}
+
+// Interfaces of default routes; those of tables the kernel keeps for itself are not asked for.
+std::set<int> default_routes() {
+  std::set<int> found;
+  dump(RTM_GETROUTE, [&](const nlmsghdr* message) {
+    const rtmsg* route = static_cast<const rtmsg*>(NLMSG_DATA(message));
+    if (route->rtm_dst_len != 0 || route->rtm_type != RTN_UNICAST) return;
+    attributes<rtmsg>(message, [&](unsigned short type, const rtattr* value) {
+      if (type == RTA_OIF) found.insert(number(value));
+      if (type != RTA_MULTIPATH) return;
+      int left = static_cast<int>(RTA_PAYLOAD(value));
+      const rtnexthop* hop = static_cast<const rtnexthop*>(RTA_DATA(value));
+      while (left >= static_cast<int>(sizeof *hop) && RTNH_OK(hop, left)) {
+        found.insert(hop->rtnh_ifindex);
+        left -= static_cast<int>(RTNH_ALIGN(hop->rtnh_len));
+        hop = RTNH_NEXT(hop);
+      }
+    });
+  });
+  return found;
+}
+
+// The interface with the address at which this login came in, 0 when there is none.
+int login_interface() {
+  const char* connection = std::getenv("SSH_CONNECTION");
+  if (connection == nullptr) return 0;
+  std::string words[3];
+  const char* at = connection;
+  for (std::string& word : words) {
+    const char* end = at + std::strcspn(at, " ");
+    word.assign(at, end);
+    at = end + std::strspn(end, " ");
+  }
+  const std::string address = words[2].substr(0, words[2].find('%'));
+  char wanted[16];
+  size_t bytes = 0;
+  if (inet_pton(AF_INET, address.c_str(), wanted) == 1) bytes = 4;
+  if (inet_pton(AF_INET6, address.c_str(), wanted) == 1) bytes = 16;
+  int found = 0;
+  if (bytes == 0) return 0;
+  dump(RTM_GETADDR, [&](const nlmsghdr* message) {
+    struct Head {  // ifaddrmsg, whose own header clashes with others
+      uint8_t family, prefix, flags, scope;
+      uint32_t index;
+    };
+    const Head* head = static_cast<const Head*>(NLMSG_DATA(message));
+    attributes<Head>(message, [&](unsigned short type, const rtattr* value) {
+      const bool address_of = type == 1 || type == 2;  // IFA_ADDRESS, IFA_LOCAL
+      if (address_of && RTA_PAYLOAD(value) == bytes &&
+          std::memcmp(RTA_DATA(value), wanted, bytes) == 0) {
+        found = static_cast<int>(head->index);
+      }
+    });
+  });
+  return found;
+}
+
+struct Below {
+  int upper, lower;
+};
+
+// Which interfaces others are made of: of a bridge or bond its ports, of a VLAN its base.
+std::vector<Below> stacking() {
+  std::vector<Below> all;
+  dump(RTM_GETLINK, [&](const nlmsghdr* message) {
+    const int index = static_cast<const ifinfomsg*>(NLMSG_DATA(message))->ifi_index;
+    bool elsewhere = false;
+    int base = 0;
+    attributes<ifinfomsg>(message, [&](unsigned short type, const rtattr* value) {
+      if (type == IFLA_MASTER) all.push_back({number(value), index});
+      if (type == IFLA_LINK) base = number(value);
+      if (type == IFLA_LINK_NETNSID) elsewhere = true;
+    });
+    // The other end of a veth pair is no base: that of a pair names its own back.
+    if (base != 0 && base != index && !elsewhere) all.push_back({index, base});
+  });
+  std::vector<Below> kept;
+  for (const Below& one : all) {
+    bool mutual = false;
+    for (const Below& other : all) {
+      mutual |= one.upper == other.lower && one.lower == other.upper;
+    }
+    if (!mutual) kept.push_back(one);
+  }
+  return kept;
+}
+
+}  // namespace
+
+std::string in_use(const Interface& interface) {
+  if (interface.hardware == ARPHRD_LOOPBACK) return "it is how this machine talks to itself";
+  const std::vector<Below> stack = stacking();
+  const std::set<int> routes = default_routes();
+  const int login = login_interface();
+  // The interface itself, then everything that stands on it.
+  std::vector<int> column = {interface.index};
+  for (size_t i = 0; i < column.size(); i++) {
+    for (const Below& one : stack) {
+      if (one.lower != column[i]) continue;
+      bool known = false;
+      for (const int other : column) known |= other == one.upper;
+      if (!known) column.push_back(one.upper);
+    }
+    Interface upper;
+    std::string through;
+    if (i != 0 && find_interface(column[i], &upper) == 0) through = " (through " + upper.name + ")";
+    if (column[i] == login) return "your login came in over it" + through;
+    if (routes.count(column[i]) != 0) return "it carries the default route" + through;
+  }
+  return "";
+}
+
+}  // namespace vale

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. Before an interface is taken from the host: does anything the user would miss run over it?
+// Owns. Nothing.
+// Invariants. An interface below the one in question (of a bridge, bond, VLAN) counts as it does.
+//   Answers come from the kernel's tables of this network namespace.
+// Not here. Taking it (take_over.h).
+#pragma once
+
+#include <string>
+
+#include "nic/interface.h"
+
+namespace vale {
+
+// "" or why it must not be taken, as in "it carries the default route".
+std::string in_use(const Interface& interface);
+
+}  // namespace vale

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. A TAP device as frames: what the host's stack sends on the device is received here, what is
+//   sent here the stack receives. open() makes the device, or takes up one that nobody has.
+// Owns. The device, unless somebody made it persistent; it disappears with the descriptor.
+// Invariants. The stack may leave checksums and segmentation to the reader: the header tells.
+// Not here. Redirecting another interface's frames into it (take_over.h).
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "nic/bpf.h"
+#include "nic/frame_socket.h"
+#include "nic/interface.h"
+#include "status.h"
+
+namespace vale {
+
+class TapSocket final : public FrameSocket {
+ public:
+  // EPERM, EBUSY (somebody has it), EINVAL (no name for an interface). The device is up afterwards.
+  Status open(const std::string& name, uint32_t mtu);
+  const Interface& interface() const { return interface_; }
+
+  int fd() const override { return fd_.fd(); }
+  Receive receive(ReceivedFrame* out) override;
+  void release() override {}
+  unsigned send(mmsghdr* messages, unsigned count, int* error) override;
+  uint64_t take_drops() override;
+  int take_error() override { return 0; }
+  bool removed() const override;
+
+ private:
+  Handle fd_;
+  Interface interface_;
+  std::vector<char> frame_;
+  std::atomic<uint64_t> told_drops_{0};
+};
+
+}  // namespace vale

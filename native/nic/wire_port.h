@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. What every port on an interface has, whatever moves its frames: rings in memory of this
+//   process, the interface's state, and what keeps the host's stack away from it.
+// Owns. The memory (maybe with others), the take-over.
+// Invariants. bind() is called once, before anything else of the Port.
+// Not here. Frames (packet.h, xdp.h), putting a port together (device/wire.h).
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "device/device.h"
+#include "nic/interface.h"
+#include "nic/private_region.h"
+#include "nic/take_over.h"
+
+namespace vale {
+
+struct WireParts {
+  OpenRequest request;
+  Interface interface;  // whose state is shown
+  bool host = false;    // the rings are those of the host's side
+  std::shared_ptr<PrivateRegion> region;
+  uint64_t memory_key = 0;
+  TakeOver take_over;
+  std::string warning;
+  bool busy = false;
+  Port* share = nullptr;  // whose extra buffers the rings hold; they go back at the end
+};
+
+class WirePort : public Port {
+ public:
+  ~WirePort() override;
+  bool wire_state(WireState* out) const override;
+
+ protected:
+  // A statistic: written by one thread at a time, read by any.
+  class Count {
+   public:
+    void add(uint64_t n) { n_.store(get() + n, std::memory_order_relaxed); }
+    uint64_t get() const { return n_.load(std::memory_order_relaxed); }
+
+   private:
+    std::atomic<uint64_t> n_{0};
+  };
+
+  void bind(WireParts parts, const char* backend);
+  netmap_ring* tx() const { return rings_.tx; }
+  netmap_ring* rx() const { return rings_.rx; }
+  bool sends() const { return first_tx_ != last_tx_; }
+  bool receives() const { return first_rx_ != last_rx_; }
+  void drop(Drop why, uint64_t frames = 1) { drops_[static_cast<unsigned>(why)].add(frames); }
+  // The counters of the frames that passed the rings.
+  PortCounters ring_counters() const;
+  virtual uint64_t kernel_drops() const = 0;
+  // A shared buffer that stands in no ring of this port's goes back.
+  void give_back(uint32_t buffer);
+
+  WireParts parts_;
+  RingPair rings_;
+  std::atomic<bool> removed_{false};
+  Count tx_frames_, tx_bytes_, tx_delivered_, rx_frames_, rx_bytes_, rx_read_;
+  Count drops_[kDropReasons];
+
+ private:
+  const char* backend_ = "";
+  uint64_t downs_before_ = 0;  // the kernel's own count, when this was opened
+};
+
+}  // namespace vale
