@@ -106,9 +106,11 @@ struct PortCounters {
   uint64_t drops[kDropReasons] = {};
 };
 
-// One row of a listing, in the reference's order: switch slot, then port index.
+// One row of a listing, in the reference's order: switch slot, then port index. The pipes and monitors of
+// a port follow it.
 struct PortRow {
-  std::string name;  // "vale0:a", or a persistent port's bare name while detached
+  std::string name;  // "vale0:a", "vale0:a{1", or a persistent port's bare name while detached
+  const char* kind = "port";  // or "pipe", "monitor": those are attached to no switch
   uint32_t switch_index = 0, port_index = 0;
   bool attached = false;
   bool persistent = false;

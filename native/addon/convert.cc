@@ -339,6 +339,7 @@ Napi::Object to_js(Napi::Env env, const WireState& state) {
 Napi::Object to_js(Napi::Env env, const PortRow& row) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("name", row.name);
+  object.Set("kind", row.kind);
   object.Set("switchIndex", row.switch_index);
   object.Set("portIndex", row.port_index);
   object.Set("attached", row.attached);

@@ -26,15 +26,16 @@ Napi::Array to_js(Napi::Env env, const std::vector<Row>& rows) {
   return array;
 }
 
-// Names on a switch start with "vale" and hold a colon; every other name is a persistent port's or
-// an interface's, and a persistent port wins.
+// Names on a switch start with "vale" and hold a colon, those of pipes a brace; every other name is a
+// persistent port's or an interface's, and a persistent port wins.
 Status open_port(Device& device, const OpenRequest& request, const WireOptions& options, bool* wire,
                  std::unique_ptr<Port>* out) {
   *wire = false;
   const Status status = device.open(request, out);
   const bool on_switch =
       request.name.rfind("vale", 0) == 0 && request.name.find(':') != std::string::npos;
-  if (on_switch || (status.err != ENXIO && status.err != EOPNOTSUPP)) return status;
+  const bool pipe = request.name.find_first_of("{}") != std::string::npos;
+  if (on_switch || pipe || (status.err != ENXIO && status.err != EOPNOTSUPP)) return status;
   *wire = true;
   return open_wire(request, options, out);
 }

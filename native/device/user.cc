@@ -3,8 +3,9 @@
 
 #include <net/if.h>
 
-#include "device/user_port.h"
+#include "device/registered_port.h"
 #include "switch/counters.h"
+#include "switch/listing.h"
 #include "switch/memory.h"
 #include "switch/ports.h"
 #include "switch/probe.h"
@@ -19,7 +20,7 @@ class UserDevice final : public Device {
 
   const char* name() const override { return "user"; }
   Status open(const OpenRequest& q, std::unique_ptr<Port>* out) override {
-    return UserPort::open(rt_, q, out);
+    return open_port(rt_, q, out);
   }
   Status list(std::vector<PortRow>* out) override;
   Status switches(std::vector<SwitchRow>* out) override;
@@ -76,9 +77,8 @@ Status UserDevice::find_switch(const std::string& name, uint32_t* slot) const {
 }
 
 Status UserDevice::find_port(const std::string& name, uint32_t* slot) const {
-  SplitName split;
-  if (Status s = split_name(name, ENXIO, &split); !s.ok()) return s;
-  const int32_t found = port_find(control(), split);
+  int32_t found;
+  if (Status s = port_lookup(control(), name, ENXIO, &found); !s.ok()) return s;
   if (found < 0)
     return Status::fail(ENXIO, "%s: no such port; `vale ctl` lists what is there", name.c_str());
   *slot = static_cast<uint32_t>(found);
@@ -88,33 +88,7 @@ Status UserDevice::find_port(const std::string& name, uint32_t* slot) const {
 Status UserDevice::list(std::vector<PortRow>* out) {
   Look look(*rt_, "listing");
   if (!look.status.ok()) return look.status;
-  const Control& c = control();
-  auto row = [&](const PortRec& p) {
-    PortRow r;
-    r.name = full_name(c, p);
-    const int32_t s = p.switch_slot.load();
-    r.attached = s >= 0;
-    r.switch_index = s >= 0 ? static_cast<uint32_t>(s) : 0;
-    r.port_index = p.port_index.load();
-    r.persistent = p.persistent != 0;
-    r.registrations = static_cast<uint32_t>(__builtin_popcountll(p.reg_mask.load()));
-    r.header_length = p.header_length.load();
-    r.counters = to_counters(port_totals(c, p));
-    fill_info(c, p, &r.info);
-    out->push_back(std::move(r));
-  };
-  out->clear();
-  for (uint32_t s = 0; s < c.header().switches; s++) {
-    const SwitchRec& sw = c.sw(s);
-    if (sw.state.load() != State::live) continue;
-    for (uint32_t i = 0; i < kPortsPerSwitch; i++) {
-      if (const uint64_t m = sw.member[i].load()) row(c.port(member_port(m)));
-    }
-  }
-  for (uint32_t i = 0; i < c.header().ports; i++) {
-    const PortRec& p = c.port(i);
-    if (p.state.load() == State::live && p.switch_slot.load() < 0) row(p);
-  }
+  list_ports(control(), out);
   return Status::good();
 }
 
@@ -162,7 +136,8 @@ Status UserDevice::index(const std::string& port, uint32_t* switch_index, uint32
   *switch_index = slot;
   *port_index = 255;
   uint32_t p;
-  if (port.find(':') != std::string::npos && find_port(port, &p).ok())
+  if (port.find(':') != std::string::npos && find_port(port, &p).ok() &&
+      control().port(p).kind == Kind::port)
     *port_index = control().port(p).port_index.load();
   return Status::good();
 }
@@ -202,6 +177,10 @@ Status UserDevice::remove(const std::string& name) {
   PortRec& p = control().port(slot);
   if (p.persistent == 0)
     return Status::fail(ENXIO, "%s: not a persistent port; it goes when it is closed", n);
+  if (p.hidden != 0)
+    return Status::fail(EINVAL, "%s: made for its pipes; it goes with the last of them", n);
+  if (port_has_pipes(control(), slot))
+    return Status::fail(EBUSY, "%s: has pipes; close them first", n);
   if (p.switch_slot.load() >= 0) {
     const std::string full = full_name(control(), p);
     return Status::fail(EBUSY, "%s: attached; run: vale ctl -d %s", n, full.c_str());
@@ -245,6 +224,9 @@ Status UserDevice::attach(const OpenRequest& q, bool host, uint32_t* port_index)
   const uint32_t slot = static_cast<uint32_t>(found);
   PortRec& p = c.port(slot);
   if (host) return Status::fail(EINVAL, "%s: a persistent port has no host stack; use -a", n);
+  if (p.hidden != 0)
+    return Status::fail(EINVAL, "%s: %s was made for its pipes and goes with them", n,
+                        name.port.c_str());
   if (p.switch_slot.load() >= 0) {
     return Status::fail(EBUSY, "%s: %s is attached to %s; detach it there first", n,
                         name.port.c_str(), full_name(c, p).c_str());
@@ -263,6 +245,7 @@ Status UserDevice::detach(const std::string& port, uint32_t* port_index) {
   uint32_t slot;
   if (Status s = find_port(port, &slot); !s.ok()) return s;
   PortRec& p = control().port(slot);
+  if (p.kind != Kind::port) return Status::fail(EINVAL, "%s: this is no port of a switch", n);
   if (p.persistent == 0)
     return Status::fail(EBUSY, "%s: an ephemeral port leaves its switch when it is closed", n);
   *port_index = p.port_index.load();
@@ -290,6 +273,9 @@ Status UserDevice::set_header_length(const std::string& port, uint32_t length) {
   if (!look.status.ok()) return look.status;
   uint32_t slot;
   if (Status s = find_port(port, &slot); !s.ok()) return s;
+  if (control().port(slot).kind != Kind::port)
+    return Status::fail(ENXIO, "%s: only a switch port has a header length of its own",
+                        port.c_str());
   Change change(*rt_);
   control().port(slot).header_length.store(length);
   port_refresh(*rt_, slot);

@@ -3,89 +3,41 @@
 
 #include <unistd.h>
 
-#include "switch/counters.h"
 #include "switch/ports.h"
 #include "switch/reap.h"
 #include "switch/receive.h"
 
 namespace vale {
 
-Status UserPort::open(std::shared_ptr<Runtime> rt, const OpenRequest& q,
-                      std::unique_ptr<Port>* out) {
-  std::unique_ptr<UserPort> port(new UserPort);
-  std::lock_guard<std::mutex> guard(rt->slow);
-  if (Status s = registration_open(*rt, q, &port->reg_, &port->info_); !s.ok()) return s;
-  port->rt_ = rt;
-  const Control& c = rt->control();
-  const RegRec& r = c.reg(port->reg_.index);
-  PortRec& p = c.port(port->reg_.port);
-  port->port_ = &p;
-  port->bit_ = r.bit;
-  port->base_ = rt->mapper->region(p.region, p.region_gen);
-  rt->mapper->pin(p.region);
-  port->nifp_ = NETMAP_IF(port->base_, r.nifp_ofs);
-  port->memory_key_ = reinterpret_cast<uint64_t>(port->base_);
-  port->first_tx_ = r.first_tx;
-  port->last_tx_ = r.last_tx;
-  port->first_rx_ = r.first_rx;
-  port->last_rx_ = r.last_rx;
-  port->no_tx_poll_ = (q.flags & NR_NO_TX_POLL) != 0;
-  port->senders_.resize(p.tx_count);
-  port->rx_busy_.resize(p.rx_count);
-  for (unsigned i = r.first_tx; i < r.last_tx; i++) {
+UserPort::UserPort(std::shared_ptr<Runtime> rt, const Registration& reg, const PortInfo& info) {
+  adopt(std::move(rt), reg, info);
+  senders_.resize(port_->tx_count);
+  rx_busy_.resize(port_->rx_count);
+  for (unsigned i = first_tx_; i < last_tx_; i++) {
     auto s = std::make_unique<Sender>();
-    s->rt = rt.get();
-    s->tx_index = p.tx_base + i;
-    s->tx = &c.tx(s->tx_index);
+    s->rt = rt_.get();
+    s->tx_index = port_->tx_base + i;
+    s->tx = &tx(i);
     s->ring_number = i;
-    s->port = &p;
-    rt->mapper->add(&s->tx->lock);
-    port->senders_[i] = std::move(s);
+    s->port = port_;
+    rt_->mapper->add(&s->tx->lock);
+    senders_[i] = std::move(s);
   }
-  *out = std::move(port);
-  return Status::good();
 }
 
 UserPort::~UserPort() {
-  if (rt_ == nullptr) return;
   // What was released since the last sync was read: it must not count as gone. Another registration of
   // the ring, or the parent of a forked child, may be about to move its head and cur: theirs to sync.
   for (unsigned i = first_rx_; i < last_rx_ && rt_->process.valid(); i++) {
-    if (rt_->control().rx(port_->rx_base + i).bound.load(std::memory_order_relaxed) == 1) fetch(i);
-  }
-  std::lock_guard<std::mutex> guard(rt_->slow);
-  for (auto& s : senders_) {
-    if (s != nullptr && s->mem_fd >= 0) close(s->mem_fd);
+    if (rx(i).bound.load(std::memory_order_relaxed) == 1) fetch(i);
   }
   for (auto& s : senders_) {
-    if (s != nullptr) rt_->mapper->remove(&s->tx->lock);
-  }
-  registration_close(*rt_, &reg_);
-  rt_->mapper->unpin(port_->region);
-  rt_->mapper->reclaim(rt_->process.identity());
-}
-
-// The directory may be deleted under us (a logout): noticed about once a second.
-bool UserPort::check_health() {
-  const uint32_t now = now_seconds();
-  if (now != checked_) {
-    checked_ = now;
-    if (!rt_->directory.present().ok()) gone_ = true;
-  }
-  return !gone_;
-}
-
-int UserPort::enter() {
-  if (!rt_->process.valid()) [[unlikely]] {  // a forked child: it needs an identity of its own
+    if (s == nullptr) continue;
+    if (s->mem_fd >= 0) close(s->mem_fd);
     std::lock_guard<std::mutex> guard(rt_->slow);
-    DirLock lock;
-    if (!lock.acquire(rt_->directory, "a forked child").ok() ||
-        !rt_->process.enter(rt_->directory).ok())
-      return ENXIO;
+    rt_->mapper->remove(&s->tx->lock);
   }
-  // Often enough for a port that syncs a few times a second; a look at the clock is 10 ns.
-  if ((++syncs_ & 15) == 0) check_health();
-  return gone_ ? ENODEV : 0;
+  leave();
 }
 
 void UserPort::send(unsigned i) {
@@ -94,9 +46,7 @@ void UserPort::send(unsigned i) {
     rt_->mapper->reclaim(rt_->process.identity());
 }
 
-void UserPort::fetch(unsigned i) {
-  receive(*rt_, rt_->control().rx(port_->rx_base + i), rx_ring(i), &sequence_, &rx_busy_[i]);
-}
+void UserPort::fetch(unsigned i) { receive(*rt_, rx(i), rx_ring(i), &sequence_, &rx_busy_[i]); }
 
 int UserPort::txsync() {
   if (const int err = enter()) return err;
@@ -132,34 +82,6 @@ short UserPort::ready(short events) {
   }
   return out;
 }
-
-void UserPort::arm(short events) {
-  check_health();
-  if (!(events & POLLIN)) return;
-  for (unsigned i = first_rx_; i < last_rx_; i++) {
-    RxRing& r = rt_->control().rx(port_->rx_base + i);
-    r.wake_epoch.fetch_add(1, std::memory_order_seq_cst);
-    r.wake.fetch_or(uint64_t{1} << bit_, std::memory_order_seq_cst);
-  }
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-}
-
-void UserPort::drain() {
-  char bytes[64];
-  while (read(reg_.fifo, bytes, sizeof bytes) == sizeof bytes) {
-  }
-}
-
-void UserPort::disarm() {
-  for (unsigned i = first_rx_; i < last_rx_; i++) {
-    RxRing& r = rt_->control().rx(port_->rx_base + i);
-    if (r.wake.load(std::memory_order_relaxed) >> bit_ & 1)
-      r.wake.fetch_and(~(uint64_t{1} << bit_), std::memory_order_relaxed);
-  }
-  drain();
-}
-
-PortCounters UserPort::counters() const { return to_counters(port_totals(rt_->control(), *port_)); }
 
 uint32_t UserPort::header_length() const {
   return port_->header_length.load(std::memory_order_relaxed);

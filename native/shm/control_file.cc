@@ -149,6 +149,8 @@ Status Directory::grow(Array array, uint32_t count) {
     const size_t first = have * sizeof(MoreBits);
     const size_t last = to / f.record * sizeof(MoreBits);
     s = reserve(fd, arrays().more + first, last - first, f.what);
+    const size_t watch = have * sizeof(WatchRec), end = to / f.record * sizeof(WatchRec);
+    if (s.ok()) s = reserve(fd, arrays().watch + watch, end - watch, f.what);
   }
   close(fd);
   if (s.ok())

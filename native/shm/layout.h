@@ -26,7 +26,7 @@
 namespace vale {
 
 constexpr uint64_t kControlMagic = 0x6c6f72746e6f4356;  // "VControl" in a little-endian file
-constexpr uint32_t kControlVersion = 1;
+constexpr uint32_t kControlVersion = 2;
 
 constexpr uint32_t kMaxProcs = 4096;
 constexpr uint32_t kMaxSwitches = 4096;
@@ -40,6 +40,10 @@ constexpr uint32_t kRegsPerPort = 64;      // one bit each in RxRing::wake
 constexpr uint32_t kRingsPerPort = 16;     // of each direction
 constexpr uint32_t kMaxSlots = 4096;       // MoreBits covers this many
 constexpr uint32_t kDefaultSlots = 1024;
+
+// What a port record is: a port of a switch (or a persistent one on none), or something that lives off
+// another port: an end of a pipe, a monitor.
+enum class Kind : uint32_t { port = 0, pipe = 1, monitor = 2 };
 
 enum class State : uint32_t { free = 0, creating = 1, live = 2, dying = 3 };
 
@@ -81,7 +85,7 @@ struct alignas(64) RxRing {
   Shared<uint32_t> intent_sequence;  // of `tail` before it
   Shared<uint32_t> intent_frames;    // how many of its copies the commit delivers
   uint32_t teardown;                 // redo mark of a reset (switch/memory.cc)
-  uint32_t pad;
+  Shared<uint32_t> monitors;         // who watches what arrives here: an RxRing index + 1
   uint64_t gone_target;
   // What `tail` holds, for whoever has the lock: the receiver polls that line, and some processors
   // hand it over whole, so that the sender's own read of it would be a miss.
@@ -106,6 +110,12 @@ struct alignas(64) RxRing {
   Shared<uint32_t> buf_bound;  // buffers below this index may be written
 };
 static_assert(sizeof(RxRing) == 6 * 64);
+
+// Of a monitor's rx ring: who else watches the same ring, and what it could not be given.
+struct alignas(64) WatchRec {
+  Shared<uint32_t> next_rx, next_tx;  // RxRing index + 1
+  Shared<uint64_t> missed;            // frames: its lock was stalled, or its memory not mapped
+};
 
 // One bit per slot: the frame continues in the next slot. Only kept once RxRing::multi is set.
 struct MoreBits {
@@ -133,6 +143,7 @@ struct alignas(64) TxRing {
   uint32_t buf_size;
   Shared<uint32_t> buf_bound;
   Shared<uint32_t> bound;
+  Shared<uint32_t> monitors;  // who watches what leaves here: an RxRing index + 1
   // Line 1, written under `lock`.
   alignas(64) Shared<uint64_t> take_word;  // {sequence, first slot not yet taken}
   Shared<uint64_t> settle_word;            // {sequence, 0}
@@ -144,8 +155,11 @@ struct alignas(64) TxRing {
   Shared<uint64_t> outcome;  // serial << 32 | delivered frames + 1 (0 in the low half: aborted)
   TakeStat take[2];
   SettleStat settle[2];
+  // Line 6, pipes only: who sleeps until there is room, as in RxRing.
+  alignas(64) Shared<uint64_t> wake;
+  Shared<uint32_t> wake_epoch;
 };
-static_assert(sizeof(TxRing) == 6 * 64);
+static_assert(sizeof(TxRing) == 7 * 64);
 
 // Sums over the rings of one port, or over ports; the fields of PortCounters (types.h).
 struct Totals {
@@ -160,7 +174,11 @@ struct alignas(64) PortRec {
   Shared<int32_t> switch_slot;  // -1 = attached to none
   Shared<uint32_t> port_index;
   uint32_t last_switch, last_switch_gen;  // whose totals this port's counters belong to
+  Kind kind;
   uint32_t persistent;
+  uint32_t hidden;              // made as the parent of a pipe: goes with the last user
+  uint32_t parent, parent_gen;  // of a pipe's end or a monitor
+  uint32_t peer;                // of a pipe's end: the other
   Shared<uint32_t> header_length;
   uint32_t tx_base, tx_count, rx_base, rx_count;  // rings, as indices of their arrays
   uint32_t tx_slots, rx_slots;
@@ -250,7 +268,7 @@ struct alignas(4096) Header {
 };
 
 struct Arrays {
-  size_t procs, switches, ports, regs, tx, rx, more, regions, end;
+  size_t procs, switches, ports, regs, tx, rx, more, watch, regions, end;
 };
 constexpr size_t page_up(size_t n) { return (n + 4095) & ~size_t{4095}; }
 constexpr Arrays arrays() {
@@ -262,16 +280,18 @@ constexpr Arrays arrays() {
   a.tx = page_up(a.regs + sizeof(RegRec) * kMaxRegs);
   a.rx = page_up(a.tx + sizeof(TxRing) * kMaxRings);
   a.more = page_up(a.rx + sizeof(RxRing) * kMaxRings);
-  a.regions = page_up(a.more + sizeof(MoreBits) * kMaxRings);
+  a.watch = page_up(a.more + sizeof(MoreBits) * kMaxRings);
+  a.regions = page_up(a.watch + sizeof(WatchRec) * kMaxRings);
   a.end = page_up(a.regions + sizeof(RegionRec) * kMaxRegions);
   return a;
 }
 constexpr uint64_t layout_sum() {
   constexpr Arrays a = arrays();
   uint64_t sum = 1469598103934665603u;
-  for (uint64_t v : {uint64_t{a.procs}, uint64_t{a.switches}, uint64_t{a.ports}, uint64_t{a.regs},
-                     uint64_t{a.tx}, uint64_t{a.rx}, uint64_t{a.more}, uint64_t{a.regions},
-                     uint64_t{a.end}, uint64_t{sizeof(PortRec)}, uint64_t{sizeof(RegRec)}}) {
+  for (uint64_t v :
+       {uint64_t{a.procs}, uint64_t{a.switches}, uint64_t{a.ports}, uint64_t{a.regs},
+        uint64_t{a.tx}, uint64_t{a.rx}, uint64_t{a.more}, uint64_t{a.watch}, uint64_t{a.regions},
+        uint64_t{a.end}, uint64_t{sizeof(PortRec)}, uint64_t{sizeof(RegRec)}}) {
     sum = (sum ^ v) * 1099511628211u;
   }
   return sum;
@@ -289,6 +309,7 @@ struct Control {
   TxRing& tx(uint32_t i) const { return at<TxRing>(arrays().tx, i); }
   RxRing& rx(uint32_t i) const { return at<RxRing>(arrays().rx, i); }
   MoreBits& more(uint32_t i) const { return at<MoreBits>(arrays().more, i); }
+  WatchRec& watch(uint32_t i) const { return at<WatchRec>(arrays().watch, i); }
   RegionRec& region(uint32_t i) const { return at<RegionRec>(arrays().regions, i); }
 
  private:

@@ -16,6 +16,7 @@ enum : uint8_t { kFree = 0, kUsed = 1, kPending = 2 };  // a byte of the buffer 
 
 constexpr uint32_t kIfSize = 1024, kIfTotal = 128;
 constexpr uint32_t kMinRingSize = 20480;
+constexpr uint32_t kPipes = 16;  // of one ring each way, that a port's memory has room for
 
 struct BufferName {
   char text[32];
@@ -32,10 +33,10 @@ void fill(RegionRec& r, const Geometry& g) {
   r.if_size = kIfSize;
   r.if_total = kIfTotal;
   r.ring_size = std::max(kMinRingSize, (256 + 16 * slots + 63) / 64 * 64);
-  r.ring_total = std::min(1024u, std::max(4u, g.tx_rings + 1 + g.rx_rings + 1 + 16));
-  // The reference's own sum: room for a port's pipes, monitors and ports that share its memory.
-  const uint64_t bufs = (8ull + g.rx_rings + 1) * g.rx_slots +
-                        (8ull + g.tx_rings + 1) * g.tx_slots + 2 + g.extra_bufs;
+  r.ring_total = std::min(1024u, std::max(4u, g.tx_rings + g.rx_rings + 4 * kPipes + 2));
+  // Room for a port's pipes and ports that share its memory. Address space only, until it is used.
+  const uint64_t bufs = (kPipes + g.rx_rings + 1ull) * g.rx_slots +
+                        (kPipes + g.tx_rings + 1ull) * g.tx_slots + 2 + g.extra_bufs;
   r.buf_total = static_cast<uint32_t>(std::clamp<uint64_t>(bufs, 4098, kMaxBuffers));
   r.if_ofs = 0;
   r.ring_ofs = page_up(static_cast<size_t>(r.if_size) * r.if_total);

@@ -47,7 +47,21 @@ uint64_t frames_in_ring(const Control& c, uint32_t rx_index) {
 
 namespace {
 
+// A pipe's transfer is one store, of the receiving end: what it received is what was sent.
+void add_piped(const Control& c, const PortRec& p, Totals& sum) {
+  const PortRec& peer = c.port(p.peer);
+  for (uint32_t i = 0; i < peer.rx_count; i++) {
+    const RxRing& r = c.rx(peer.rx_base + i);
+    const RxStat s = read_stat(r.stat, r.tail, nullptr);
+    sum.tx_frames += s.frames;
+    sum.tx_bytes += s.bytes;
+    sum.tx_copies += s.frames;
+    sum.tx_delivered += s.frames;
+  }
+}
+
 void add_sent(const Control& c, const PortRec& p, Totals& sum) {
+  if (p.kind == Kind::pipe) return add_piped(c, p, sum);
   for (uint32_t i = 0; i < p.tx_count; i++) {
     const TxRing& t = c.tx(p.tx_base + i);
     // Settled first: a copy seen settled is then also seen taken.

@@ -13,22 +13,6 @@
 namespace vale {
 namespace {
 
-void write_ring(char* base, const RegionRec& g, uint64_t ring_ofs, uint32_t slots, uint32_t id,
-                bool rx, const uint32_t* buffers) {
-  auto* ring = reinterpret_cast<netmap_ring*>(base + ring_ofs);
-  std::memset(static_cast<void*>(ring), 0, g.ring_size);
-  write_once(ring->buf_ofs, static_cast<int64_t>(g.buf_ofs) - static_cast<int64_t>(ring_ofs));
-  write_once(ring->num_slots, slots);
-  write_once(ring->nr_buf_size, g.buf_size);
-  write_once(ring->ringid, static_cast<uint16_t>(id));
-  write_once(ring->dir, static_cast<uint16_t>(rx));
-  ring->tail = rx ? 0 : slots - 1;
-  for (uint32_t i = 0; i < slots; i++) {
-    ring->slot[i].buf_idx = buffers[i];
-    ring->slot[i].len = static_cast<uint16_t>(g.buf_size);
-  }
-}
-
 Status build(Runtime& rt, PortRec& p, uint32_t region) {
   const Control& c = rt.control();
   RegionRec& g = c.region(region);
@@ -158,6 +142,22 @@ void give_rings(Runtime& rt, const PortRec& p) {
 }
 
 }  // namespace
+
+void write_ring(char* base, const RegionRec& g, uint64_t ring_ofs, uint32_t slots, uint32_t id,
+                bool rx, const uint32_t* buffers) {
+  auto* ring = reinterpret_cast<netmap_ring*>(base + ring_ofs);
+  std::memset(static_cast<void*>(ring), 0, g.ring_size);
+  write_once(ring->buf_ofs, static_cast<int64_t>(g.buf_ofs) - static_cast<int64_t>(ring_ofs));
+  write_once(ring->num_slots, slots);
+  write_once(ring->nr_buf_size, g.buf_size);
+  write_once(ring->ringid, static_cast<uint16_t>(id));
+  write_once(ring->dir, static_cast<uint16_t>(rx));
+  ring->tail = rx ? 0 : slots - 1;
+  for (uint32_t i = 0; i < slots; i++) {
+    ring->slot[i].buf_idx = buffers[i];
+    ring->slot[i].len = static_cast<uint16_t>(g.buf_size);
+  }
+}
 
 void memory_refresh_bounds(Runtime& rt, uint32_t region) {
   const Control& c = rt.control();

@@ -24,6 +24,9 @@ Status memory_up(Runtime& rt, uint32_t port_slot, uint32_t extra_bufs);
 bool memory_down(Runtime& rt, uint32_t port_slot, bool keep_region = false);
 // Waits until whoever was inside one of the port's rings has left it; false if somebody stays.
 bool memory_settled(Runtime& rt, uint32_t port_slot);
+// A netmap_ring at ring_ofs of the region mapped at `base`, with these buffers in its slots.
+void write_ring(char* base, const RegionRec& region, uint64_t ring_ofs, uint32_t slots, uint32_t id,
+                bool rx, const uint32_t* buffers);
 // After the region grew: more buffer indices are valid.
 void memory_refresh_bounds(Runtime& rt, uint32_t region_slot);
 

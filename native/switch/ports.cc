@@ -9,21 +9,16 @@
 #include "switch/counters.h"
 #include "switch/forward.h"
 #include "switch/memory.h"
+#include "switch/pipe.h"
 
 namespace vale {
 namespace {
 
 constexpr uint32_t kDefaultAgeing = 300;  // s
-constexpr size_t kMaxSwitchName = 15, kMaxPortName = 15;
 
 uint32_t next_gen(Header& h) {
   uint32_t gen = h.next_gen++;
   return gen != 0 ? gen : h.next_gen++;
-}
-
-bool identifier(char ch) {
-  return (ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
-         ch == '_';
 }
 
 // First index of `count` consecutive free ring records.
@@ -49,80 +44,6 @@ void update_member(const Control& c, uint32_t slot) {
 }
 
 }  // namespace
-
-Status split_name(const std::string& name, int bad_errno, SplitName* out) {
-  const char* n = name.c_str();
-  if (name.find_first_of("{}") != std::string::npos) {
-    return Status::fail(EOPNOTSUPP, "%s: pipes are not supported", n);
-  }
-  const size_t colon = name.find(':');
-  if (name.compare(0, 4, "vale") != 0) {
-    if (name.empty() || name.size() > kMaxPortName || colon != std::string::npos) {
-      return Status::fail(ENXIO, "%s: expected a name of 1 to %zu characters without ':'", n,
-                          kMaxPortName);
-    }
-    *out = {"", name};
-    return Status::good();
-  }
-  if (colon == std::string::npos || colon > kMaxSwitchName ||
-      !std::all_of(name.begin(), name.begin() + static_cast<long>(colon), identifier)) {
-    return Status::fail(
-        bad_errno,
-        "%s: expected SWITCH:PORT with a switch name of at most %zu letters, digits or _", n,
-        kMaxSwitchName);
-  }
-  if (name.size() - colon - 1 > kMaxPortName) {
-    return Status::fail(bad_errno, "%s: the port's name is longer than %zu characters", n,
-                        kMaxPortName);
-  }
-  *out = {name.substr(0, colon), name.substr(colon + 1)};
-  return Status::good();
-}
-
-std::string full_name(const Control& c, const PortRec& p) {
-  const int32_t s = p.switch_slot.load(std::memory_order_acquire);
-  const std::string bare(p.name, strnlen(p.name, sizeof p.name));
-  if (s < 0) return bare;
-  const SwitchRec& sw = c.sw(static_cast<uint32_t>(s));
-  return std::string(sw.name, strnlen(sw.name, sizeof sw.name)) + ":" + bare;
-}
-
-int32_t switch_find(const Control& c, const std::string& name) {
-  const uint32_t count = c.header().switches.load(std::memory_order_acquire);
-  for (uint32_t i = 0; i < count; i++) {
-    const SwitchRec& sw = c.sw(i);
-    if (sw.state.load(std::memory_order_acquire) == State::live && name == sw.name)
-      return static_cast<int32_t>(i);
-  }
-  return -1;
-}
-
-int32_t port_find(const Control& c, const SplitName& name) {
-  const int32_t sw = name.sw.empty() ? -1 : switch_find(c, name.sw);
-  if (!name.sw.empty() && sw < 0) return -1;
-  if (name.sw.empty()) return persistent_find(c, name.port);
-  const uint32_t count = c.header().ports.load(std::memory_order_acquire);
-  for (uint32_t i = 0; i < count; i++) {
-    const PortRec& p = c.port(i);
-    if (p.state.load(std::memory_order_acquire) == State::live &&
-        p.switch_slot.load(std::memory_order_relaxed) == sw && name.port == p.name) {
-      return static_cast<int32_t>(i);
-    }
-  }
-  return -1;
-}
-
-int32_t persistent_find(const Control& c, const std::string& bare) {
-  const uint32_t count = c.header().ports.load(std::memory_order_acquire);
-  for (uint32_t i = 0; i < count; i++) {
-    const PortRec& p = c.port(i);
-    if (p.state.load(std::memory_order_acquire) == State::live && p.persistent != 0 &&
-        bare == p.name) {
-      return static_cast<int32_t>(i);
-    }
-  }
-  return -1;
-}
 
 Status port_create(Runtime& rt, const std::string& bare, const OpenRequest& wish, bool persistent,
                    uint32_t* out) {
@@ -327,9 +248,35 @@ void port_detach(Runtime& rt, uint32_t slot) {
   if (sw.active.load(std::memory_order_relaxed) == 0) switch_destroy(rt, static_cast<uint32_t>(s));
 }
 
+bool port_has_pipes(const Control& c, uint32_t slot) {
+  const uint32_t count = c.header().ports.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < count; i++) {
+    const PortRec& p = c.port(i);
+    if (p.kind == Kind::pipe && p.parent == slot && p.parent_gen == c.port(slot).gen &&
+        p.state.load(std::memory_order_relaxed) != State::free)
+      return true;
+  }
+  return false;
+}
+
+void port_drop_unused(Runtime& rt, uint32_t slot) {
+  const Control& c = rt.control();
+  PortRec& p = c.port(slot);
+  if (p.reg_mask.load(std::memory_order_relaxed) != 0 ||
+      p.state.load(std::memory_order_relaxed) != State::live)
+    return;
+  if (p.kind == Kind::pipe && c.port(p.peer).reg_mask.load(std::memory_order_relaxed) != 0) return;
+  if ((p.persistent != 0 && p.hidden == 0) || port_has_pipes(c, slot)) {
+    memory_down(rt, slot, true);
+  } else {
+    port_destroy(rt, slot);
+  }
+}
+
 bool port_destroy(Runtime& rt, uint32_t slot) {
   const Control& c = rt.control();
   PortRec& p = c.port(slot);
+  if (p.kind == Kind::pipe) return pipe_destroy(rt, slot);
   p.state.store(State::dying, std::memory_order_release);
   // Keep the switch until this port's counters have reached it: detach may free it otherwise.
   const int32_t s = p.switch_slot.load(std::memory_order_relaxed);

@@ -18,22 +18,10 @@
 #include "shm/region.h"
 #include "shm/runtime.h"
 #include "switch/fdb.h"
+#include "switch/names.h"
 #include "types.h"
 
 namespace vale {
-
-// "vale0:a" → "vale0", "a". A persistent port's bare name → "", name.
-struct SplitName {
-  std::string sw, port;
-};
-// bad_errno: what the reference answers to a bad switch name here (ENOMEM when it would create).
-Status split_name(const std::string& name, int bad_errno, SplitName* out);
-std::string full_name(const Control& c, const PortRec& p);
-
-// -1 when there is none.
-int32_t switch_find(const Control& c, const std::string& name);
-int32_t port_find(const Control& c, const SplitName& name);
-int32_t persistent_find(const Control& c, const std::string& bare);
 
 Status port_create(Runtime& rt, const std::string& bare, const OpenRequest& wish, bool persistent,
                    uint32_t* slot);
@@ -42,6 +30,11 @@ Status port_attach(Runtime& rt, uint32_t slot, const std::string& switch_name);
 void port_detach(Runtime& rt, uint32_t slot);
 // False while a stopped process is inside one of its rings.
 bool port_destroy(Runtime& rt, uint32_t slot);
+
+// Whether a pipe or a monitor's memory lies with this port.
+bool port_has_pipes(const Control& c, uint32_t slot);
+// After the last registration: the port goes, or, if it is persistent or has pipes, only its rings.
+void port_drop_unused(Runtime& rt, uint32_t slot);
 
 // Recompute what depends on the set of live registrations: bound rings, flood set, ring tags.
 void port_refresh(Runtime& rt, uint32_t slot);

@@ -20,10 +20,8 @@ Status look(Runtime& rt, DirLock& lock, const char* what) {
 
 // The port, or -1 for a switch port that does not exist.
 Status find(const Control& c, const std::string& text, int32_t* port) {
-  SplitName name;
-  if (Status s = split_name(text, ENOMEM, &name); !s.ok()) return s;
-  *port = port_find(c, name);
-  if (*port < 0 && name.sw.empty())
+  if (Status s = port_lookup(c, text, ENOMEM, port); !s.ok()) return s;
+  if (*port < 0 && (text.compare(0, 4, "vale") != 0 || text.find('/') != std::string::npos))
     return Status::fail(ENXIO, "%s: no such port; `vale ctl` lists what is there", text.c_str());
   return Status::good();
 }

@@ -175,11 +175,14 @@ void repair(Runtime& rt) {
         mask &= ~(uint64_t{1} << bit);
     }
     p.reg_mask.store(mask, std::memory_order_release);
-    if (s == State::creating || (s == State::live && p.persistent == 0 && mask == 0)) {
+  }
+  for (uint32_t i = 0; i < h.ports; i++) {
+    const State s = c.port(i).state.load(std::memory_order_relaxed);
+    if (s == State::creating) {
       port_destroy(rt, i);
     } else if (s == State::live) {
-      if (mask == 0) memory_down(rt, i, p.persistent != 0);
-      port_refresh(rt, i);
+      port_drop_unused(rt, i);
+      if (c.port(i).state.load(std::memory_order_relaxed) == State::live) port_refresh(rt, i);
     }
   }
   for (uint32_t i = 0; i < h.rings_tx; i++) {

@@ -26,6 +26,12 @@ void recover_rx(Runtime& rt, uint32_t rx_index) {
 void recover_tx(Runtime& rt, uint32_t tx_index) {
   const Control& c = rt.control();
   TxRing& t = c.tx(tx_index);
+  if (const PortRec& p = c.port(t.port); p.kind == Kind::pipe) {
+    // Its one commit is the tail of the peer's ring; what was copied beyond it is copied again.
+    RxRing& r = c.rx(c.port(p.peer).rx_base + tx_index - p.tx_base);
+    r.tail_copy.store(r.tail.load(std::memory_order_acquire), std::memory_order_relaxed);
+    return;
+  }
   const uint32_t serial = t.serial.load(std::memory_order_acquire);
   const uint32_t settled = word_position(t.settle_word.load(std::memory_order_acquire));
   const uint32_t dest = t.dest.load(std::memory_order_relaxed);

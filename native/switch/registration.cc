@@ -3,16 +3,14 @@
 
 #include <unistd.h>
 
-#include <algorithm>
-#include <cstring>
-#include <vector>
-
 #include "shm/lease.h"
 #include "shm/region.h"
 #include "switch/memory.h"
+#include "switch/netmap_if.h"
 #include "switch/ports.h"
 #include "switch/probe.h"
 #include "switch/reap.h"
+#include "switch/resolve.h"
 
 namespace vale {
 namespace {
@@ -43,7 +41,7 @@ Status choose_rings(const OpenRequest& q, uint32_t tx, uint32_t rx, Range* t, Ra
     case NR_REG_SW:
     case NR_REG_NIC_SW:
     case NR_REG_ONE_SW:
-      return Status::fail(EINVAL, "%s is a switch port and has no host rings; drop the ^ or *", n);
+      return Status::fail(EINVAL, "%s has no host rings; drop the ^ or *", n);
     case NR_REG_NULL:
       return Status::fail(EOPNOTSUPP, "%s: null ports are not supported", n);
     default:
@@ -73,89 +71,6 @@ Status check_exclusive(const Control& c, const PortRec& p, const OpenRequest& q,
   return Status::good();
 }
 
-uint32_t take_extra(Runtime& rt, uint32_t region, char* base, uint32_t wanted, uint32_t* head) {
-  *head = 0;
-  if (wanted == 0) return 0;
-  BufferMap map;
-  if (!map.open(rt, region).ok()) return 0;
-  uint32_t count = std::min({wanted, 512u * 1024, map.available()});
-  std::vector<uint32_t> list(count);
-  // As many as there is room for; a full file system gives fewer, not none.
-  while (count > 0 && !map.take(count, list.data()).ok()) count /= 2;
-  const RegionRec& g = rt.control().region(region);
-  for (uint32_t i = 0; i < count; i++) {
-    const uint32_t next = i + 1 < count ? list[i + 1] : 0;
-    std::memcpy(base + g.buf_ofs + static_cast<size_t>(list[i]) * g.buf_size, &next, sizeof next);
-  }
-  if (count > 0) __atomic_store_n(head, list[0], __ATOMIC_RELEASE);
-  map.keep(count, list.data());
-  memory_refresh_bounds(rt, region);
-  return count;
-}
-
-void give_extra(Runtime& rt, uint32_t region, char* base, uint32_t head) {
-  BufferMap map;
-  if (head == 0 || base == nullptr || !map.open(rt, region).ok()) return;
-  const RegionRec& g = rt.control().region(region);
-  const uint32_t bound = g.buf_bound.load(std::memory_order_relaxed);
-  // The list was the application's: bounded, so that a loop in it ends.
-  for (uint32_t i = 0; head >= 2 && head < bound && i < g.buf_total; i++) {
-    uint32_t next;
-    std::memcpy(&next, base + g.buf_ofs + static_cast<size_t>(head) * g.buf_size, sizeof next);
-    map.give(head);
-    head = next;
-  }
-}
-
-void write_if(const Control& c, const PortRec& p, netmap_if* nifp, const RegRec& reg) {
-  std::memset(static_cast<void*>(nifp), 0, sizeof *nifp + 8 * (p.tx_count + p.rx_count + 2));
-  const std::string name = full_name(c, p);
-  std::snprintf(nifp->ni_name, sizeof nifp->ni_name, "%.15s", name.c_str());
-  write_once(nifp->ni_version, uint32_t{NETMAP_API});
-  write_once(nifp->ni_flags, uint32_t{NI_PRIV_MEM});
-  write_once(nifp->ni_tx_rings, p.tx_count);
-  write_once(nifp->ni_rx_rings, p.rx_count);
-  write_once(nifp->ni_host_tx_rings,
-             1u);  // the reference writes 1 for ports without host rings too
-  write_once(nifp->ni_host_rx_rings, 1u);
-  for (uint32_t i = reg.first_tx; i < reg.last_tx; i++) {
-    write_once(nifp->ring_ofs[i],
-               static_cast<int64_t>(c.tx(p.tx_base + i).ring_ofs - reg.nifp_ofs));
-  }
-  for (uint32_t i = reg.first_rx; i < reg.last_rx; i++) {
-    write_once(nifp->ring_ofs[p.tx_count + 1 + i],
-               static_cast<int64_t>(c.rx(p.rx_base + i).ring_ofs - reg.nifp_ofs));
-  }
-}
-
-Status find_or_create(Runtime& rt, const OpenRequest& q, uint32_t* slot) {
-  const Control& c = rt.control();
-  SplitName name;
-  if (Status s = split_name(q.name, ENOMEM, &name); !s.ok()) return s;
-  const int32_t found = port_find(c, name);
-  if (found >= 0) {
-    *slot = static_cast<uint32_t>(found);
-    return Status::good();
-  }
-  if (name.sw.empty()) {
-    return Status::fail(ENXIO,
-                        "%s: no such port or interface; `vale ctl -n %s` creates a persistent port",
-                        q.name.c_str(), q.name.c_str());
-  }
-  if (persistent_find(c, name.port) >= 0) {
-    return Status::fail(EINVAL,
-                        "%s: the persistent port %s is not attached to %s; run: vale ctl -a %s",
-                        q.name.c_str(), name.port.c_str(), name.sw.c_str(), q.name.c_str());
-  }
-  if (Status s = port_create(rt, name.port, q, false, slot); !s.ok()) return s;
-  if (Status s = port_attach(rt, *slot, name.sw); !s.ok()) {
-    port_destroy(rt, *slot);
-    return s;
-  }
-  c.port(*slot).state.store(State::live, std::memory_order_release);
-  return Status::good();
-}
-
 Status add_registration(Runtime& rt, const OpenRequest& q, uint32_t port, Registration* out,
                         PortInfo* info) {
   const Control& c = rt.control();
@@ -172,7 +87,8 @@ Status add_registration(Runtime& rt, const OpenRequest& q, uint32_t port, Regist
   if (mask == ~uint64_t{0})
     return Status::fail(ENOMEM, "%s is open %u times, the most a port can be", q.name.c_str(),
                         kRegsPerPort);
-  if (mask == 0 && !memory_down(rt, port, p.persistent != 0)) {
+  const bool keep = p.persistent != 0 || port_has_pipes(c, port);
+  if (mask == 0 && p.kind == Kind::port && !memory_down(rt, port, keep)) {
     return Status::fail(EBUSY,
                         "%s: a stopped process is still inside it; continue or kill that process",
                         q.name.c_str());
@@ -238,21 +154,11 @@ Status add_registration(Runtime& rt, const OpenRequest& q, uint32_t port, Regist
   out->gen = r.gen;
   out->port = port;
   out->port_gen = p.gen;
+  out->kind = p.kind;
   fill_info(c, p, info);
   info->offset = r.nifp_ofs;
   info->extra_bufs = r.extra_bufs;
   return Status::good();
-}
-
-// A port that nobody opened in the end leaves again.
-void drop_if_unused(Runtime& rt, uint32_t port) {
-  PortRec& p = rt.control().port(port);
-  if (p.reg_mask.load(std::memory_order_relaxed) != 0) return;
-  if (p.persistent != 0) {
-    memory_down(rt, port, true);
-  } else if (p.state.load(std::memory_order_relaxed) == State::live) {
-    port_destroy(rt, port);
-  }
 }
 
 }  // namespace
@@ -266,9 +172,9 @@ Status registration_open(Runtime& rt, const OpenRequest& q, Registration* out, P
   reap(rt);
   Change change(rt);
   uint32_t port;
-  if (Status s = find_or_create(rt, q, &port); !s.ok()) return s;
+  if (Status s = resolve(rt, q, &port); !s.ok()) return s;
   Status s = add_registration(rt, q, port, out, info);
-  if (!s.ok()) drop_if_unused(rt, port);
+  if (!s.ok()) port_drop_unused(rt, port);
   return s;
 }
 
@@ -308,7 +214,7 @@ void registration_destroy(Runtime& rt, uint32_t index) {
   lease_remove(rt.directory, r.fifo_inode.load(), index, r.gen);
   if (mine) p.reg_mask.fetch_and(~(uint64_t{1} << r.bit), std::memory_order_release);
   r.state.store(State::free, std::memory_order_release);
-  if (mine) drop_if_unused(rt, r.port);
+  if (mine) port_drop_unused(rt, r.port);
 }
 
 }  // namespace vale

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Flow. One open of a port:
-//   1. registration_open(): reap, find or create the port, bring its memory up, check exclusivity,
+//   1. registration_open(): reap, find or create the port (resolve.h), bring its memory up, check exclusivity,
 //      make the lease FIFO, write the netmap_if, bind the rings.
 //   2. registration_close(): close the FIFO; if nobody else holds it, registration_destroy().
 //   3. registration_destroy(): unbind, give back the netmap_if and the extra buffers; the last one
@@ -19,6 +19,7 @@ namespace vale {
 
 struct Registration {
   uint32_t index = 0, gen = 0, port = 0, port_gen = 0;
+  Kind kind = Kind::port;
   int fifo = -1;
 };
 

@@ -445,9 +445,12 @@ TEST(rings_in_a_shared_region_must_fit_it) {
   q.mem_id = owner->info().mem_id;
   const Status s = refusal(f, "vale0:b", q);
   CHECK_EQ(s.err, ENOMEM);
-  q = geometry(16, 16, 64, 64);
+  q = geometry(16, 16, 32, 32);
   q.mem_id = owner->info().mem_id;
-  CHECK_EQ(refusal(f, "vale0:b", q).err, ENOMEM);  // rings run out
+  {
+    auto c = f.open("vale0:c", q), d = f.open("vale0:d", q);
+    CHECK_EQ(refusal(f, "vale0:b", q).err, ENOMEM);  // rings run out
+  }
   q = geometry(1, 1, 64, 64);
   q.mem_id = owner->info().mem_id;
   CHECK_OK(refusal(f, "vale0:b", q));  // and what a refused one had taken is free again

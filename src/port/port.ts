@@ -229,7 +229,8 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
 
   /**
    * Hands everything sent so far to the switch, or the wire. On a switch it has been delivered or
-   * dropped when this resolves; on a wire the kernel has taken it.
+   * dropped when this resolves; on a wire the kernel has taken it, on a pipe the other end has
+   * read it.
    */
   async flush(): Promise<void> {
     this.#check();

@@ -57,6 +57,7 @@ export function snapshotJson({ directory, time, switches, ports }: Snapshot, rat
     ports: ports.map((row) => ({
       ...infoJson(row.info),
       name: row.name,
+      kind: row.kind,
       attached: row.attached,
       switch_index: row.attached ? row.switchIndex : null,
       port_index: row.attached ? row.portIndex : null,

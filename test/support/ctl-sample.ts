@@ -71,6 +71,7 @@ export function info(name: string, more: Partial<PortInfo> = {}): PortInfo {
 export function port(name: string, more: Partial<PortRow> = {}): PortRow {
   return {
     name,
+    kind: 'port',
     switchIndex: 0,
     portIndex: 0,
     attached: true,

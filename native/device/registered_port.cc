@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "device/registered_port.h"
+
+#include <unistd.h>
+
+#include "device/pipe_port.h"
+#include "device/user_port.h"
+#include "switch/counters.h"
+#include "switch/ports.h"
+
+namespace vale {
+
+Status open_port(std::shared_ptr<Runtime> rt, const OpenRequest& q, std::unique_ptr<Port>* out) {
+  std::lock_guard<std::mutex> guard(rt->slow);
+  Registration reg;
+  PortInfo info;
+  if (Status s = registration_open(*rt, q, &reg, &info); !s.ok()) return s;
+  switch (reg.kind) {
+    case Kind::pipe:
+      out->reset(new PipePort(std::move(rt), reg, info));
+      break;
+    default:
+      out->reset(new UserPort(std::move(rt), reg, info));
+      break;
+  }
+  return Status::good();
+}
+
+void RegisteredPort::adopt(std::shared_ptr<Runtime> rt, const Registration& reg,
+                           const PortInfo& info) {
+  rt_ = std::move(rt);
+  reg_ = reg;
+  info_ = info;
+  const Control& c = rt_->control();
+  const RegRec& r = c.reg(reg_.index);
+  PortRec& p = c.port(reg_.port);
+  port_ = &p;
+  bit_ = r.bit;
+  base_ = rt_->mapper->region(p.region, p.region_gen);
+  rt_->mapper->pin(p.region);
+  nifp_ = NETMAP_IF(base_, r.nifp_ofs);
+  memory_key_ = reinterpret_cast<uint64_t>(base_);
+  first_tx_ = r.first_tx;
+  last_tx_ = r.last_tx;
+  first_rx_ = r.first_rx;
+  last_rx_ = r.last_rx;
+  no_tx_poll_ = (r.flags & NR_NO_TX_POLL) != 0;
+}
+
+void RegisteredPort::leave() {
+  std::lock_guard<std::mutex> guard(rt_->slow);
+  registration_close(*rt_, &reg_);
+  rt_->mapper->unpin(port_->region);
+  rt_->mapper->reclaim(rt_->process.identity());
+}
+
+// The directory may be deleted under us (a logout): noticed about once a second.
+bool RegisteredPort::check_health() {
+  const uint32_t now = now_seconds();
+  if (now != checked_) {
+    checked_ = now;
+    if (!rt_->directory.present().ok()) gone_ = true;
+  }
+  return !gone_;
+}
+
+int RegisteredPort::enter() {
+  if (!rt_->process.valid()) [[unlikely]] {  // a forked child: it needs an identity of its own
+    std::lock_guard<std::mutex> guard(rt_->slow);
+    DirLock lock;
+    if (!lock.acquire(rt_->directory, "a forked child").ok() ||
+        !rt_->process.enter(rt_->directory).ok())
+      return ENXIO;
+  }
+  // Often enough for a port that syncs a few times a second; a look at the clock is 10 ns.
+  if ((++syncs_ & 15) == 0) check_health();
+  return gone_ ? ENODEV : 0;
+}
+
+void RegisteredPort::arm(short events) {
+  check_health();
+  const uint64_t bit = uint64_t{1} << bit_;
+  const auto announce = [&](Shared<uint64_t>& wake, Shared<uint32_t>& epoch) {
+    epoch.fetch_add(1, std::memory_order_seq_cst);
+    wake.fetch_or(bit, std::memory_order_seq_cst);
+  };
+  for (unsigned i = first_rx_; (events & POLLIN) && i < last_rx_; i++)
+    announce(rx(i).wake, rx(i).wake_epoch);
+  for (unsigned i = first_tx_; tx_sleeps_ && (events & POLLOUT) && i < last_tx_; i++)
+    announce(tx(i).wake, tx(i).wake_epoch);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+void RegisteredPort::drain() {
+  char bytes[64];
+  while (read(reg_.fifo, bytes, sizeof bytes) == sizeof bytes) {
+  }
+}
+
+void RegisteredPort::disarm() {
+  const uint64_t bit = uint64_t{1} << bit_;
+  const auto clear = [&](Shared<uint64_t>& wake) {
+    if (wake.load(std::memory_order_relaxed) & bit) wake.fetch_and(~bit, std::memory_order_relaxed);
+  };
+  for (unsigned i = first_rx_; i < last_rx_; i++) clear(rx(i).wake);
+  for (unsigned i = first_tx_; tx_sleeps_ && i < last_tx_; i++) clear(tx(i).wake);
+  drain();
+}
+
+PortCounters RegisteredPort::counters() const {
+  return to_counters(port_totals(rt_->control(), *port_));
+}
+
+}  // namespace vale

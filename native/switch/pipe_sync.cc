@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "switch/pipe_sync.h"
+
+#include <time.h>
+
+#if defined(__x86_64__)
+#include <emmintrin.h>
+#endif
+
+#include "shm/owner_lock.h"
+#include "switch/account.h"
+#include "switch/recover.h"
+#include "switch/ring_check.h"
+
+namespace vale {
+namespace {
+
+constexpr uint32_t kPrefetch =
+    32;  // slots ahead of the copy; beyond a ring it asks for nothing used
+
+inline void prefetch_for_write(const void* p) {
+#if defined(__x86_64__)
+  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));  // see deliver.cc
+#else
+  __builtin_prefetch(p, 1);
+#endif
+}
+
+struct Words {
+  uint64_t low, ptr;  // buf_idx, len << 32, flags << 48
+};
+inline Words load_slot(const netmap_slot* slot) {
+  const auto* w = reinterpret_cast<const uint64_t*>(slot);
+  return {__atomic_load_n(w, __ATOMIC_RELAXED), __atomic_load_n(w + 1, __ATOMIC_RELAXED)};
+}
+inline void store_slot(netmap_slot* slot, Words v) {
+#if defined(__x86_64__)
+  _mm_store_si128(reinterpret_cast<__m128i*>(slot),
+                  _mm_set_epi64x(static_cast<long long>(v.ptr), static_cast<long long>(v.low)));
+#else
+  auto* w = reinterpret_cast<uint64_t*>(slot);
+  __atomic_store_n(w, v.low, __ATOMIC_RELAXED);
+  __atomic_store_n(w + 1, v.ptr, __ATOMIC_RELAXED);
+#endif
+}
+
+constexpr uint64_t kChanged = uint64_t{NS_BUF_CHANGED} << 48;
+constexpr uint64_t kMore = uint64_t{NS_MOREFRAG} << 48;
+
+struct Sent {
+  uint64_t frames = 0, bytes = 0;
+  uint32_t end = 0;  // the slot after the last whole frame
+  bool fragments = false;
+};
+
+// `count` slots as they are, when all of them are plain whole frames; false when one is not, and nothing
+// counts then. No branch depends on a slot.
+bool copy_plain(const PipeRing& pipe, uint32_t from, uint32_t count, uint64_t* bytes) {
+  const uint32_t limit = pipe.tx->buf_bound.load(std::memory_order_relaxed) - 2;
+  const uint32_t buf_size = pipe.tx->buf_size;
+  const netmap_slot* source = pipe.from->slot + from;
+  netmap_slot* target = pipe.to->slot + from;
+  uint64_t flags = 0, sum = 0;
+  uint32_t bad = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    if ((i & 3) == 0) prefetch_for_write(target + i + kPrefetch);
+    const Words v = load_slot(source + i);
+    const uint32_t length = v.low >> 32 & 0xffff;
+    flags |= v.low;
+    bad |= (static_cast<uint32_t>(v.low) - 2 >= limit) | (length > buf_size);
+    sum += length;
+    store_slot(target + i, v);
+  }
+  *bytes += sum;
+  return bad == 0 && (flags & (kChanged | kMore)) == 0;
+}
+
+// Slots [from, head) into the other ring. One the receiver could not use becomes empty.
+Sent copy_any(PipeRing& pipe, uint32_t n, uint32_t from, uint32_t head) {
+  const uint32_t bound = pipe.tx->buf_bound.load(std::memory_order_relaxed);
+  const uint32_t buf_size = pipe.tx->buf_size;
+  netmap_slot* const source = pipe.from->slot;
+  netmap_slot* const target = pipe.to->slot;
+  Sent sent;
+  sent.end = from;
+  uint64_t bytes = 0;
+  for (uint32_t i = from; i != head;) {
+    Words v = load_slot(&source[i]);
+    const uint32_t index = static_cast<uint32_t>(v.low), length = v.low >> 32 & 0xffff;
+    if (index - 2 >= bound - 2 || length > buf_size) [[unlikely]] {
+      const bool bad = index - 2 >= bound - 2;
+      v.low = (v.low & 0xffff'0000'0000'0000u) | (bad ? 0 : index);
+    }
+    if (v.low & kChanged) {
+      source[i].flags = static_cast<uint16_t>(source[i].flags & ~NS_BUF_CHANGED);
+      v.low &= ~kChanged;
+    }
+    store_slot(&target[i], v);
+    bytes += v.low >> 32 & 0xffff;
+    if (++i == n) i = 0;
+    if (v.low & kMore) [[unlikely]] {
+      sent.fragments = true;
+      continue;
+    }
+    sent.frames++;
+    sent.bytes = bytes;
+    sent.end = i;
+  }
+  // A frame as long as the whole ring will never be whole: it passes as it is.
+  if (sent.end == from && head != from && (head + 1 == n ? 0 : head + 1) == from) {
+    sent.bytes = bytes;
+    sent.end = head;
+  }
+  return sent;
+}
+
+Sent copy_slots(PipeRing& pipe, uint32_t n, uint32_t from, uint32_t head) {
+  const uint32_t count = head >= from ? head - from : head + n - from;
+  const uint32_t before_wrap = head >= from ? count : n - from;
+  Sent sent;
+  if (copy_plain(pipe, from, before_wrap, &sent.bytes) &&
+      copy_plain(pipe, 0, count - before_wrap, &sent.bytes)) {
+    sent.frames = count;
+    sent.end = head;
+    return sent;
+  }
+  return copy_any(pipe, n, from, head);
+}
+
+void note_fragments(PipeRing& pipe, uint32_t n, uint32_t from, const Sent& sent) {
+  RxRing& r = *pipe.rx;
+  // Before the bits: they are all clear while multi is 0, also after a death in here.
+  if (sent.fragments) r.multi.store(1, std::memory_order_release);
+  for (uint32_t i = from; i != sent.end;) {
+    Shared<uint64_t>& word = pipe.more->word[i / 64];
+    const uint64_t bit = uint64_t{1} << (i % 64);
+    const uint64_t w = word.load(std::memory_order_relaxed);
+    word.store(pipe.to->slot[i].flags & NS_MOREFRAG ? w | bit : w & ~bit,
+               std::memory_order_relaxed);
+    if (++i == n) i = 0;
+  }
+}
+
+// Buffers that the receiver swapped in slots [from, to) become the sender's.
+void give_back(PipeRing& pipe, uint32_t from, uint32_t to, uint32_t bound) {
+  netmap_slot* const mine = pipe.to->slot;
+  uint32_t flags = 0;
+  for (uint32_t i = from; i < to; i++) flags |= mine[i].flags;
+  if ((flags & NS_BUF_CHANGED) == 0) [[likely]]
+    return;
+  for (uint32_t i = from; i < to; i++) {
+    netmap_slot& slot = mine[i];
+    if ((slot.flags & NS_BUF_CHANGED) == 0) continue;
+    const uint32_t index = __atomic_load_n(&slot.buf_idx, __ATOMIC_RELAXED);
+    if (index - 2 < bound - 2) {
+      __atomic_store_n(&pipe.from->slot[i].buf_idx, index, __ATOMIC_RELAXED);
+      pipe.from->slot[i].flags |= NS_BUF_CHANGED;
+    }
+    slot.flags = static_cast<uint16_t>(slot.flags & ~NS_BUF_CHANGED);
+  }
+}
+
+// A full fence stands between what was published and this.
+void wake(Runtime& rt, uint32_t port, Shared<uint64_t>& sleepers, Shared<uint32_t>& epochs,
+          uint32_t* rung) {
+#ifdef VALE_TSAN
+  const uint64_t bits = sleepers.fetch_or(0, std::memory_order_seq_cst);
+#else
+  const uint64_t bits = sleepers.load(std::memory_order_acquire);
+#endif
+  if (bits == 0) return;
+  const uint32_t epoch = epochs.load(std::memory_order_acquire);
+  if (*rung == epoch) return;
+  *rung = epoch;
+  rt.doorbells->ring(port, bits);
+}
+
+}  // namespace
+
+void pipe_send(Runtime& rt, PipeRing& pipe, uint64_t me) {
+  TxRing& t = *pipe.tx;
+  RxRing& r = *pipe.rx;
+  netmap_ring* const ring = pipe.from;
+  const Locked locked = lock_or_skip(rt, t.lock, me, &pipe.busy);
+  if (!is_locked(locked)) return;
+  if (locked == Locked::taken) recover_tx(rt, pipe.tx_index);
+  const uint32_t n = t.num_slots;
+  const uint32_t from = word_position(r.tail_copy.load(std::memory_order_relaxed));
+  // What the receiver released last time is enough for a check; it is looked at again only when the
+  // sender is about to run out, since that line is written by the other core.
+  uint32_t released = r.hwcur_seen;
+  uint32_t limit = released == 0 ? n - 1 : released - 1;
+  uint32_t head;
+  const bool idle = __atomic_load_n(&ring->head, __ATOMIC_RELAXED) == from;
+  if (idle || !in_range(ring->head, from, limit)) {
+    released = r.hwcur.load(std::memory_order_acquire);
+    limit = released == 0 ? n - 1 : released - 1;
+  }
+  if (!tx_head(ring, n, from, limit, &head)) {
+    reset_ring(ring, n, from, limit, t.buf_bound.load(std::memory_order_relaxed), t.buf_size);
+    unlock(t.lock);
+    return;
+  }
+  Sent sent;
+  sent.end = from;
+  if (head != from) {
+    sent = copy_slots(pipe, n, from, head);
+    if (sent.fragments || r.multi.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      note_fragments(pipe, n, from, sent);
+    if (sent.end != from) {
+      commit(r, sent.end, [&](RxStat& s) {
+        s.frames += sent.frames;
+        s.bytes += sent.bytes;
+      });
+    }
+    const uint32_t room = limit >= head ? limit - head : limit + n - head;
+    if (room < n / 2) {
+      released = r.hwcur.load(std::memory_order_acquire);
+      limit = released == 0 ? n - 1 : released - 1;
+    }
+  }
+  r.hwcur_seen = released;
+  if (ring->tail != limit) __atomic_store_n(&ring->tail, limit, __ATOMIC_RELEASE);
+  if (sent.end == from) {
+    unlock(t.lock);
+    return;
+  }
+  t.lock.exchange(0, std::memory_order_seq_cst);
+  wake(rt, r.port, r.wake, r.wake_epoch, &pipe.rung);
+}
+
+void pipe_receive(Runtime& rt, PipeRing& pipe, uint64_t me) {
+  TxRing& t = *pipe.tx;
+  RxRing& r = *pipe.rx;
+  netmap_ring* const ring = pipe.to;
+  const uint32_t n = r.num_slots;
+  {  // Nothing new and nothing to release: no lock for that.
+    const uint32_t tail = word_position(r.tail.load(std::memory_order_acquire));
+    const uint32_t from = r.hwcur.load(std::memory_order_relaxed);
+    if (tail == __atomic_load_n(&ring->tail, __ATOMIC_RELAXED) &&
+        from == __atomic_load_n(&ring->head, __ATOMIC_RELAXED) &&
+        in_range(__atomic_load_n(&ring->cur, __ATOMIC_RELAXED), from, tail))
+      return;
+  }
+  if (!is_locked(lock_or_skip(rt, r.sync_lock, me, &pipe.busy))) return;
+  const uint32_t tail = word_position(r.tail.load(std::memory_order_acquire));
+  const uint32_t from = r.hwcur.load(std::memory_order_relaxed);
+  const uint32_t bound = r.buf_bound.load(std::memory_order_relaxed);
+  uint32_t head;
+  if (!rx_head(ring, n, from, tail, &head)) {
+    reset_ring(ring, n, from, tail, bound, r.buf_size);
+    unlock(r.sync_lock);
+    return;
+  }
+  if (head >= from) {
+    give_back(pipe, from, head, bound);
+  } else {
+    give_back(pipe, from, n, bound);
+    give_back(pipe, 0, head, bound);
+  }
+  r.hwcur.store(head, std::memory_order_release);
+  if (tail != ring->tail || (ring->flags & NR_TIMESTAMP)) {
+    timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    ring->ts.tv_sec = ts.tv_sec;
+    ring->ts.tv_usec = ts.tv_nsec / 1000;
+  }
+  __atomic_store_n(&ring->tail, tail, __ATOMIC_RELEASE);
+  if (head == from) {
+    unlock(r.sync_lock);
+    return;
+  }
+  r.sync_lock.exchange(0, std::memory_order_seq_cst);
+  wake(rt, t.port, t.wake, t.wake_epoch, &pipe.rung);
+}
+
+}  // namespace vale

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "switch/resolve.h"
+
+#include "switch/pipe.h"
+#include "switch/ports.h"
+
+namespace vale {
+
+Status resolve(Runtime& rt, const OpenRequest& q, uint32_t* port) {
+  return is_pipe(q.name) ? pipe_open(rt, q, port) : resolve_port(rt, q, port);
+}
+
+Status resolve_port(Runtime& rt, const OpenRequest& q, uint32_t* slot) {
+  const Control& c = rt.control();
+  SplitName name;
+  if (Status s = split_name(q.name, ENOMEM, &name); !s.ok()) return s;
+  const int32_t found = port_find(c, name);
+  if (found >= 0) {
+    *slot = static_cast<uint32_t>(found);
+    return Status::good();
+  }
+  if (name.sw.empty()) {
+    return Status::fail(ENXIO,
+                        "%s: no such port or interface; `vale ctl -n %s` creates a persistent port",
+                        q.name.c_str(), q.name.c_str());
+  }
+  if (persistent_find(c, name.port) >= 0) {
+    return Status::fail(EINVAL,
+                        "%s: the persistent port %s is not attached to %s; run: vale ctl -a %s",
+                        q.name.c_str(), name.port.c_str(), name.sw.c_str(), q.name.c_str());
+  }
+  if (Status s = port_create(rt, name.port, q, false, slot); !s.ok()) return s;
+  if (Status s = port_attach(rt, *slot, name.sw); !s.ok()) {
+    port_destroy(rt, *slot);
+    return s;
+  }
+  c.port(*slot).state.store(State::live, std::memory_order_release);
+  return Status::good();
+}
+
+}  // namespace vale
