@@ -87,7 +87,8 @@ enum class Drop : unsigned {
   // destination
   ring_full,
   too_big,          // does not fit the destination's buffers or its whole ring
-  header_mismatch,  // the ports' virtio-net header lengths differ
+  header_mismatch,  // what its virtio-net header asks for cannot be done for a port without
+  bad_header,       // its virtio-net header is malformed, or not true of the frame
   count_
 };
 constexpr unsigned kDropReasons = static_cast<unsigned>(Drop::count_);
@@ -98,7 +99,9 @@ extern const char* const kDropNames[kDropReasons];
 // copies = Σ delivered at all destinations + Σ drops, once nothing is in flight.
 struct PortCounters {
   uint64_t tx_frames = 0, tx_bytes = 0;  // taken from the port's tx rings (accepted)
-  uint64_t tx_copies = 0;                // (frame, eligible destination), or 1 if dropped at source
+  // (frame, eligible destination), or 1 if dropped at source. A super-frame that is cut for a
+  // destination is as many frames there.
+  uint64_t tx_copies = 0;
   uint64_t tx_delivered = 0;             // of tx_copies, how many reached an rx ring
   uint64_t rx_frames = 0, rx_bytes = 0;  // put into the port's rx rings (delivered)
   uint64_t rx_read = 0;                  // of those, how many the application has released

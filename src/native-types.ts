@@ -106,7 +106,8 @@ export type DropReason =
   | 'link_down'
   | 'ring_full'
   | 'too_big'
-  | 'header_mismatch';
+  | 'header_mismatch'
+  | 'bad_header';
 
 export interface PortCounters {
   txFrames: bigint;

@@ -125,8 +125,22 @@ describe('virtio-net headers', () => {
     bytes.set(frame(ALL, mac(1)), 12);
     await send(a, bytes);
     expect([received(b), received(c)]).toEqual([[bytes], []]);
-    expect(c.counters().drops.header_mismatch).toBe(1n);
+    expect(c.counters().drops.bad_header).toBe(1n);
     expect(runtime.fdb(sw)).toMatchObject([{ mac: mac(1), port: a.name }]);
+  });
+
+  test('are put on, taken off and made longer or shorter between ports of different lengths', async () => {
+    const ports = [await open('none'), await open('ten'), await open('twelve')];
+    ports.forEach((port, i) => (port.headerLength = [0, 10, 12][i]!));
+    for (const [i, from] of ports.entries()) {
+      const body = frame(ALL, mac(1), i);
+      const before = from.headerLength;
+      await send(from, Buffer.concat([new Uint8Array(before), body]));
+      for (const to of ports.filter((port) => port !== from))
+        expect(received(to)).toEqual([
+          new Uint8Array(Buffer.concat([new Uint8Array(to.headerLength), body])),
+        ]);
+    }
   });
 });
 

@@ -2,6 +2,7 @@
 #include "offload/segment.h"
 
 #include <arpa/inet.h>
+#include <time.h>
 
 #include <cstring>
 
@@ -12,6 +13,9 @@ namespace vale {
 namespace {
 
 constexpr uint8_t kTcp = 6, kUdp = 17;
+constexpr uint8_t kHopByHop = 0, kRouting = 43, kFragment = 44, kOptions = 60;  // of IPv6
+constexpr uint32_t kFragmentHeader = 8;
+constexpr uint32_t kMaxPacket = 65535;  // bytes that an IP header can tell of
 constexpr uint8_t kFin = 0x01, kPsh = 0x08, kCwr = 0x80;
 
 uint8_t byte_at(const char* p, uint32_t at) { return static_cast<uint8_t>(p[at]); }
@@ -40,6 +44,15 @@ void put_u32(char* p, uint32_t at, uint32_t host) {
 
 bool is_vlan(uint16_t type) { return type == 0x8100 || type == 0x88a8; }
 
+// Of the fragments of one IPv6 datagram; comes again after four minutes, when the last one is put
+// together or forgotten (RFC 8200, section 4.5).
+uint32_t datagram_id() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint32_t>(
+      (static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec)) / 64);
+}
+
 }  // namespace
 
 // Finds where the transport header starts and checks that it is the protocol promised.
@@ -57,31 +70,53 @@ bool Segmenter::parse_network(const char* frame, uint32_t bytes, uint8_t protoco
     if (version_ihl >> 4 != 4 || header < 20) return false;
     if (byte_at(frame, network_ + 9) != protocol) return false;
     if ((u16_at(frame, network_ + 6) & 0x3fff) != 0) return false;  // already an IP fragment
-    transport_ = network_ + header;
+    transport_ = boundary_ = network_ + header;
     ipv4_ = true;
     return true;
   }
   if (type != 0x86dd || network_ + 40 > bytes || byte_at(frame, network_) >> 4 != 6) return false;
   ipv4_ = false;
-  uint8_t next = byte_at(frame, network_ + 6);
+  next_header_ = network_ + 6;
+  uint8_t next = byte_at(frame, next_header_);
   uint32_t offset = network_ + 40;
+  boundary_ = offset;
   while (next != protocol) {
-    const bool skippable = next == 0 || next == 43 || next == 60;  // hop-by-hop, routing, options
+    const bool skippable = next == kHopByHop || next == kRouting || next == kOptions;
     if (!skippable || offset + 8 > bytes) return false;
-    next = byte_at(frame, offset);
-    offset += (byte_at(frame, offset + 1) + 1u) * 8;
+    const uint32_t here = offset;
+    offset += (byte_at(frame, here + 1) + 1u) * 8;
+    if (next != kOptions) {  // each router reads it: it stands in every fragment
+      next_header_ = here;
+      boundary_ = offset;
+    }
+    next = byte_at(frame, here);
   }
   transport_ = offset;
   return true;
+}
+
+bool Segmenter::knows(uint8_t gso_type) {
+  switch (gso_type & ~kGsoEcn) {
+    case kGsoTcp4:
+    case kGsoTcp6:
+    case kGsoUdpFragments:
+    case kGsoUdpSegments:
+      return true;
+    default:
+      return false;
+  }
 }
 
 bool Segmenter::start(const char* frame, uint32_t bytes, uint8_t gso_type, uint16_t gso_size) {
   reset();
   const uint8_t kind = static_cast<uint8_t>(gso_type & ~kGsoEcn);
   tcp_ = kind == kGsoTcp4 || kind == kGsoTcp6;
-  if ((!tcp_ && kind != kGsoUdpSegments) || gso_size == 0) return false;
+  fragments_ = kind == kGsoUdpFragments;
+  if (!knows(gso_type) || gso_size == 0) return false;
   if (!parse_network(frame, bytes, tcp_ ? kTcp : kUdp)) return false;
   if (tcp_ && ipv4_ != (kind == kGsoTcp4)) return false;
+  gso_size_ = gso_size;
+  if (fragments_) return start_fragments(frame, bytes);
 
   uint32_t transport_bytes = 8;
   if (tcp_) {
@@ -91,11 +126,12 @@ bool Segmenter::start(const char* frame, uint32_t bytes, uint8_t gso_type, uint1
   }
   header_bytes_ = transport_ + transport_bytes;
   if (header_bytes_ > kMaxHeader || header_bytes_ >= bytes) return false;
+  const uint32_t left = bytes - header_bytes_;
+  if (header_bytes_ - network_ + (left < gso_size_ ? left : gso_size_) > kMaxPacket) return false;
 
   std::memcpy(header_, frame, header_bytes_);
   payload_ = frame + header_bytes_;
-  payload_bytes_ = bytes - header_bytes_;
-  gso_size_ = gso_size;
+  payload_bytes_ = left;
   index_ = 0;
   if (ipv4_) first_id_ = u16_at(header_, network_ + 4);
   if (tcp_) {
@@ -103,6 +139,51 @@ bool Segmenter::start(const char* frame, uint32_t bytes, uint8_t gso_type, uint1
     tcp_flags_ = byte_at(header_, transport_ + 13);
   }
   return true;
+}
+
+// One datagram: its checksum is made over the whole of it, then it is cut as IP does.
+bool Segmenter::start_fragments(const char* frame, uint32_t bytes) {
+  if (transport_ + 8 > bytes || bytes - boundary_ > kMaxPacket) return false;
+  lead_ = transport_ + 8 - boundary_;
+  header_bytes_ = boundary_ + (ipv4_ ? 0 : kFragmentHeader);
+  gso_size_ &= ~7u;
+  if (header_bytes_ + lead_ > kMaxHeader || gso_size_ < lead_) return false;
+  if (header_bytes_ - network_ + gso_size_ > kMaxPacket) return false;
+
+  std::memcpy(header_, frame, boundary_);
+  std::memcpy(header_ + header_bytes_, frame + boundary_, lead_);
+  payload_ = frame + boundary_;
+  payload_bytes_ = bytes - boundary_;
+  if (!ipv4_) {
+    char* fragment = header_ + boundary_;
+    fragment[0] = header_[next_header_];
+    fragment[1] = 0;
+    put_u32(fragment, 4, datagram_id());
+    header_[next_header_] = kFragment;
+  }
+  char* udp = header_ + header_bytes_ + lead_ - 8;
+  put_u16(udp, 4, static_cast<uint16_t>(bytes - transport_));
+  put_u16(udp, 6, 0);
+  const uint16_t sum = transport_sum(udp, 8, frame + transport_ + 8, bytes - transport_ - 8);
+  std::memcpy(udp + 6, &sum, 2);
+  return true;
+}
+
+Segment Segmenter::next_fragment() {
+  const uint32_t bytes = piece(), lead = offset_ == 0 ? lead_ : 0;
+  const bool more = offset_ + bytes < payload_bytes_;
+  if (ipv4_) {
+    put_u16(header_, network_ + 6, static_cast<uint16_t>(offset_ / 8 | (more ? 0x2000 : 0)));
+    first_id_ = u16_at(header_, network_ + 4);
+    index_ = 0;  // all fragments of a datagram carry its identification
+    write_network(bytes);
+  } else {
+    put_u16(header_, boundary_ + 2, static_cast<uint16_t>(offset_ | (more ? 1 : 0)));
+    put_u16(header_, network_ + 4, static_cast<uint16_t>(header_bytes_ - network_ - 40 + bytes));
+  }
+  const char* payload = payload_ + offset_ + lead;
+  offset_ += bytes;
+  return {header_, header_bytes_ + lead, payload, bytes - lead};
 }
 
 void Segmenter::write_network(uint32_t transport_bytes) {
@@ -132,19 +213,27 @@ void Segmenter::write_transport(const char* payload, uint32_t bytes) {
     put_u16(header_, transport_ + 4, static_cast<uint16_t>(total));
   }
   put_u16(header_, field, 0);
+  const uint16_t sum =
+      transport_sum(header_ + transport_, header_bytes_ - transport_, payload, bytes);
+  std::memcpy(header_ + field, &sum, 2);
+}
 
+// The checksum, as stored, of a transport header whose own field is zero; the addresses of the pseudo
+// header are in header_.
+uint16_t Segmenter::transport_sum(const char* transport, uint32_t header_bytes, const char* payload,
+                                  uint32_t bytes) const {
   const uint32_t addresses = ipv4_ ? network_ + 12 : network_ + 8;
   uint64_t sum = checksum_sum(header_ + addresses, ipv4_ ? 8 : 32);
-  sum += htonl(total);
+  sum += htonl(header_bytes + bytes);
   sum += htonl(tcp_ ? kTcp : kUdp);
-  sum = checksum_sum(header_ + transport_, header_bytes_ - transport_, sum);
+  sum = checksum_sum(transport, header_bytes, sum);
   sum = checksum_sum(payload, bytes, sum);
-  uint16_t value = static_cast<uint16_t>(~checksum_fold(sum));
-  if (value == 0) value = 0xffff;
-  std::memcpy(header_ + field, &value, 2);
+  const uint16_t value = static_cast<uint16_t>(~checksum_fold(sum));
+  return value == 0 ? 0xffff : value;  // in UDP 0 means "none"; elsewhere both are the same number
 }
 
 Segment Segmenter::next() {
+  if (fragments_) return next_fragment();
   const uint32_t bytes = piece();
   const char* payload = payload_ + offset_;
   write_network(header_bytes_ - transport_ + bytes);

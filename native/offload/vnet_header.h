@@ -19,11 +19,13 @@ static_assert(sizeof(VnetHeader) == 10, "legacy virtio-net header");
 
 // VnetHeader.flags
 constexpr uint8_t kVnetNeedsChecksum = 1;
+constexpr uint8_t kVnetFlags = 7;  // the others only inform: data valid, coalescing information
 // VnetHeader.gso_type
 constexpr uint8_t kGsoNone = 0;
 constexpr uint8_t kGsoTcp4 = 1;
+constexpr uint8_t kGsoUdpFragments = 3;  // one datagram, to be cut into IP fragments (UFO)
 constexpr uint8_t kGsoTcp6 = 4;
-constexpr uint8_t kGsoUdpSegments = 5;
-constexpr uint8_t kGsoEcn = 0x80;  // or-ed to the TCP kinds
+constexpr uint8_t kGsoUdpSegments = 5;  // data of one flow, to be cut into datagrams (USO)
+constexpr uint8_t kGsoEcn = 0x80;       // or-ed to the TCP kinds
 
 }  // namespace vale

@@ -72,6 +72,7 @@ struct alignas(64) RxStat {
   uint64_t frames, bytes;
   uint64_t ring_full, too_big, header_mismatch;
   uint64_t gone;  // frames still unread when the ring was reset
+  uint64_t bad_header;
 };
 
 struct alignas(64) RxRing {
@@ -131,6 +132,7 @@ struct alignas(64) TakeStat {
 struct alignas(64) SettleStat {
   uint64_t delivered, dest_dropped;
   uint64_t not_open, peer_stalled, unmappable, sender_died;
+  uint64_t split;  // copies that came out of others: frames of a super-frame, but the first
 };
 
 struct alignas(64) TxRing {

@@ -4,10 +4,11 @@
 //   1. take():   slots leave the application: position and TakeStat change in one store.
 //   2. commit(): frames enter an rx ring: tail and RxStat change in one store.
 //   3. settle(): the sender notes what became of them: SettleStat and the settled serial, likewise.
+//   Between the first two, split(): one frame becomes several at its destination.
 //
 // Owns. The stores to TakeStat, SettleStat and RxStat; the caller holds the ring's lock.
 // Invariants. The record that is current is never written: the other one is, then the word flips.
-//   copies − drops at take − Σ settle = copies in flight, ≥ 0 at every instant.
+//   copies + split − drops at take − Σ settle = copies in flight, ≥ 0 at every instant.
 // Not here. Repair after a death (recover.h), sums for people (counters.h).
 #pragma once
 
@@ -58,6 +59,15 @@ inline void settle(TxRing& t, Change&& change) {
   t.settle_word.store(make_word(sequence + 1, t.serial.load(std::memory_order_relaxed)),
                       std::memory_order_release);
 }
+// A copy in flight becomes several: one frame is cut into many for its receiver. Before their commit;
+// the delivery under way is not settled by it.
+inline void split(TxRing& t, uint32_t more) {
+  const uint64_t word = t.settle_word.load(std::memory_order_relaxed);
+  prepare(t.settle, word_sequence(word), [&](SettleStat& s) { s.split += more; });
+  t.settle_word.store(make_word(word_sequence(word) + 1, word_position(word)),
+                      std::memory_order_release);
+  t.copies.store(t.copies.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+}
 template <class Change>
 inline void commit(RxRing& r, uint32_t tail, Change&& change) {
   const uint32_t sequence = word_sequence(r.tail_copy.load(std::memory_order_relaxed));
@@ -86,7 +96,7 @@ inline Stat read_stat(const Stat (&stat)[2], const Shared<uint64_t>& word, uint3
 
 // Copies of a tx ring not yet settled.
 inline uint64_t in_flight(const TakeStat& t, const SettleStat& s) {
-  return t.copies - t.no_destination - t.same_port - t.bad_slot - t.runt - t.too_long -
+  return t.copies + s.split - t.no_destination - t.same_port - t.bad_slot - t.runt - t.too_long -
          s.delivered - s.dest_dropped - s.not_open - s.peer_stalled - s.unmappable - s.sender_died;
 }
 

@@ -9,9 +9,9 @@
 namespace vale {
 
 const char* const kDropNames[kDropReasons] = {
-    "no_destination", "same_port",    "not_open",       "bad_slot",    "runt",
-    "too_long",       "peer_stalled", "unmappable",     "sender_died", "link_down",
-    "ring_full",      "too_big",      "header_mismatch"};
+    "no_destination", "same_port",    "not_open",        "bad_slot",    "runt",
+    "too_long",       "peer_stalled", "unmappable",      "sender_died", "link_down",
+    "ring_full",      "too_big",      "header_mismatch", "bad_header"};
 
 namespace {
 
@@ -69,7 +69,7 @@ void add_sent(const Control& c, const PortRec& p, Totals& sum) {
     const TakeStat k = read_stat(t.take, t.take_word, nullptr);
     sum.tx_frames += k.frames;
     sum.tx_bytes += k.bytes;
-    sum.tx_copies += k.copies;
+    sum.tx_copies += k.copies + s.split;
     sum.tx_delivered += s.delivered;
     drop(sum, Drop::no_destination) += k.no_destination;
     drop(sum, Drop::same_port) += k.same_port;
@@ -101,6 +101,7 @@ void add_received(const Control& c, const PortRec& p, Totals& sum) {
     drop(sum, Drop::ring_full) += s.ring_full;
     drop(sum, Drop::too_big) += s.too_big;
     drop(sum, Drop::header_mismatch) += s.header_mismatch;
+    drop(sum, Drop::bad_header) += s.bad_header;
   }
 }
 

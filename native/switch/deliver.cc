@@ -10,6 +10,7 @@
 #include "switch/account.h"
 #include "switch/forward.h"
 #include "switch/recover.h"
+#include "switch/rx_slots.h"
 
 namespace vale {
 namespace {
@@ -34,27 +35,6 @@ inline void copy_payload(char* to, const char* from, uint32_t length) {
   }
 #endif
   std::memcpy(to, from, (length + 63) & ~63u);
-}
-
-// One 16-byte store, so that a slot's line is touched once.
-inline void store_slot(netmap_slot* slot, uint32_t index, uint32_t length, uint32_t flags) {
-#if defined(__x86_64__)
-  const uint64_t low =
-      index | static_cast<uint64_t>(length) << 32 | static_cast<uint64_t>(flags) << 48;
-  _mm_store_si128(reinterpret_cast<__m128i*>(slot), _mm_set_epi64x(0, static_cast<long long>(low)));
-#else
-  slot->buf_idx = index;
-  slot->len = static_cast<uint16_t>(length);
-  slot->flags = static_cast<uint16_t>(flags);
-  slot->ptr = 0;
-#endif
-}
-
-void set_more(MoreBits& m, uint32_t slot, bool more) {
-  Shared<uint64_t>& word = m.word[slot / 64];
-  const uint64_t bit = uint64_t{1} << (slot % 64);
-  const uint64_t w = word.load(std::memory_order_relaxed);
-  word.store(more ? w | bit : w & ~bit, std::memory_order_relaxed);
 }
 
 inline void prefetch_for_write(const void* p) {
@@ -99,10 +79,6 @@ struct RunSource {
             static_cast<uint32_t>(word[i] >> 32 & 0xffff)};
   }
 };
-
-inline netmap_slot* slots_of(const RxRing& r, char* base) {
-  return reinterpret_cast<netmap_ring*>(base + r.ring_ofs)->slot;
-}
 
 // `count` single fragments into the slots from `tail` on, all known to fit; `next` more may follow.
 // Returns the slot after them. In at most two stretches, so that no slot asks whether the ring wraps.
@@ -277,6 +253,28 @@ Sender::Copied Sender::copy_general(RxRing& r, uint32_t rx_index, char* base, ui
   return done;
 }
 
+// The ports' header lengths differ: deliver_converted.cc. Not inlined, out of the others' way.
+template <class Source>
+[[gnu::noinline]] void Sender::convert_from(RxRing& r, uint32_t rx_index, char* base, uint32_t to,
+                                            const Source& source, uint32_t total) {
+  for (uint32_t first = 0; first < total; first += kDeliverFrames) {
+    const uint32_t count = std::min(kDeliverFrames, total - first);
+    Fragment one[kDeliverFrames];
+    Whole whole[kDeliverFrames];
+    for (uint32_t i = 0; i < count; i++) {
+      const Piece p = source[first + i];
+      one[i] = {p.data, p.length};
+      whole[i] = {&one[i], 1, p.length};
+      if constexpr (std::is_same_v<Source, FrameSource>) {
+        const Frame& f =
+            source.frame[source.order != nullptr ? source.order[first + i] : first + i];
+        if (f.fragments > 1) whole[i] = {&batch.fragment[f.first_fragment], f.fragments, f.length};
+      }
+    }
+    deliver_converted(r, rx_index, base, to, whole, count);
+  }
+}
+
 // Steps: lock, check, then for every piece: journal, intent, copy, descriptors, commit, settle; unlock.
 template <class Source>
 inline void Sender::deliver_from(uint64_t member, uint32_t ring, const Source& source, bool simple,
@@ -293,7 +291,7 @@ inline void Sender::deliver_from(uint64_t member, uint32_t ring, const Source& s
     return;
   }
   if (member_header(member) != header_code(header)) [[unlikely]] {
-    refuse(r, rx_index, total);
+    convert_from(r, rx_index, base, header_of_code(member_header(member)), source, total);
     unlock(r.lock);
     return;
   }
@@ -369,14 +367,6 @@ void Sender::intend(RxRing& r, uint32_t rx_index, uint32_t count) {
                           std::memory_order_relaxed);
   r.intent_frames.store(0, std::memory_order_relaxed);
   r.intent_tx.store(tx_index + 1, std::memory_order_release);
-}
-
-// The ports' header lengths differ.
-void Sender::refuse(RxRing& r, uint32_t rx_index, uint32_t count) {
-  intend(r, rx_index, count);
-  commit(r, word_position(r.tail_copy.load(std::memory_order_relaxed)),
-         [&](RxStat& s) { s.header_mismatch += count; });
-  settle(*tx, [&](SettleStat& s) { s.dest_dropped += count; });
 }
 
 void Sender::deliver(uint64_t member, uint32_t ring, const uint16_t* order, uint32_t count) {

@@ -25,5 +25,6 @@ namespace vale {
 void forward(Sender& sender, netmap_ring* ring, char* base);
 
 constexpr uint32_t header_code(uint32_t length) { return length == 0 ? 0 : length == 10 ? 1 : 2; }
+constexpr uint32_t header_of_code(uint32_t code) { return code == 0 ? 0 : code == 1 ? 10 : 12; }
 
 }  // namespace vale

@@ -3,7 +3,8 @@
 // Flow. A Sender is one thread's view of one tx ring while it syncs; forward.h drives it:
 //   1. scan_run(): frames in a row with the same addresses (classify.cc); they are sent at once.
 //   2. classify(): whatever else: slots → Batch (classify.cc).
-//   3. deliver():  frames of a run or a batch → one rx ring (deliver.cc).
+//   3. deliver():  frames of a run or a batch → one rx ring (deliver.cc; deliver_converted.cc where the
+//      ports' virtio-net headers differ).
 //   4. wake():     after the sync, whoever sleeps on a ring that got frames.
 //
 // Owns. Caches of the last source and destination, checked against the FDB before each use; the list
@@ -16,6 +17,7 @@
 
 #include "shm/runtime.h"
 #include "switch/batch.h"
+#include "switch/convert.h"
 #include "switch/fdb.h"
 
 namespace vale {
@@ -59,6 +61,7 @@ struct Sender {
 
   uint64_t run[kRunFrames];  // slot words of the run
   Batch batch;
+  std::unique_ptr<Converter> converter;  // made when first needed
 
   // A lock word of this thread; `identity` is its part that stays the same during a sync.
   uint64_t me() { return identity | ++sequence; }
@@ -86,7 +89,15 @@ struct Sender {
   Copied copy_general(RxRing& r, uint32_t rx_index, char* base, uint32_t tail, uint32_t space,
                       const Source& source, uint32_t first, uint32_t count);
   void intend(RxRing& r, uint32_t rx_index, uint32_t count);
-  void refuse(RxRing& r, uint32_t rx_index, uint32_t count);
+  struct Whole {  // a frame
+    const Fragment* fragment;
+    uint32_t fragments, length;
+  };
+  template <class Source>
+  void convert_from(RxRing& r, uint32_t rx_index, char* base, uint32_t to, const Source& source,
+                    uint32_t total);
+  void deliver_converted(RxRing& r, uint32_t rx_index, char* base, uint32_t to, const Whole* whole,
+                         uint32_t count);
   template <class Source>
   void deliver_from(uint64_t member, uint32_t ring, const Source& source, bool simple,
                     uint32_t total);

@@ -9,6 +9,7 @@
 
 #include <random>
 
+#include "offload/vnet_header.h"
 #include "shm/layout.h"
 #include "support/check.h"
 #include "support/switch_fixture.h"
@@ -42,12 +43,32 @@ OpenRequest random_geometry(Random& random) {
   q.tx_rings = static_cast<uint16_t>(1 + pick(random, 3));
   q.rx_rings = static_cast<uint16_t>(1 + pick(random, 3));
   q.buf_size = kSizes[pick(random, 4)];
+  q.flags = NR_ACCEPT_VNET_HDR;
   return q;
+}
+
+// A TCP super-frame of `size` bytes, or what is nearly one, behind a header of `header` bytes.
+void random_super_frame(Random& random, char* b, uint32_t header, uint32_t size) {
+  const uint32_t ip = header + 14, tcp = ip + 20;
+  std::memset(b, 0, header);
+  if (size < tcp + 20) return;
+  VnetHeader h = {};
+  h.flags = static_cast<uint8_t>(pick(random, 12) == 0 ? random() : pick(random, 2));
+  h.gso_type = static_cast<uint8_t>(pick(random, 12) == 0 ? random() : pick(random, 2));
+  h.gso_size = static_cast<uint16_t>(1 + pick(random, 700));
+  h.csum_start = 34;
+  h.csum_offset = static_cast<uint16_t>(pick(random, 12) == 0 ? random() : 16);
+  std::memcpy(b, &h, sizeof h);
+  const char type[] = {8, 0, 0x45};
+  std::memcpy(b + ip - 2, type, sizeof type);
+  std::memset(b + ip + 6, 0, 2);
+  b[ip + 9] = 6;
+  b[tcp + 12] = 0x50;
 }
 
 // Anything a program might put there: sizes from a runt to many slots, known, unknown and group
 // addresses, hints, bad buffers, pointers to nowhere.
-void random_frame(Random& random, netmap_ring* r, const char* payload) {
+void random_frame(Random& random, netmap_ring* r, const char* payload, uint32_t header) {
   const uint32_t free = (r->tail + r->num_slots - r->head) % r->num_slots;
   if (free == 0) return;
   const uint32_t fragments = pick(random, 8) == 0 ? 1 + pick(random, std::min(free, 80u)) : 1;
@@ -58,8 +79,11 @@ void random_frame(Random& random, netmap_ring* r, const char* payload) {
     s.len = static_cast<uint16_t>(pick(random, 16) == 0 ? pick(random, 65536)
                                                         : pick(random, r->nr_buf_size + 1));
     s.ptr = 0;
-    if (i == 0 && s.len >= 14 && s.buf_idx < 4098) {  // as many as the smallest region has
+    if (i == 0 && s.len >= header + 14 && s.buf_idx < 4098) {  // as many as the smallest region has
       char* b = NETMAP_BUF(r, s.buf_idx);
+      if (header != 0)
+        random_super_frame(random, b, header, std::min<uint32_t>(s.len, r->nr_buf_size));
+      b += header;
       const std::string to = pick(random, 4) == 0 ? kBroadcast : mac(pick(random, 12)),
                         from = mac(pick(random, 12));
       std::memcpy(b, to.data(), 6);
@@ -80,7 +104,8 @@ void random_frame(Random& random, netmap_ring* r, const char* payload) {
 void random_traffic(Random& random, Port& port, const char* payload) {
   for (unsigned i = port.first_tx(); i < port.last_tx(); i++) {
     netmap_ring* r = port.tx_ring(i);
-    for (uint32_t n = pick(random, 40); n != 0; n--) random_frame(random, r, payload);
+    for (uint32_t n = pick(random, 40); n != 0; n--)
+      random_frame(random, r, payload, port.header_length());
     if (pick(random, 100) == 0)
       r->slot[pick(random, r->num_slots)].buf_idx = static_cast<uint32_t>(random());
   }
@@ -107,6 +132,9 @@ void random_traffic(Random& random, Port& port, const char* payload) {
       OpenRequest q = random_geometry(random);
       q.name = std::string(kSwitches[pick(random, 2)]) + ":p" + std::to_string(pick(random, 6));
       device->open(q, &port);
+    } else if (pick(random, 50) == 0) {
+      static const uint32_t kLengths[] = {0, 10, 12};
+      port->set_header_length(kLengths[pick(random, 3)]);
     } else if (pick(random, 50) == 0) {
       port.reset();
     } else {
@@ -204,7 +232,8 @@ void random_lives(bool commuting) {
     for (const SwitchRow& row : rows) {
       const PortCounters& t = row.totals;
       const auto open = static_cast<int64_t>(t.tx_copies - t.rx_frames - sum_of(t.drops));
-      if (open < 0 || open > 20 * 3 * 256 * 20) CHECK_EQ(open, int64_t{0});
+      // A frame in flight may be hundreds, for a port that wants it cut.
+      if (open < 0 || open > 20 * 3 * 256 * 400) CHECK_EQ(open, int64_t{0});
     }
     looks++;
     for (auto& a : anchors) random_traffic(random, *a, payload.data());

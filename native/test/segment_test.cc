@@ -2,62 +2,16 @@
 // Cutting super-frames: what comes out is what a NIC would have sent; what is malformed is refused.
 #include "offload/segment.h"
 
-#include "offload/vnet_header.h"
+#include <algorithm>
+
 #include "test/support/check.h"
-#include "test/support/wire.h"
+#include "test/support/super_frame.h"
 
 using namespace vale;
+using namespace super;
 using wire::Frame;
 
 namespace {
-
-void put_u16(Frame& f, size_t at, size_t v) {
-  f[at] = static_cast<uint8_t>(v >> 8);
-  f[at + 1] = static_cast<uint8_t>(v);
-}
-
-struct Shape {
-  bool v6 = false, tcp = true;
-  size_t vlan_tags = 0, ip_options = 0, tcp_options = 12, payload = 3000;
-  uint8_t tcp_flags = 0x18;
-};
-
-Frame build(const Shape& shape) {
-  const size_t ip = 14 + 4 * shape.vlan_tags;
-  const size_t l4 = ip + (shape.v6 ? 40 : 20) + shape.ip_options;
-  const size_t data = l4 + (shape.tcp ? 20 + shape.tcp_options : 8);
-  const uint8_t protocol = shape.tcp ? 6 : 17;
-  Frame f(data + shape.payload);
-  for (size_t i = 0; i < f.size(); i++) f[i] = static_cast<uint8_t>(i * 11 + (i >> 8));
-  for (size_t i = 0; i < shape.vlan_tags; i++) put_u16(f, 12 + 4 * i, 0x8100);
-  put_u16(f, ip - 2, shape.v6 ? 0x86dd : 0x0800);
-  if (shape.v6) {
-    f[ip] = 0x60;
-    put_u16(f, ip + 4, f.size() - ip - 40);
-    f[ip + 6] = shape.ip_options != 0 ? 60 : protocol;
-    if (shape.ip_options != 0) {
-      f[ip + 40] = protocol;
-      f[ip + 41] = static_cast<uint8_t>(shape.ip_options / 8 - 1);
-    }
-  } else {
-    f[ip] = static_cast<uint8_t>(0x40 | (l4 - ip) / 4);
-    put_u16(f, ip + 2, f.size() - ip);
-    put_u16(f, ip + 4, 0xfffe);  // the identification wraps
-    put_u16(f, ip + 6, 0x4000);
-    f[ip + 9] = protocol;
-  }
-  if (shape.tcp) {
-    f[l4 + 12] = static_cast<uint8_t>((20 + shape.tcp_options) / 4 << 4);
-    f[l4 + 13] = shape.tcp_flags;
-    put_u16(f, l4 + 4, 0xffff);  // the sequence number wraps
-    put_u16(f, l4 + 6, 0xff00);
-  }
-  return f;
-}
-
-uint8_t gso_of(const Shape& shape) {
-  return !shape.tcp ? kGsoUdpSegments : shape.v6 ? kGsoTcp6 : kGsoTcp4;
-}
 
 std::vector<Frame> cut(const Frame& frame, uint8_t gso, uint16_t size, bool* ok) {
   Segmenter segmenter;
@@ -128,6 +82,52 @@ TEST(options_headers_of_ipv6_are_skipped) {
   CHECK_EQ(wire::u16(pieces[2], 18), 16 + 32 + 1000);
 }
 
+TEST(a_datagram_becomes_ip_fragments) {
+  for (const bool v6 : {false, true}) {
+    for (const size_t options : {size_t{0}, size_t{16}}) {
+      for (const size_t payload : {size_t{1}, size_t{992}, size_t{993}, size_t{30000}}) {
+        const Shape shape = {
+            .v6 = v6, .tcp = false, .vlan_tags = 1, .ip_options = options, .payload = payload};
+        const Frame whole = build(shape);
+        bool ok = false;
+        const auto pieces = cut(whole, kGsoUdpFragments, 1003, &ok);  // rounded to 1000
+        REQUIRE(ok);
+        const size_t in_ip = payload + 8 + (v6 ? options : 0);
+        CHECK_EQ(pieces.size(), (in_ip + 999) / 1000);
+        const Frame datagram = put_together(pieces);
+        REQUIRE(datagram.size() == whole.size());
+        if (!v6 || options == 0) CHECK_EQ(wire::wrong(datagram), "");
+        CHECK(std::equal(datagram.end() - static_cast<long>(payload), datagram.end(),
+                         whole.end() - static_cast<long>(payload)));
+      }
+    }
+  }
+}
+
+TEST(fragments_of_two_ipv6_datagrams_do_not_mix) {
+  const Frame whole = build({.v6 = true, .tcp = false});
+  bool ok = false;
+  Frame ids[2];
+  for (Frame& id : ids) {
+    const auto pieces = cut(whole, kGsoUdpFragments, 1000, &ok);
+    REQUIRE(pieces.size() == 4);
+    for (const Frame& p : pieces) CHECK(std::equal(&p[58], &p[62], &pieces[0][58]));
+    id.assign(&pieces[0][58], &pieces[0][62]);
+    usleep(1);
+  }
+  CHECK(ids[0] != ids[1]);
+}
+
+TEST(a_packet_longer_than_ip_can_tell_is_refused) {
+  bool ok = true;
+  cut(build({.payload = 65530}), kGsoTcp4, 65500, &ok);
+  CHECK(!ok);
+  cut(build({.payload = 65530}), kGsoTcp4, 65000, &ok);
+  CHECK(ok);
+  cut(build({.tcp = false, .payload = 65530}), kGsoUdpFragments, 1000, &ok);
+  CHECK(!ok);
+}
+
 TEST(what_is_malformed_is_refused) {
   bool ok = true;
   for (const Shape& shape : {Shape{}, Shape{.v6 = true, .ip_options = 16}, Shape{.tcp = false}}) {
@@ -140,7 +140,7 @@ TEST(what_is_malformed_is_refused) {
     }
     cut(whole, gso_of(shape), 0, &ok);
     CHECK(!ok);
-    cut(whole, 3, 1000, &ok);  // UDP to be cut into IP fragments
+    cut(whole, 2, 1000, &ok);  // no such kind
     CHECK(!ok);
     cut(whole, shape.v6 ? kGsoTcp4 : kGsoTcp6, 1000, &ok);
     CHECK(!ok);

@@ -25,6 +25,7 @@ export const DROP_REASONS: readonly DropReason[] = [
   'ring_full',
   'too_big',
   'header_mismatch',
+  'bad_header',
 ];
 
 type CounterWishes = Partial<Omit<PortCounters, 'drops'>> & {

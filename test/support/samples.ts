@@ -16,6 +16,7 @@ export const noDrops = {
   ring_full: 0n,
   too_big: 0n,
   header_mismatch: 0n,
+  bad_header: 0n,
 };
 
 export function counters(some: Partial<PortCounters> = {}): PortCounters {
