@@ -225,3 +225,24 @@ describe('more than two', () => {
     LONG,
   );
 });
+
+describe('virtio-net headers of different lengths', () => {
+  test.each([
+    ['12', '0'],
+    ['0', '10'],
+    ['10', '12'],
+  ])(
+    '-H %s to -H %s: frames arrive as the receiver wants them',
+    async (theirs, mine) => {
+      const rx = await start(`${sw}:rx`, '-H', mine, '--json', ...DEEP);
+      const header = () => runtime.list().find(({ name }) => name === `${sw}:rx`)?.headerLength;
+      await expect.poll(header).toBe(Number(mine));
+      const sent = await generate(`${sw}:tx`, '-H', theirs, '-n', '1000', '-l', '100', '--json');
+      expect(final(sent.stdout)).toMatchObject({ accepted: 1000, delivered: 1000 });
+      const port = runtime.list().find(({ name }) => name === `${sw}:rx`);
+      expect(port?.counters.rxBytes).toBe(1000n * BigInt(100 + Number(mine)));
+      expect(final((await rx.stop()).stdout)).toMatchObject({ received: 1000, bytes: 100_000 });
+    },
+    LONG,
+  );
+});

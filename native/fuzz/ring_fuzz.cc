@@ -50,6 +50,7 @@ class Neighbourhood {
     q.tx_rings = q.rx_rings = rings;
     q.tx_slots = q.rx_slots = kSlots;
     q.extra_bufs = 4;
+    q.flags = NR_ACCEPT_VNET_HDR;
     if (!device_->open(q, &port).ok()) fail("cannot open");
     return port;
   }
@@ -180,6 +181,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
           break;
         default:
           hostile->nifp()->ni_bufs_head = in.take<uint32_t>();
+          hostile->set_header_length(step & 1 ? step & 2 ? 10 : 12 : 0);
           break;
       }
     }

@@ -176,6 +176,15 @@ const close = pick.map(
 );
 
 const mac = fc.constantFrom(...MACS);
+/** What a virtio-net header says; anything but what makes a random frame a super-frame. */
+const vnet = fc.record({
+  flags: fc.constantFrom(0, 0, 0, 1, 1, 2, 7, 8),
+  type: fc.constantFrom(0, 0, 0, 0, 0, 0, 1, 2, 0x23),
+  start: fc.oneof(fc.nat({ max: 320 }), fc.nat({ max: 0xffff })),
+  offset: fc.oneof(fc.nat({ max: 20 }), fc.nat({ max: 0xffff })),
+});
+type Vnet = typeof vnet extends fc.Arbitrary<infer T> ? T : never;
+
 const wish = fc.record({
   to: fc.oneof({ arbitrary: mac, weight: 3 }, fc.constantFrom(...GROUPS)),
   from: fc.oneof({ arbitrary: mac, weight: 9 }, fc.constantFrom(...GROUPS)),
@@ -188,15 +197,22 @@ const wish = fc.record({
   noLearn: fc.boolean(),
   hint: fc.constantFrom(0, 0, 0, 0, 0, 1, 2, 3, 253, 254),
   badSlot: fc.constantFrom(...Array<boolean>(19).fill(false), true),
+  vnet,
 });
 
 let serial = 0;
 
 /** The bytes of a frame that no other one has. */
-function fill(length: number, header: number, to: string, from: string): Uint8Array {
+function fill(length: number, header: number, to: string, from: string, says: Vnet): Uint8Array {
   serial += 1;
   const bytes = Buffer.alloc(header + length);
   for (let i = 0; i < bytes.length; i += 1) bytes[i] = (serial * 31 + i * 7) & 0xff;
+  if (header > 0) {
+    bytes[0] = says.flags;
+    bytes[1] = says.type;
+    bytes.writeUInt16LE(says.start, 6);
+    bytes.writeUInt16LE(says.offset, 8);
+  }
   Buffer.from((to + from).replaceAll(':', '').replace(/(.{24}).*/, '$1'), 'hex').copy(
     bytes,
     header,
@@ -213,10 +229,11 @@ function build(
     length,
     cut,
     badSlot,
+    vnet,
     ...flags
   }: typeof wish extends fc.Arbitrary<infer T> ? T : never,
 ): Frame {
-  const bytes = badSlot ? new Uint8Array(0) : fill(length, port.header, to, from);
+  const bytes = badSlot ? new Uint8Array(0) : fill(length, port.header, to, from, vnet);
   const parts: number[] = [];
   const most = Math.min(cut, port.bufSize);
   for (let at = 0; at === 0 || at < bytes.length; at += most)

@@ -31,6 +31,35 @@ const ETHERNET_HEADER = 14;
 const MOST_FRAGMENTS = 64;
 const isGroup = (mac: string): boolean => (parseInt(mac.slice(0, 2), 16) & 1) === 1;
 
+/** One's-complement sum of 16-bit words, as RFC 1071 adds them. */
+function sum(bytes: Uint8Array): number {
+  let total = 0;
+  for (let i = 0; i < bytes.length; i += 1) total += bytes[i]! << (i % 2 === 0 ? 8 : 0);
+  while (total > 0xffff) total = (total & 0xffff) + Math.floor(total / 0x10000);
+  return total;
+}
+
+/**
+ * A frame for a port whose virtio-net header has another length. Super-frames are not in here: the model
+ * makes no frame that is one, so that a header which says so is wrong.
+ */
+function convert(bytes: Uint8Array, from: number, to: number): Uint8Array | DropReason {
+  const header = Buffer.from(bytes.subarray(0, Math.min(from, 10)));
+  const body = Buffer.from(bytes.subarray(from));
+  if (to > 0)
+    return new Uint8Array(Buffer.concat([header, Buffer.alloc(to - header.length), body]));
+  const [flags = 0, type = 0] = header;
+  if (flags > 7) return 'bad_header';
+  if (type !== 0) return [1, 3, 4, 5].includes(type & 0x7f) ? 'bad_header' : 'header_mismatch';
+  if (flags % 2 === 1) {
+    const start = header.readUInt16LE(6);
+    const at = start + header.readUInt16LE(8);
+    if (at + 2 > body.length) return 'bad_header';
+    body.writeUInt16BE(0xffff - sum(body.subarray(start)) || 0xffff, at);
+  }
+  return new Uint8Array(body);
+}
+
 export class Switch {
   readonly totals = zero();
   /** By index. */
@@ -110,13 +139,16 @@ export class Port {
   deliver(from: Port, frame: Frame, number: number): void {
     const ring = this.rx[number]!;
     if (!this.isOpen(number)) return from.drop('not_open');
-    if (this.header !== from.header) return this.drop('header_mismatch');
-    // Fragments keep their borders where they fit into the receiver's buffers.
-    const { bytes } = frame;
+    const differ = this.header !== from.header;
+    const converted = differ ? convert(frame.bytes, from.header, this.header) : frame.bytes;
+    if (typeof converted === 'string') return this.drop(converted);
+    const bytes = converted;
+    // Fragments keep their borders where they fit into the receiver's buffers and nothing is converted.
     const refilled = Array.from({ length: Math.ceil(bytes.length / this.bufSize) }, (_, i) =>
       Math.min(this.bufSize, bytes.length - i * this.bufSize),
     );
-    const parts = frame.parts.every((part) => part <= this.bufSize) ? frame.parts : refilled;
+    const keep = !differ && frame.parts.every((part) => part <= this.bufSize);
+    const parts = keep ? frame.parts : refilled;
     if (parts.length > Math.min(MOST_FRAGMENTS, ring.slots - 1)) return this.drop('too_big');
     if (ring.used + parts.length > ring.slots - 1) return this.drop('ring_full');
     ring.used += parts.length;
