@@ -47,10 +47,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (uint32_t i = 0; i < frames; i++) {
     const vale::Converter::Pieces one = converter.next();
     uint32_t sum = 0;
-    static volatile char sink;
+    std::vector<char> frame;
     for (uint32_t k = 0; k < one.count; k++) {
       if (one.piece[k].length == 0) std::abort();
-      for (uint32_t j = 0; j < one.piece[k].length; j++) sink = one.piece[k].data[j];
+      frame.insert(frame.end(), one.piece[k].data, one.piece[k].data + one.piece[k].length);
       sum += one.piece[k].length;
     }
     if (sum != one.bytes || sum == 0) std::abort();
