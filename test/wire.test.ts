@@ -1,33 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Interfaces as ports: two hosts joined by wires and a switch, and what goes wrong with a wire.
-import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { packageRoot } from '../src/native.js';
-import { finished, Lab, labAllowed, labTools, withCapabilities, type Host } from './support/lab.js';
+import { Lab, labAllowed, labTools, withCapabilities, type Host } from './support/lab.js';
 import { needs } from './support/need.js';
+import { transfer } from './support/transfer.js';
 import { freshSwitch, Vale } from './support/vale.js';
 
 const FILE_BYTES = 20 << 20;
-
-/** Takes one connection and writes what it receives to a file. */
-const SERVER = `
-const { createServer } = require('node:net');
-const { createWriteStream } = require('node:fs');
-const server = createServer((socket) => {
-  socket.pipe(createWriteStream(process.argv[1])).on('finish', () => process.exit());
-});
-server.listen(5001, () => console.log('listening'));`;
-
-/** Sends a file and hangs up. */
-const CLIENT = `
-const { connect } = require('node:net');
-const { createReadStream } = require('node:fs');
-const socket = connect(5001, process.argv[2], () => createReadStream(process.argv[1]).pipe(socket));
-socket.on('error', (error) => { console.error(error.message); process.exit(1); });`;
 
 /** $1 a folder, $2 and $3 the program. */
 const CAPTURE = `
@@ -39,8 +23,6 @@ until grep -q listening "$1/tcpdump"; do sleep 0.02; done
 "$2" "$3" pkt-gen -i v0 -f tx -n 200 -w 0 -l 100 >"$1/sent"
 grep -q 'Sent 200 packets 20000 bytes' "$1/sent"
 wait`;
-
-const digest = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
 
 const allowed = labAllowed ? '' : ' (skipped: user namespaces are not permitted here)';
 
@@ -96,16 +78,7 @@ needs(...labTools('ping', 'tcpdump')).describe('wires', () => {
         'move a file, %s, byte for byte',
         async (_, ends) => {
           const [from, to, address] = ends();
-          const sent = join(folder, 'sent');
-          const received = join(folder, 'received');
-          writeFileSync(sent, randomBytes(FILE_BYTES));
-          const server = to.start(process.execPath, '-e', SERVER, received);
-          const served = finished(server);
-          await new Promise((listening) => server.stdout?.once('data', listening));
-          const client = await from.run(process.execPath, '-e', CLIENT, sent, address);
-          expect(client).toEqual({ code: 0, stdout: '', stderr: '' });
-          expect((await served).code).toBe(0);
-          expect(digest(received)).toBe(digest(sent));
+          await transfer(folder, FILE_BYTES, from, to, address);
         },
         60_000,
       );

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A container with the runtime directory mounted is a full citizen: namespaces of users, processes,
+// mounts and networks change nothing for its ports, not even for who notices its death.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import { Runtime, type ValePort } from '../src/index.js';
+import { ALL, frame, mac, received, send, texts } from './support/frames.js';
+import { Lab, labAllowed, labTools } from './support/lab.js';
+import { needs } from './support/need.js';
+import { freshSwitch, Vale } from './support/vale.js';
+
+const allowed =
+  spawnSync('unshare', ['-Urnpfm', '--mount-proc', 'true']).status === 0
+    ? ''
+    : ' (skipped: user namespaces are not permitted here)';
+
+/** Users, processes, mounts and network of its own, as a container without root outside has it. */
+const CONTAINER = ['unshare', '-Urnpfm', '--mount-proc', '--kill-child', '--'];
+
+needs(...labTools()).describe('containers', () => {
+  describe.skipIf(allowed !== '')(`without root${allowed}`, () => {
+    let runtime: Runtime;
+    let sw: string;
+    let port: ValePort;
+    let running: Vale[];
+    let folder: string;
+
+    beforeEach(async () => {
+      runtime = new Runtime();
+      sw = freshSwitch();
+      port = await runtime.openPort(`${sw}:outside`);
+      running = [];
+      folder = mkdtempSync(join(tmpdir(), 'vale-container-'));
+    });
+    afterEach(async () => {
+      for (const run of running) if (run.process.exitCode === null) await run.stop('SIGKILL');
+      port.close();
+      runtime.close();
+      rmSync(folder, { recursive: true, force: true });
+    });
+
+    const names = () =>
+      runtime
+        .list()
+        .map(({ name }) => name)
+        .filter((name) => name.startsWith(`${sw}:`));
+    const appears = (name: string) =>
+      expect.poll(names, { timeout: 15_000 }).toContain(`${sw}:${name}`);
+    const counters = (name: string) =>
+      runtime.list().find((row) => row.name === `${sw}:${name}`)?.counters;
+
+    /** A command in a container of its own, which has the directory where `place` is, or where it is. */
+    function contained(args: string[], place?: string): Vale {
+      const inside = [...CONTAINER];
+      const env: NodeJS.ProcessEnv = {};
+      if (place !== undefined) {
+        mkdirSync(place);
+        const mount = 'mount --bind "$VALE_DIR" "$0" && VALE_DIR="$0" exec "$@"';
+        inside.push('sh', '-c', mount, place);
+      }
+      const run = new Vale(args, env, inside);
+      running.push(run);
+      return run;
+    }
+
+    test('sends to the host and receives from it, with the directory mounted elsewhere', async () => {
+      const rx = contained(['pkt-gen', '-i', `${sw}:rx`, '-n', '100', '--json'], join(folder, 'v'));
+      await appears('rx');
+      contained(['pkt-gen', '-i', `${sw}:tx`, '-f', 'tx', '-n', '50', '-l', '100']);
+      await expect.poll(() => counters('rx')?.rxFrames, { timeout: 15_000 }).toBe(50n);
+      expect(received(port)).toHaveLength(50);
+      await send(port, ...Array.from({ length: 50 }, (_, i) => frame(ALL, mac(1), i)));
+      const { code, stdout, stderr } = await rx.result();
+      expect(code, stderr).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({ received: 100 });
+    }, 40_000);
+
+    test('lists what the host has, by the same names', async () => {
+      const { code, stdout } = await contained(['ctl']).result();
+      expect(code).toBe(0);
+      expect(stdout).toContain(`${sw}:outside`);
+    });
+
+    test('killed inside, its port vanishes outside, and its memory; frames go on', async () => {
+      const other = await runtime.openPort(`${sw}:other`);
+      contained(['pkt-gen', '-i', `${sw}:victim`, '-f', 'tx', '-R', '50k', '-n', '0']);
+      await appears('victim');
+      await expect.poll(() => received(port).length).toBeGreaterThan(0);
+      const [victim] = running;
+      // The first process of the container: the kernel kills the others in it.
+      victim!.process.kill('SIGKILL');
+      await victim!.result();
+      await expect.poll(names).toEqual([`${sw}:outside`, `${sw}:other`]);
+      received(other);
+      await send(port, frame(ALL, mac(1), 7));
+      expect(texts(received(other))).toEqual(texts([frame(ALL, mac(1), 7)]));
+      const { totals } = runtime.switches().find(({ name }) => name === sw)!;
+      const drops = Object.values(totals.drops).reduce((sum, n) => sum + n, 0n);
+      expect(totals.txCopies).toBe(totals.rxFrames + drops);
+      other.close();
+    }, 40_000);
+
+    test('a death outside is seen inside, where its process id means nothing', async () => {
+      const outside = new Vale(['pkt-gen', '-i', `${sw}:mortal`, '-w', '0']);
+      await appears('mortal');
+      outside.process.kill('SIGKILL');
+      await outside.result();
+      const { stdout } = await contained(['ctl']).result();
+      expect(stdout).toContain(`${sw}:outside`);
+      expect(stdout).not.toContain('mortal');
+    }, 40_000);
+
+    test.skipIf(!labAllowed)(
+      'an interface of the container is joined to the switch from inside',
+      async () => {
+        const lab = await Lab.open(); // as the container's network is
+        const host = await lab.host('c0', '10.9.0.1/24');
+        const args = ['bridge', '-w', '0', '-i', 'c0', '-i', `${sw}:c0`];
+        const bridge = new Vale(args, {}, [...lab.inside, 'unshare', '-pfm', '--kill-child', '--']);
+        running.push(bridge);
+        await bridge.says(/Ready to go/);
+        await host.run('ping', '-n', '-c', '1', '-W', '1', '10.9.0.2');
+        const arp = received(port).filter((bytes) => bytes[12] === 8 && bytes[13] === 6);
+        expect(arp.length).toBeGreaterThan(0);
+        lab.close();
+      },
+      40_000,
+    );
+  });
+});

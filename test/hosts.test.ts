@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Two hosts with all their offloads on, each on a wire to one switch: what they say to each other
+// arrives as they said it, whatever of it was left to the hardware that is not there.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { Runtime, type ValePort } from '../src/index.js';
+import { received } from './support/frames.js';
+import { finished, Lab, labAllowed, labTools, type Host } from './support/lab.js';
+import { needs } from './support/need.js';
+import { transfer } from './support/transfer.js';
+import { freshSwitch, Vale } from './support/vale.js';
+
+const LONG = 60_000;
+const FILE_BYTES = 8 << 20;
+const allowed = labAllowed ? '' : ' (skipped: user namespaces are not permitted here)';
+
+const VLANS =
+  spawnSync('unshare', ['-Urn', 'ip', 'link', 'add', 'link', 'lo', 'type', 'vlan', 'id', '5'])
+    .status === 0;
+const without = VLANS ? '' : ' (skipped: this kernel has no VLAN devices)';
+
+/** The hosts' networks: interface, what makes it from eth0, and the first bytes of its addresses. */
+const NETWORKS = [
+  { name: 'untagged', device: 'eth0', make: [], v4: '10.8.0', v6: 'fd08:0', tags: [] },
+  {
+    name: `a VLAN${without}`,
+    device: 'v5',
+    make: ['ip link add link eth0 name v5 type vlan id 5'],
+    v4: '10.8.5',
+    v6: 'fd08:5',
+    tags: [0x8100, 5],
+  },
+  {
+    name: `a VLAN in a VLAN${without}`,
+    device: 'q9',
+    make: [
+      'ip link add link eth0 name q7 type vlan proto 802.1ad id 7',
+      'ip link set q7 up',
+      'ip link add link q7 name q9 type vlan id 9',
+    ],
+    v4: '10.8.9',
+    v6: 'fd08:9',
+    tags: [0x88a8, 7, 0x8100, 9],
+  },
+];
+
+/** A test of each network that the kernel can make. */
+const each = (name: string, body: (of: Network) => Promise<void>, timeout?: number): void => {
+  for (const one of NETWORKS)
+    test.skipIf(one.tags.length > 0 && !VLANS)(
+      name.replace('$name', one.name),
+      () => body(one),
+      timeout,
+    );
+};
+type Network = (typeof NETWORKS)[number];
+type Report = { end: { sum_received: { bytes: number }; sum: { lost_packets: number } } };
+
+/** One run of iperf3 from `from` to the address; what its client reports. */
+async function iperf(from: Host, to: Host, address: string, ...args: string[]): Promise<Report> {
+  const server = to.start('iperf3', '-s', '-1', '--forceflush');
+  const served = finished(server);
+  await new Promise((listening) => server.stdout?.once('data', listening));
+  const client = await from.run('iperf3', '-c', address, '--json', ...args);
+  expect(client.code, client.stdout + client.stderr).toBe(0);
+  expect((await served).code).toBe(0);
+  return JSON.parse(client.stdout) as Report;
+}
+
+/** How often a host's stack has met a wrong checksum. */
+async function wrongChecksums(host: Host): Promise<number> {
+  const { stdout } = await host.run('cat', '/proc/net/snmp', '/proc/net/snmp6');
+  let sum = 0;
+  const lines = stdout.split('\n');
+  for (const [i, line] of lines.entries()) {
+    const [protocol = '', ...names] = line.split(/\s+/);
+    const values = lines[i + 1]?.split(/\s+/).slice(1) ?? [];
+    const at = names.indexOf('InCsumErrors');
+    if (at >= 0) sum += Number(values[at]);
+    else if (protocol.endsWith('InCsumErrors')) sum += Number(names[0]);
+  }
+  return sum;
+}
+
+needs(...labTools('ping', 'iperf3', 'ethtool')).describe('two hosts and a switch', () => {
+  describe.skipIf(!labAllowed)(`in namespaces${allowed}`, () => {
+    describe.each([1500, 9000])('MTU %i', (mtu) => {
+      let lab: Lab;
+      let folder: string;
+      let first: Host;
+      let second: Host;
+      let bridges: Vale[];
+      let runtime: Runtime;
+      let spy: ValePort;
+
+      beforeAll(async () => {
+        folder = mkdtempSync(join(tmpdir(), 'vale-hosts-'));
+        lab = await Lab.open();
+        first = await lab.host('w1', '10.8.0.1/24');
+        second = await lab.host('w2', '10.8.0.2/24');
+        for (const wire of ['w1', 'w2']) await lab.must(`ip link set ${wire} mtu ${mtu}`);
+        for (const [i, host] of [first, second].entries()) {
+          await host.must(`ip link set eth0 mtu ${mtu}`);
+          for (const { device, make, v4, v6, tags } of NETWORKS) {
+            if (tags.length > 0 && !VLANS) continue;
+            for (const line of make) await host.must(line);
+            await host.must(`ip link set ${device} up`);
+            if (device !== 'eth0') await host.must(`ip addr add ${v4}.${i + 1}/24 dev ${device}`);
+            await host.must(`ip addr add ${v6}::${i + 1}/64 dev ${device} nodad`);
+          }
+        }
+        const sw = freshSwitch();
+        bridges = await Promise.all(
+          ['w1', 'w2'].map((wire) =>
+            new Vale(['bridge', '-w', '0', '-i', wire, '-i', `${sw}:${wire}`], {}, lab.inside).says(
+              /Ready to go/,
+            ),
+          ),
+        );
+        runtime = new Runtime();
+        spy = await runtime.openPort(`${sw}:spy`);
+      }, LONG);
+
+      afterAll(async () => {
+        spy.close();
+        runtime.close();
+        for (const bridge of bridges) await bridge.stop();
+        lab.close();
+        rmSync(folder, { recursive: true });
+      });
+
+      test('their offloads are on', async () => {
+        const { stdout } = await first.run('ethtool', '-k', 'eth0');
+        for (const feature of ['tx-checksumming', 'tcp-segmentation-offload', 'tx-vlan-offload'])
+          expect(stdout).toContain(`${feature}: on`);
+      });
+
+      each(
+        '$name: a file arrives byte for byte, over IPv4 and back over IPv6',
+        async ({ v4, v6 }) => {
+          await transfer(folder, FILE_BYTES, first, second, `${v4}.2`);
+          await transfer(folder, FILE_BYTES, second, first, `${v6}::1`);
+        },
+        LONG,
+      );
+
+      each(
+        '$name: iperf3 moves its bytes over TCP, and datagrams of any size over UDP',
+        async ({ v4, v6 }) => {
+          // What was under way when the client ended is not in its report.
+          const tcp = await iperf(first, second, `${v4}.2`, '-n', '32M');
+          expect(tcp.end.sum_received.bytes).toBeGreaterThan(28 << 20);
+          const back = await iperf(first, second, `${v6}::2`, '-n', '32M', '-R');
+          expect(back.end.sum_received.bytes).toBeGreaterThan(28 << 20);
+          // Longer than the MTU: the stack cuts them into fragments itself.
+          for (const length of ['100', '1400', '20000']) {
+            const args = ['-u', '-b', '10M', '-l', length, '-k', '50'];
+            const udp = await iperf(first, second, `${v6}::2`, ...args);
+            expect(udp.end.sum.lost_packets).toBe(0);
+          }
+        },
+        LONG,
+      );
+
+      test('no host has met a wrong checksum', async () => {
+        expect(await wrongChecksums(first)).toBe(0);
+        expect(await wrongChecksums(second)).toBe(0);
+      });
+
+      each('$name: the switch sees the tags', async ({ v4, tags }) => {
+        await first.run('ping', '-n', '-c', '1', '-W', '1', '-b', `${v4}.77`); // ARP, flooded
+        const types = received(spy).map((bytes) => {
+          const view = new DataView(bytes.buffer, bytes.byteOffset);
+          const seen: number[] = [];
+          let at = 12;
+          for (; [0x8100, 0x88a8].includes(view.getUint16(at)); at += 4)
+            seen.push(view.getUint16(at), view.getUint16(at + 2) & 0xfff);
+          return view.getUint16(at) === 0x0806 ? seen : undefined;
+        });
+        expect(types).toContainEqual(tags);
+      });
+
+      test('nothing the switch took was dropped but by a full ring', () => {
+        const rows = runtime.list().filter(({ name }) => name.includes(':w'));
+        for (const { counters } of rows) {
+          const { ring_full, ...others } = counters.drops;
+          expect(ring_full).toBeLessThan(1_000_000n);
+          expect(Object.values(others).reduce((sum, n) => sum + n, 0n)).toBe(0n);
+        }
+      });
+    });
+  });
+});
