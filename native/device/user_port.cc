@@ -5,14 +5,13 @@
 
 #include "switch/ports.h"
 #include "switch/reap.h"
-#include "switch/receive.h"
 
 namespace vale {
 
 UserPort::UserPort(std::shared_ptr<Runtime> rt, const Registration& reg, const PortInfo& info) {
   adopt(std::move(rt), reg, info);
   senders_.resize(port_->tx_count);
-  rx_busy_.resize(port_->rx_count);
+  receivers_.resize(port_->rx_count);
   for (unsigned i = first_tx_; i < last_tx_; i++) {
     auto s = std::make_unique<Sender>();
     s->rt = rt_.get();
@@ -46,7 +45,7 @@ void UserPort::send(unsigned i) {
     rt_->mapper->reclaim(rt_->process.identity());
 }
 
-void UserPort::fetch(unsigned i) { receive(*rt_, rx(i), rx_ring(i), &sequence_, &rx_busy_[i]); }
+void UserPort::fetch(unsigned i) { receive(*rt_, rx(i), rx_ring(i), &sequence_, &receivers_[i]); }
 
 int UserPort::txsync() {
   if (const int err = enter()) return err;

@@ -6,6 +6,7 @@
 
 #include "device/registered_port.h"
 #include "switch/forward.h"
+#include "switch/receive.h"
 
 namespace vale {
 
@@ -26,7 +27,7 @@ class UserPort final : public RegisteredPort {
 
   uint16_t sequence_ = 0;
   std::vector<std::unique_ptr<Sender>> senders_;  // by tx ring
-  std::vector<uint32_t> rx_busy_;                 // by rx ring
+  std::vector<Receiver> receivers_;               // by rx ring
 };
 
 }  // namespace vale

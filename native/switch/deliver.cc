@@ -134,6 +134,30 @@ inline uint32_t copy_simple(const RxRing& r, char* base, MoreBits& more, uint32_
   return end;
 }
 
+// The same for a few, which are not worth three passes.
+template <class Source>
+inline uint32_t copy_few(const RxRing& r, char* base, MoreBits& more, uint32_t tail,
+                         const Source& source, uint32_t first, uint32_t count, uint64_t* bytes) {
+  netmap_slot* const ring = slots_of(r, base);
+  char* const buffers = base + r.buf_ofs;
+  const uint32_t bound = r.buf_bound.load(std::memory_order_relaxed);
+  const bool multi = r.multi.load(std::memory_order_relaxed) != 0;
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    const Piece f = source[first + i];
+    const uint32_t b = __atomic_load_n(&ring[tail].buf_idx, __ATOMIC_RELAXED);
+    const uint32_t index = b < bound ? b : 0;
+    copy_payload(buffers + static_cast<size_t>(index) * r.buf_size, f.data, f.length);
+    store_slot(&ring[tail], index, f.length, 1u << 8);
+    if (multi) [[unlikely]]
+      set_more(more, tail, false);
+    sum += f.length;
+    if (++tail == r.num_slots) tail = 0;
+  }
+  *bytes = sum;
+  return tail;
+}
+
 }  // namespace
 
 void Sender::touch(uint32_t rx_index) {
@@ -280,7 +304,8 @@ template <class Source>
 inline void Sender::deliver_from(uint64_t member, uint32_t ring, const Source& source, bool simple,
                                  uint32_t total) {
   const Control& c = rt->control();
-  const uint32_t rx_index = member_rx_base(member) + ring % member_rx_count(member);
+  const uint32_t rings = member_rx_count(member);
+  const uint32_t rx_index = member_rx_base(member) + (ring < rings ? ring : ring % rings);
   RxRing& r = c.rx(rx_index);
   TxRing& t = *tx;
   if (!lock_destination(r, rx_index, member, total)) return;
@@ -298,7 +323,8 @@ inline void Sender::deliver_from(uint64_t member, uint32_t ring, const Source& s
   const uint32_t n = r.num_slots;
   const bool plain = simple && r.buf_size >= buf_size;
   uint32_t tail = word_position(r.tail_copy.load(std::memory_order_relaxed));
-  prefetch_slots(slots_of(r, base), n, tail, std::min(kDeliverFrames, total));
+  if (total > kFewFrames)
+    prefetch_slots(slots_of(r, base), n, tail, std::min(kDeliverFrames, total));
   bool delivered = false;
   for (uint32_t first = 0; first < total; first += kDeliverFrames) {
     const uint32_t count = std::min(kDeliverFrames, total - first);
@@ -319,8 +345,10 @@ inline void Sender::deliver_from(uint64_t member, uint32_t ring, const Source& s
       done.ring_full = count - done.frames;
       if (done.frames != 0) {
         const uint32_t next = std::min(kDeliverFrames, total - first - count + more_slots);
-        tail = copy_simple(r, base, c.more(rx_index), tail, source, first, done.frames, next,
-                           &done.bytes);
+        tail = count <= kFewFrames ? copy_few(r, base, c.more(rx_index), tail, source, first,
+                                              done.frames, &done.bytes)
+                                   : copy_simple(r, base, c.more(rx_index), tail, source, first,
+                                                 done.frames, next, &done.bytes);
       }
     } else {
       done = copy_general(r, rx_index, base, tail, space, source, first, count);

@@ -171,6 +171,7 @@ uint32_t send_run(Sender& s, uint32_t slot, uint32_t head) {
 void discard(Sender& s, uint32_t slot, uint32_t head, bool want_learn) {
   uint64_t frames = 0, bytes = 0;
   bool first = true;
+  Mac48 known = ~Mac48{0};  // learned in this sync
   while (slot != head) {
     const uint64_t w =
         __atomic_load_n(reinterpret_cast<const uint64_t*>(&s.slots[slot]), __ATOMIC_RELAXED);
@@ -179,9 +180,13 @@ void discard(Sender& s, uint32_t slot, uint32_t head, bool want_learn) {
     bytes += length;
     if (want_learn && first && (flags & (NS_INDIRECT | NS_NO_LEARN)) == 0 &&
         length >= s.header + 14 && length <= s.buf_size && index >= 2 && index < s.buf_bound) {
-      const Mac48 source =
-          load_mac(s.bufs + static_cast<size_t>(index) * s.buf_size + s.header + 6);
-      if (!is_group(source)) s.learn(source);
+      uint64_t source;  // and the two bytes after it
+      std::memcpy(&source, s.bufs + static_cast<size_t>(index) * s.buf_size + s.header + 6, 8);
+      source &= kMacMask;
+      if (source != known) {
+        known = source;
+        if (!is_group(source)) s.learn(source);
+      }
     }
     if (++slot == s.num_slots) slot = 0;
     first = (flags & NS_MOREFRAG) == 0 || slot == head;

@@ -10,14 +10,20 @@
 // Not here. Sleeping (device/user.cc), arrival (deliver.cc).
 #pragma once
 
-#include <time.h>
-
+#include "shm/clock.h"
 #include "shm/owner_lock.h"
 #include "switch/ring_check.h"
 
 namespace vale {
 
-inline void receive(Runtime& rt, RxRing& r, netmap_ring* ring, uint16_t* sequence, uint32_t* busy) {
+// One registration's view of an rx ring, used under its sync lock but for `busy`.
+struct Receiver {
+  uint32_t busy = 0;  // refusals in a row
+  WallClock clock;
+};
+
+inline void receive(Runtime& rt, RxRing& r, netmap_ring* ring, uint16_t* sequence,
+                    Receiver* receiver) {
   // Nothing arrived and nothing to release is the common case of a busy loop: no lock for that.
   const uint32_t seen = word_position(r.tail.load(std::memory_order_acquire));
   const uint32_t released = r.hwcur.load(std::memory_order_relaxed);
@@ -26,7 +32,7 @@ inline void receive(Runtime& rt, RxRing& r, netmap_ring* ring, uint16_t* sequenc
       in_range(__atomic_load_n(&ring->cur, __ATOMIC_RELAXED), released, seen)) {
     return;
   }
-  if (!is_locked(lock_or_skip(rt, r.sync_lock, rt.process.word(++*sequence), busy))) return;
+  if (!is_locked(lock_or_skip(rt, r.sync_lock, rt.process.word(++*sequence), &receiver->busy))) return;
   const uint32_t n = r.num_slots;
   const uint32_t tail = word_position(r.tail.load(std::memory_order_acquire));
   const uint32_t from = r.hwcur.load(std::memory_order_relaxed);
@@ -36,10 +42,9 @@ inline void receive(Runtime& rt, RxRing& r, netmap_ring* ring, uint16_t* sequenc
   } else {
     r.hwcur.store(head, std::memory_order_release);
     if (tail != ring->tail || (ring->flags & NR_TIMESTAMP)) {
-      timespec ts;
-      clock_gettime(CLOCK_REALTIME, &ts);
-      ring->ts.tv_sec = ts.tv_sec;
-      ring->ts.tv_usec = ts.tv_nsec / 1000;
+      const uint64_t us = receiver->clock.now() / 1000;
+      ring->ts.tv_sec = static_cast<time_t>(us / 1'000'000);
+      ring->ts.tv_usec = static_cast<suseconds_t>(us % 1'000'000);
     }
     __atomic_store_n(&ring->tail, tail, __ATOMIC_RELEASE);
   }
