@@ -64,6 +64,7 @@ class Port {
   virtual int fd() const = 0;
   virtual short poll_events(short events) const = 0;
   virtual void disarm() = 0;
+  bool lively = false;  // something was ready since the last wait that found nothing (wait.h)
 
   virtual PortCounters counters() const = 0;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "device/wait.h"
 
+#include <sched.h>
 #include <time.h>
 
 #if defined(__x86_64__)
@@ -11,6 +12,10 @@ namespace vale {
 namespace {
 
 constexpr unsigned kMaxWaits = 16;
+
+// Where frames flow, the next ones are often closer than a sleep and a wake-up, which cost several
+// times this. Giving the processor away meanwhile lets a sender that shares it go on.
+constexpr uint64_t kLinger = 10'000;  // ns
 
 uint64_t now_ns() {
   timespec ts;
@@ -28,7 +33,9 @@ int look(PortWait* waits, unsigned n) {
   int found = 0;
   for (unsigned i = 0; i < n; i++) {
     waits[i].revents = waits[i].port->ready(waits[i].events);
-    if (waits[i].revents != 0) found++;
+    if (waits[i].revents == 0) continue;
+    waits[i].port->lively = true;
+    found++;
   }
   return found;
 }
@@ -41,6 +48,19 @@ int wait_ports(PortWait* waits, unsigned n, int timeout_ms, uint32_t spin_us, in
   int found = look(waits, n);
   if (found != 0 || timeout_ms == 0) return found;
 
+  bool lively = false;
+  for (unsigned i = 0; i < n; i++) {
+    lively = lively || waits[i].port->lively;
+    waits[i].port->lively = false;
+  }
+  if (lively && spin_us == 0) {
+    const uint64_t end = now_ns() + kLinger;
+    do {
+      sched_yield();
+      found = look(waits, n);
+      if (found != 0) return found;
+    } while (now_ns() < end);
+  }
   if (spin_us != 0) {
     const uint64_t end = now_ns() + spin_us * 1000ull;
     do {

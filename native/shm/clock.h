@@ -24,7 +24,8 @@ class WallClock {
 #if defined(__x86_64__)
     const uint64_t ticks = __builtin_ia32_rdtsc();
     const uint64_t since = ticks - ticks_;
-    if (since < usable_) [[likely]] return ns_ + (since * rate_ >> kShift);
+    if (since < usable_) [[likely]]
+      return ns_ + (since * rate_ >> kShift);
     return read(ticks);
 #else
     return system();

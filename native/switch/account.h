@@ -54,8 +54,7 @@ inline void prepare(Stat (&stat)[2], uint32_t sequence, Change&& change) {
     constexpr size_t kWords = sizeof(Stat) / sizeof(uint64_t);
     Stat sum;
     uint64_t* words = reinterpret_cast<uint64_t*>(&sum);
-    for (size_t i = 0; i < kWords; i++)
-      words[i] = get(reinterpret_cast<const uint64_t*>(&from)[i]);
+    for (size_t i = 0; i < kWords; i++) words[i] = get(reinterpret_cast<const uint64_t*>(&from)[i]);
     change(sum);
     for (size_t i = 0; i < kWords; i++) put(reinterpret_cast<uint64_t*>(&next)[i], words[i]);
 #endif

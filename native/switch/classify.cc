@@ -14,6 +14,7 @@ namespace {
 
 constexpr uint32_t kEthernetHeader = 14;
 constexpr uint32_t kPrefetch = 6;  // frames ahead
+constexpr uint32_t kLookup = 4;    // of these, how far ahead the addresses' entries are asked for
 
 constexpr uint64_t kSpecial =
     static_cast<uint64_t>(NS_MOREFRAG | NS_INDIRECT | NS_NO_LEARN | NS_PORT_MASK) << 48;
@@ -208,9 +209,10 @@ void Sender::classify(uint32_t slot, uint32_t head) {
     b.uniform = false;
   };
 
-  uint32_t ahead = slot;
+  uint32_t ahead = slot, lookup = slot;
   for (uint32_t i = 0; i < kPrefetch && ahead != head; i++) {
     if (++ahead == num_slots) ahead = 0;
+    if (i < kLookup) lookup = ahead;
   }
   while (slot != head && b.count < kMaxFrames && b.fragments < kBatchFragments) {
     Frame& f = b.frame[b.count++];
@@ -221,13 +223,21 @@ void Sender::classify(uint32_t slot, uint32_t head) {
       if (next < buf_bound) __builtin_prefetch(bufs + static_cast<size_t>(next) * buf_size);
       if (++ahead == num_slots) ahead = 0;
     }
+    if (lookup != head) {
+      const uint32_t next = __atomic_load_n(&slots[lookup].buf_idx, __ATOMIC_RELAXED);
+      const char* p = bufs + static_cast<size_t>(next < buf_bound ? next : 0) * buf_size + header;
+      fdb.prefetch(load_mac(p));
+      const Mac48 from = load_mac(p + 6);
+      if (from != last_source) fdb.prefetch(from);
+      if (++lookup == num_slots) lookup = 0;
+    }
     if (w & kSpecial) [[unlikely]] {
       if (b.staged + kMaxFragments * 65536u > kStagingBytes && b.count > 1) {
         b.count--;
         break;  // the next batch has an empty staging area again
       }
       slot = read_slow(slot, head, &f);
-      ahead = slot;
+      ahead = lookup = slot;
       b.uniform = false;
       if (f.fragments != 1 || f.length > buf_size || f.dest == kDropped) b.simple = false;
       bytes += f.length;

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <algorithm>
-#include <cstring>
-
-#if defined(__x86_64__)
-#include <emmintrin.h>
-#endif
 
 #include "shm/owner_lock.h"
 #include "switch/account.h"
+#include "switch/copy.h"
 #include "switch/forward.h"
 #include "switch/recover.h"
 #include "switch/rx_slots.h"
@@ -18,43 +14,6 @@ namespace {
 // So few that the tail's line, asked for before the copy, is still here after it.
 constexpr uint32_t kFewFrames = 4;
 constexpr uint32_t kPrefetch = 8;  // destination buffers ahead of the copy
-
-// Whole 64-byte units: buffers are multiples of 64 long, and a fixed size copies without a branch.
-inline void copy_payload(char* to, const char* from, uint32_t length) {
-#if defined(__x86_64__)
-  if (length <= 64) {
-    const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-    const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 16));
-    const __m128i c = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 32));
-    const __m128i d = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 48));
-    _mm_store_si128(reinterpret_cast<__m128i*>(to), a);
-    _mm_store_si128(reinterpret_cast<__m128i*>(to + 16), b);
-    _mm_store_si128(reinterpret_cast<__m128i*>(to + 32), c);
-    _mm_store_si128(reinterpret_cast<__m128i*>(to + 48), d);
-    return;
-  }
-#endif
-  std::memcpy(to, from, (length + 63) & ~63u);
-}
-
-inline void prefetch_for_write(const void* p) {
-#if defined(__x86_64__)
-  // Not __builtin_prefetch: for the baseline instruction set that asks for a shared copy, and the
-  // store would go to the other core a second time. Where PREFETCHW is unknown it does nothing.
-  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));
-#else
-  __builtin_prefetch(p, 1);
-#endif
-}
-
-// The lines of `count` descriptors from `slot` on.
-inline void prefetch_slots(netmap_slot* ring, uint32_t n, uint32_t slot, uint32_t count) {
-  for (uint32_t i = 0; i < count; i += 4) {
-    uint32_t at = slot + i;
-    if (at >= n) at -= n;
-    prefetch_for_write(&ring[at]);
-  }
-}
 
 struct Piece {
   const char* data;
@@ -330,14 +289,10 @@ inline void Sender::deliver_from(uint64_t member, uint32_t ring, const Source& s
     const uint32_t count = std::min(kDeliverFrames, total - first);
     if (count <= kFewFrames) prefetch_for_write(&r.tail);
     intend(r, rx_index, count);
-    auto space_left = [&] {
-      const uint32_t used = tail >= r.hwcur_seen ? tail - r.hwcur_seen : tail + n - r.hwcur_seen;
-      return n - 1 - used;
-    };
-    uint32_t space = space_left();
+    uint32_t space = known_space(r, tail);
     if (space < count || !plain) {
       r.hwcur_seen = r.hwcur.load(std::memory_order_acquire);
-      space = space_left();
+      space = known_space(r, tail);
     }
     Copied done;
     if (plain) {

@@ -64,6 +64,8 @@ class Fdb {
 
   // The entry of `mac` that is valid now (its port still there, not aged), or word 0.
   FdbRef find(const SwitchRec& sw, Mac48 mac, uint32_t now) const;
+  // Asks for the lines where find() will look first.
+  void prefetch(Mac48 mac) const;
   static bool valid(const SwitchRec& sw, uint64_t word, uint32_t seen, uint32_t now) {
     if (word == 0 ||
         fdb_gen(word) != member_gen(sw.member[fdb_port(word)].load(std::memory_order_relaxed))) {

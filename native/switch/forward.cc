@@ -74,6 +74,7 @@ void deliver_flood(Sender& s, const uint16_t* order, uint32_t count) {
 
 void deliver_mixed(Sender& s) {
   const Batch& b = s.batch;
+  if (b.simple && !b.floods && s.scatter()) return;
   const Lists lists(b);
   uint16_t order[kMaxFrames];
   for (uint32_t i = 0; i < lists.destinations; i++) {

@@ -32,7 +32,8 @@ inline void receive(Runtime& rt, RxRing& r, netmap_ring* ring, uint16_t* sequenc
       in_range(__atomic_load_n(&ring->cur, __ATOMIC_RELAXED), released, seen)) {
     return;
   }
-  if (!is_locked(lock_or_skip(rt, r.sync_lock, rt.process.word(++*sequence), &receiver->busy))) return;
+  if (!is_locked(lock_or_skip(rt, r.sync_lock, rt.process.word(++*sequence), &receiver->busy)))
+    return;
   const uint32_t n = r.num_slots;
   const uint32_t tail = word_position(r.tail.load(std::memory_order_acquire));
   const uint32_t from = r.hwcur.load(std::memory_order_relaxed);

@@ -71,6 +71,8 @@ struct Sender {
   // The common case of both, without a Batch: frames in a row with the same two addresses.
   uint32_t scan_run(uint32_t from, uint32_t head, uint16_t* dest, uint64_t* bytes);
   void deliver_run(uint64_t member, uint32_t ring, uint32_t count);
+  // The batch at hand to all its destinations at once (scatter.cc); false when they are few.
+  bool scatter();
   void wake();
   // The other core holds the line of the next slot to fill: ask for it before it is needed.
   void expect();
@@ -88,6 +90,7 @@ struct Sender {
   template <class Source>
   Copied copy_general(RxRing& r, uint32_t rx_index, char* base, uint32_t tail, uint32_t space,
                       const Source& source, uint32_t first, uint32_t count);
+  bool open_plan(uint64_t member, uint32_t rx_index, char** base);
   void intend(RxRing& r, uint32_t rx_index, uint32_t count);
   struct Whole {  // a frame
     const Fragment* fragment;

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// How a frame's bytes get into a receiver's buffer, and how the lines that will be written are asked
+// for early. Used under that ring's lock.
+#pragma once
+
+#include <cstring>
+
+#include "abi/netmap.h"
+#include "shm/layout.h"
+
+#if defined(__x86_64__)
+#include <emmintrin.h>
+#endif
+
+namespace vale {
+
+// Whole 64-byte units: buffers are multiples of 64 long, and a fixed size copies without a branch.
+inline void copy_payload(char* to, const char* from, uint32_t length) {
+#if defined(__x86_64__)
+  if (length <= 64) {
+    const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 16));
+    const __m128i c = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 32));
+    const __m128i d = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 48));
+    _mm_store_si128(reinterpret_cast<__m128i*>(to), a);
+    _mm_store_si128(reinterpret_cast<__m128i*>(to + 16), b);
+    _mm_store_si128(reinterpret_cast<__m128i*>(to + 32), c);
+    _mm_store_si128(reinterpret_cast<__m128i*>(to + 48), d);
+    return;
+  }
+#endif
+  std::memcpy(to, from, (length + 63) & ~63u);
+}
+
+inline void prefetch_for_write(const void* p) {
+#if defined(__x86_64__)
+  // Not __builtin_prefetch: for the baseline instruction set that asks for a shared copy, and the
+  // store would go to the other core a second time. Where PREFETCHW is unknown it does nothing.
+  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));
+#else
+  __builtin_prefetch(p, 1);
+#endif
+}
+
+// The lines of `count` descriptors from `slot` on.
+inline void prefetch_slots(netmap_slot* ring, uint32_t n, uint32_t slot, uint32_t count) {
+  for (uint32_t i = 0; i < count; i += 4) {
+    uint32_t at = slot + i;
+    if (at >= n) at -= n;
+    prefetch_for_write(&ring[at]);
+  }
+}
+
+// Free slots of a ring whose tail is at `tail`, as far as known without asking its receiver again.
+inline uint32_t known_space(const RxRing& r, uint32_t tail) {
+  const uint32_t n = r.num_slots;
+  const uint32_t used = tail >= r.hwcur_seen ? tail - r.hwcur_seen : tail + n - r.hwcur_seen;
+  return n - 1 - used;
+}
+
+}  // namespace vale
