@@ -129,6 +129,22 @@ needs(...labTools('ping', 'tcpdump')).describe('wires', () => {
       expect(stderr).toMatch(/^vale: no interface "wire9" .*did you mean "wire0"\?\n$/);
     });
 
+    test('interfaces of unequal MTU: one line that says what to run', async () => {
+      for (const [name, mtu] of [
+        ['wide', 9000],
+        ['thin', 1450],
+      ]) {
+        await lab.must(`ip link add ${name} mtu ${mtu} type veth peer name ${name}1`);
+        await lab.must(`ip link set ${name} up`);
+      }
+      const one = await bridge('-i', 'wide', '-i', 'thin');
+      const { code, stderr } = await one.stop();
+      expect(code).toBe(0);
+      expect(stderr).toContain(
+        'vale: thin takes packets of 1450 bytes, wide of 9000: longer ones will be dropped; run: ip link set wide mtu 1450, and the same where they come from\n',
+      );
+    });
+
     test('an interface removed under a bridge ends it with one line', async () => {
       await lab.must('ip link add gone0 type veth peer name gone1');
       await lab.must('ip link set gone0 up');

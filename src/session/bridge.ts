@@ -46,6 +46,8 @@ export async function runBridge(
     );
   const a = open(job.a, binding, runtime, output, job.wire);
   const b = open(job.b, binding, runtime, output, job.wire);
+  const narrow = narrower(a, b);
+  if (narrow !== undefined) output.err(`vale: ${narrow}`);
   reporter.opened({
     ends: [end(a), end(b)],
     zeroCopy: job.zeroCopy && a.memoryKey !== 0n && a.memoryKey === b.memoryKey,
@@ -105,6 +107,18 @@ function open(
 ): NativePort {
   const spec = resolvePort(text, binding, runtime, output.err);
   return openForThreads(spec, { wire, threads: 1 }, runtime, output.err)[0]!;
+}
+
+const ETHERNET_HEADER = 14;
+
+/** What to say when one of two interfaces takes longer frames than the other. */
+function narrower(a: NativePort, b: NativePort): string | undefined {
+  if (a.info.device === 'user' || b.info.device === 'user' || a.info.mtu === b.info.mtu) return;
+  const [less, more] = a.info.mtu < b.info.mtu ? [a, b] : [b, a];
+  const mtu = less.info.mtu - ETHERNET_HEADER;
+  // em0^ is the host's side of em0
+  const device = more.info.name.replace(/\^$/, '');
+  return `${less.info.name} takes packets of ${mtu} bytes, ${more.info.name} of ${more.info.mtu - ETHERNET_HEADER}: longer ones will be dropped; run: ip link set ${device} mtu ${mtu}, and the same where they come from`;
 }
 
 function end(port: NativePort): BridgeEnd {
