@@ -52,6 +52,7 @@ function ratioText({ trial, result }) {
   const limit = result.limitValue
     ? ` (${fixed(result.limitValue.median * scale, digits)} ${unit})`
     : '';
+  if (trial.kind === 'peer') return `ours: ${range(result.ratio, 1, 1)} ×${limit}`;
   return `${range(result.ratio, 1, 2)} of ${(trial.limit ?? trial.floor).name}${limit}`;
 }
 

@@ -8,12 +8,14 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { inRoot, say } from '../scripts/lib.mjs';
+import { chart } from './chart.mjs';
 import { against, checkout } from './compare.mjs';
 import { gate } from './gate.mjs';
 import { commandLine, Interrupted, Runner, Skip } from './measure.mjs';
+import { peerTrials } from './peers.mjs';
 import { document, legend, table } from './report.mjs';
 import { judge } from './statistics.mjs';
-import { trials } from './trials.mjs';
+import { trials as own } from './trials.mjs';
 
 const usage = `usage: npm run bench -- [options]
        npm run bench -- gate [options]   instructions a frame against a baseline
@@ -132,6 +134,7 @@ const directory = (name) => {
 const environment = { VALE_DIR: directory('own') };
 if (process.argv[2] === 'gate') process.exit(gate(environment));
 
+const trials = [...own, ...(await peerTrials())];
 const options = readOptions();
 if (options.help) {
   process.stdout.write(usage);
@@ -152,6 +155,7 @@ const runner = new Runner({
   retrySeconds: options.quick ? 10 : 90,
   budget: options.quick ? 50 : 780,
   environment,
+  scratch,
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => runner.interrupt());
 
@@ -176,8 +180,12 @@ const result = document(run, rows);
 mkdirSync(inRoot('bench/results'), { recursive: true });
 const file = join('bench/results', `${run.time.replaceAll(':', '-')}.json`);
 writeFileSync(inRoot(file), `${JSON.stringify(result, undefined, 2)}\n`);
+const picture = chart(result);
+if (picture) writeFileSync(inRoot(file.replace(/json$/, 'svg')), picture);
 process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : `${table(rows)}\n${legend}`);
-say(`${run.complete ? 'done' : 'interrupted'} after ${run.seconds.toFixed(0)} s; ${file}`);
+say(
+  `${run.complete ? 'done' : 'interrupted'} after ${run.seconds.toFixed(0)} s; ${file}${picture ? ' and .svg' : ''}`,
+);
 
 const missed = rows.filter(({ verdict }) => verdict === 'missed').map(({ trial }) => trial.name);
 const failed = rows.filter(({ error }) => error !== undefined);

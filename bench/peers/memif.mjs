@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// DPDK's memif, point to point: no switch. Two testpmd, a processor each; the client that sends has its
+// buffers mapped by neither (copy) or is the zero-copy one.
+import { join } from 'node:path';
+
+import { ours } from '../peers.mjs';
+
+const figure = (size, zeroCopy) => ({
+  name: `${size}${zeroCopy ? '-zero-copy' : ''}`,
+  size,
+  ours: ours.own(size),
+  start: async (tools) => {
+    const socket = join(tools.folder, 'memif');
+    const common = `socket=${socket},socket-abstract=no,rsize=10,bsize=2048`;
+    const receiver = await tools.testpmd({
+      name: 'server',
+      vdevs: [`net_memif0,role=server,${common}`],
+      mode: 'rxonly',
+      main: '0',
+      worker: '1',
+    });
+    await receiver.ask('start');
+    const sender = await tools.testpmd({
+      name: 'client',
+      vdevs: [`net_memif0,role=client,${zeroCopy ? 'zero-copy=yes,' : ''}${common}`],
+      mode: 'txonly',
+      main: '1',
+      worker: '0',
+      args: [`--txpkts=${size}`],
+      eal: ['--single-file-segments'],
+    });
+    await tools.sleep(0.5);
+    await sender.ask('start');
+    await tools.sleep(0.3);
+    return () => receiver.rate('RX', tools.seconds);
+  },
+});
+
+export default {
+  name: 'memif',
+  title: 'DPDK memif, point to point, no switch',
+  needs: { commands: ['dpdk-testpmd', 'stdbuf'], packages: 'dpdk', root: true },
+  figures: [60, 1514].flatMap((size) => [figure(size, true), figure(size, false)]),
+};
