@@ -113,7 +113,7 @@ struct PortCounters {
 // a port follow it.
 struct PortRow {
   std::string name;  // "vale0:a", "vale0:a{1", or a persistent port's bare name while detached
-  const char* kind = "port";  // or "pipe", "monitor": those are attached to no switch
+  const char* kind = "port";  // or "pipe", "monitor", "null": those are attached to no switch
   uint32_t switch_index = 0, port_index = 0;
   bool attached = false;
   bool persistent = false;

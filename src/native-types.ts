@@ -124,7 +124,7 @@ export interface PortCounters {
 export interface PortRow {
   name: string;
   /** A pipe's ends and monitors follow the port they belong to, and are attached to no switch. */
-  kind: 'port' | 'pipe' | 'monitor';
+  kind: 'port' | 'pipe' | 'monitor' | 'null';
   switchIndex: number;
   portIndex: number;
   attached: boolean;

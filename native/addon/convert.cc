@@ -107,6 +107,9 @@ Status sync_status(const PortInfo& info, int err) {
     case ENXIO:
       return Status::fail(err, "%s: the port was detached from its switch; open it again",
                           info.name.c_str());
+    case EPIPE:
+      return Status::fail(err, "%s: what it watches has closed; open it again once that is open",
+                          info.name.c_str());
     case ENODEV:
       return Status::fail(
           err, "%s: %s; open the port again once it is back", info.name.c_str(),

@@ -14,6 +14,8 @@ PipePort::PipePort(std::shared_ptr<Runtime> rt, const Registration& reg, const P
     r.rx = &c.rx(rx_index);
     r.more = &c.more(rx_index);
     r.tx_index = tx_index;
+    r.bufs = base_ + r.rx->buf_ofs;
+    r.watched = &watched_;
     r.from = reinterpret_cast<netmap_ring*>(base_ + r.tx->ring_ofs);
     r.to = reinterpret_cast<netmap_ring*>(base_ + r.rx->ring_ofs);
     return r;

@@ -22,6 +22,7 @@ class PipePort final : public RegisteredPort {
   uint64_t me() { return rt_->process.word(++sequence_); }
 
   uint16_t sequence_ = 0;
+  Watched watched_;
   std::vector<PipeRing> out_, in_;  // by tx ring, by rx ring
 };
 

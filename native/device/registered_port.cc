@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "device/monitor_port.h"
 #include "device/pipe_port.h"
 #include "device/user_port.h"
 #include "switch/counters.h"
@@ -19,7 +20,13 @@ Status open_port(std::shared_ptr<Runtime> rt, const OpenRequest& q, std::unique_
     case Kind::pipe:
       out->reset(new PipePort(std::move(rt), reg, info));
       break;
-    default:
+    case Kind::monitor:
+      out->reset(new MonitorPort(std::move(rt), reg, info));
+      break;
+    case Kind::null:
+      out->reset(new NullPort(std::move(rt), reg, info));
+      break;
+    case Kind::port:
       out->reset(new UserPort(std::move(rt), reg, info));
       break;
   }

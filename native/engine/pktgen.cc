@@ -135,6 +135,8 @@ Status port_gone(const Port& port, int err) {
   switch (err) {
     case ENXIO:
       return Status::fail(err, "%s was detached while it was in use", name);
+    case EPIPE:
+      return Status::fail(err, "%s: what it watches has closed", name);
     case ENODEV:
       return Status::fail(err, "%s is gone: its runtime directory or interface was removed", name);
     default:

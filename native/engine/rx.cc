@@ -58,7 +58,7 @@ class Receiver {
       // counts.
       const bool last = engine_.stopping();
       if (!synced || last) {
-        if (const int err = port_.rxsync()) return port_gone(port_, err);
+        if (const int err = port_.rxsync()) return ended(err);
       }
       synced = false;
       if (last) {
@@ -69,7 +69,15 @@ class Receiver {
       if (!receive()) synced = wait();
     }
     const int err = port_.rxsync();  // hand back the slots of the last turn
-    return err == 0 ? Status::good() : port_gone(port_, err);
+    return err == 0 ? Status::good() : ended(err);
+  }
+
+  // What a monitor watches has closed: the run is over, and good.
+  Status ended(int err) {
+    const Status status = port_gone(port_, err);
+    if (err != EPIPE) return status;
+    engine_.say(true, status.text);
+    return Status::good();
   }
 
   // One burst from each ring; whether there was anything.

@@ -26,7 +26,7 @@
 namespace vale {
 
 constexpr uint64_t kControlMagic = 0x6c6f72746e6f4356;  // "VControl" in a little-endian file
-constexpr uint32_t kControlVersion = 2;
+constexpr uint32_t kControlVersion = 3;
 
 constexpr uint32_t kMaxProcs = 4096;
 constexpr uint32_t kMaxSwitches = 4096;
@@ -42,8 +42,8 @@ constexpr uint32_t kMaxSlots = 4096;       // MoreBits covers this many
 constexpr uint32_t kDefaultSlots = 1024;
 
 // What a port record is: a port of a switch (or a persistent one on none), or something that lives off
-// another port: an end of a pipe, a monitor.
-enum class Kind : uint32_t { port = 0, pipe = 1, monitor = 2 };
+// another port: an end of a pipe, a monitor; or off a memory alone: a null port.
+enum class Kind : uint32_t { port = 0, pipe = 1, monitor = 2, null = 3 };
 
 enum class State : uint32_t { free = 0, creating = 1, live = 2, dying = 3 };
 
@@ -181,6 +181,8 @@ struct alignas(64) PortRec {
   uint32_t hidden;              // made as the parent of a pipe: goes with the last user
   uint32_t parent, parent_gen;  // of a pipe's end or a monitor
   uint32_t peer;                // of a pipe's end: the other
+  // Of a monitor: the parent's rings it watches, half-open.
+  uint32_t watch_tx_first, watch_tx_last, watch_rx_first, watch_rx_last;
   Shared<uint32_t> header_length;
   uint32_t tx_base, tx_count, rx_base, rx_count;  // rings, as indices of their arrays
   uint32_t tx_slots, rx_slots;

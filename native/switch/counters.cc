@@ -99,6 +99,9 @@ void add_received(const Control& c, const PortRec& p, Totals& sum) {
     sum.rx_gone += s.gone;
     sum.rx_read += s.frames >= s.gone + waiting ? s.frames - s.gone - waiting : 0;
     drop(sum, Drop::ring_full) += s.ring_full;
+    if (p.kind == Kind::monitor)
+      drop(sum, Drop::peer_stalled) +=
+          c.watch(p.rx_base + i).missed.load(std::memory_order_relaxed);
     drop(sum, Drop::too_big) += s.too_big;
     drop(sum, Drop::header_mismatch) += s.header_mismatch;
     drop(sum, Drop::bad_header) += s.bad_header;

@@ -310,6 +310,8 @@ inline void Sender::deliver_from(uint64_t member, uint32_t ring, const Source& s
       tail += done.slots;
       if (tail >= n) tail -= n;
     }
+    if (r.monitors.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      show(r, base, tail);
     r.intent_frames.store(done.frames, std::memory_order_release);
     commit(r, tail, [&](RxStat& s) {
       s.frames += done.frames;
@@ -327,6 +329,14 @@ inline void Sender::deliver_from(uint64_t member, uint32_t ring, const Source& s
   last_rx = &r;
   last_slots = slots_of(r, base);
   if (delivered) touch(rx_index);
+}
+
+// Whoever watches the ring sees the slots up to `tail` before its owner does.
+void Sender::show(const RxRing& r, char* base, uint32_t tail) {
+  const uint32_t from = word_position(r.tail_copy.load(std::memory_order_relaxed));
+  watch_arriving(*rt, watched, r,
+                 {slots_of(r, base), r.num_slots, from, tail, base + r.buf_ofs, r.buf_size,
+                  r.buf_bound.load(std::memory_order_relaxed)});
 }
 
 void Sender::expect() {

@@ -104,6 +104,8 @@ void Sender::deliver_converted(RxRing& r, uint32_t rx_index, char* base, uint32_
     }
   }
   if (done.frames != whole_delivered) split(*tx, done.frames - whole_delivered);
+  if (r.monitors.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    show(r, base, writer.slot());
   r.intent_frames.store(done.frames, std::memory_order_release);
   commit(r, writer.slot(), [&](RxStat& s) {
     s.frames += done.frames;

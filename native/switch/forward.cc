@@ -248,6 +248,8 @@ void forward(Sender& s, netmap_ring* ring, char* base) {
     return;
   }
   if (head != from) {
+    if (t.monitors.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      watch_sent(*s.rt, s.watched, t, {s.slots, n, from, head, s.bufs, s.buf_size, s.buf_bound});
     s.expect();
     s.now = now_seconds();
     uint32_t slot = from;

@@ -11,14 +11,24 @@ namespace vale {
 namespace {
 
 const char* kind_name(Kind kind) {
-  return kind == Kind::pipe ? "pipe" : kind == Kind::monitor ? "monitor" : "port";
+  switch (kind) {
+    case Kind::pipe:
+      return "pipe";
+    case Kind::monitor:
+      return "monitor";
+    case Kind::null:
+      return "null";
+    default:
+      return "port";
+  }
 }
 
 bool live(const PortRec& p) { return p.state.load(std::memory_order_acquire) == State::live; }
 
 // Whether what a pipe or monitor belongs to is still there.
 bool has_parent(const Control& c, const PortRec& p) {
-  return p.kind != Kind::port && c.port(p.parent).gen == p.parent_gen && live(c.port(p.parent));
+  return (p.kind == Kind::pipe || p.kind == Kind::monitor) &&
+         c.port(p.parent).gen == p.parent_gen && live(c.port(p.parent));
 }
 
 void add(const Control& c, const PortRec& p, std::vector<PortRow>* out) {

@@ -67,7 +67,7 @@ Status split_pipe(const std::string& name, SplitPipe* out) {
 
 std::string full_name(const Control& c, const PortRec& p) {
   const std::string bare(p.name, strnlen(p.name, sizeof p.name));
-  if (p.kind == Kind::monitor) return bare;  // it outlives what it watches
+  if (p.kind == Kind::monitor || p.kind == Kind::null) return bare;
   if (p.kind == Kind::pipe) return full_name(c, c.port(p.parent)) + bare;
   const int32_t s = p.switch_slot.load(std::memory_order_acquire);
   if (s < 0) return bare;
@@ -123,8 +123,8 @@ Status port_lookup(const Control& c, const std::string& text, int bad_errno, int
   const uint32_t count = c.header().ports.load(std::memory_order_acquire);
   for (uint32_t i = 0; i < count && *slot < 0; i++) {
     const PortRec& p = c.port(i);
-    if (p.state.load(std::memory_order_acquire) == State::live && p.kind != Kind::port &&
-        full_name(c, p) == text)
+    if (p.state.load(std::memory_order_acquire) == State::live &&
+        (p.kind == Kind::pipe || p.kind == Kind::monitor) && full_name(c, p) == text)
       *slot = static_cast<int32_t>(i);
   }
   return Status::good();

@@ -208,6 +208,17 @@ void pipe_send(Runtime& rt, PipeRing& pipe, uint64_t me) {
     if (sent.fragments || r.multi.load(std::memory_order_relaxed) != 0) [[unlikely]]
       note_fragments(pipe, n, from, sent);
     if (sent.end != from) {
+      const WatchedSlots moved = {pipe.to->slot,
+                                  n,
+                                  from,
+                                  sent.end,
+                                  pipe.bufs,
+                                  r.buf_size,
+                                  r.buf_bound.load(std::memory_order_relaxed)};
+      if (t.monitors.load(std::memory_order_relaxed) != 0) [[unlikely]]
+        watch_sent(rt, *pipe.watched, t, moved);
+      if (r.monitors.load(std::memory_order_relaxed) != 0) [[unlikely]]
+        watch_arriving(rt, *pipe.watched, r, moved);
       commit(r, sent.end, [&](RxStat& s) {
         s.frames += sent.frames;
         s.bytes += sent.bytes;

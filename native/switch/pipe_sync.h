@@ -17,6 +17,7 @@
 
 #include "abi/netmap.h"
 #include "shm/runtime.h"
+#include "switch/monitor.h"
 
 namespace vale {
 
@@ -29,6 +30,8 @@ struct PipeRing {
   netmap_ring* from = nullptr;  // of the sending end
   netmap_ring* to = nullptr;    // of the receiving end
   uint32_t busy = 0;
+  const char* bufs = nullptr;  // buffer 0
+  Watched* watched = nullptr;
   uint32_t rung = 0;  // the wake epoch that was answered last
 };
 

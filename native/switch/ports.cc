@@ -9,6 +9,7 @@
 #include "switch/counters.h"
 #include "switch/forward.h"
 #include "switch/memory.h"
+#include "switch/monitor.h"
 #include "switch/pipe.h"
 
 namespace vale {
@@ -97,6 +98,7 @@ Status port_create(Runtime& rt, const std::string& bare, const OpenRequest& wish
     const uint32_t epoch = r.wake_epoch.load(std::memory_order_relaxed);  // senders remember it
     std::memset(static_cast<void*>(&r), 0, sizeof r);
     r.wake_epoch.store(epoch, std::memory_order_relaxed);
+    c.watch(rx + i).missed.store(0, std::memory_order_relaxed);
     r.port = slot;
     r.num_slots = g.rx_slots;
     r.state = State::live;
@@ -203,7 +205,10 @@ void port_refresh(Runtime& rt, uint32_t slot) {
   const int32_t s = p.switch_slot.load(std::memory_order_relaxed);
   if (s < 0) {
     for (uint32_t i = 0; i < p.rx_count; i++)
-      c.rx(p.rx_base + i).tag.store(0, std::memory_order_release);
+      c.rx(p.rx_base + i)
+          .tag.store(p.kind == Kind::monitor ? monitor_tag(p.parent_gen) : 0,
+                     std::memory_order_release);
+    if (p.kind == Kind::monitor) monitors_link(rt, p.parent);
     return;
   }
   update_member(c, slot);
@@ -277,6 +282,7 @@ bool port_destroy(Runtime& rt, uint32_t slot) {
   const Control& c = rt.control();
   PortRec& p = c.port(slot);
   if (p.kind == Kind::pipe) return pipe_destroy(rt, slot);
+  if (p.kind == Kind::monitor) monitor_leave(rt, slot);
   p.state.store(State::dying, std::memory_order_release);
   // Keep the switch until this port's counters have reached it: detach may free it otherwise.
   const int32_t s = p.switch_slot.load(std::memory_order_relaxed);

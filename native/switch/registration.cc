@@ -20,11 +20,14 @@ struct Range {
 };
 
 // Which rings of one direction a request means; semantics of nr_mode.
-Status choose_rings(const OpenRequest& q, uint32_t tx, uint32_t rx, Range* t, Range* r) {
+Status choose_rings(const OpenRequest& q, const PortRec& p, Range* t, Range* r) {
   const char* n = q.name.c_str();
-  switch (q.mode) {
+  const uint32_t tx = p.tx_count, rx = p.rx_count;
+  // A monitor's mode chose rings of its parent; its own are all bound.
+  switch (p.kind == Kind::monitor ? uint32_t{NR_REG_ALL_NIC} : q.mode) {
     case NR_REG_DEFAULT:
     case NR_REG_ALL_NIC:
+    case NR_REG_NULL:
       *t = {0, tx};
       *r = {0, rx};
       break;
@@ -42,13 +45,8 @@ Status choose_rings(const OpenRequest& q, uint32_t tx, uint32_t rx, Range* t, Ra
     case NR_REG_NIC_SW:
     case NR_REG_ONE_SW:
       return Status::fail(EINVAL, "%s has no host rings; drop the ^ or *", n);
-    case NR_REG_NULL:
-      return Status::fail(EOPNOTSUPP, "%s: null ports are not supported", n);
     default:
       return Status::fail(EINVAL, "%s: %u is not a registration mode", n, q.mode);
-  }
-  if (q.flags & (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON)) {
-    return Status::fail(EOPNOTSUPP, "%s: monitors are not supported", n);
   }
   if (q.flags & NR_RX_RINGS_ONLY) *t = {};
   if (q.flags & NR_TX_RINGS_ONLY) *r = {};
@@ -77,7 +75,7 @@ Status add_registration(Runtime& rt, const OpenRequest& q, uint32_t port, Regist
   Header& h = c.header();
   PortRec& p = c.port(port);
   Range tx, rx;
-  if (Status s = choose_rings(q, p.tx_count, p.rx_count, &tx, &rx); !s.ok()) return s;
+  if (Status s = choose_rings(q, p, &tx, &rx); !s.ok()) return s;
   if (p.header_length.load() != 0 && (q.flags & NR_ACCEPT_VNET_HDR) == 0) {
     return Status::fail(
         EIO, "%s carries virtio-net headers of %u bytes, which this program does not accept",

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "switch/resolve.h"
 
+#include "switch/monitor.h"
+#include "switch/null.h"
 #include "switch/pipe.h"
 #include "switch/ports.h"
 
 namespace vale {
 
 Status resolve(Runtime& rt, const OpenRequest& q, uint32_t* port) {
+  if (q.mode == NR_REG_NULL) return null_open(rt, q, port);
+  if (q.flags & (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON)) return monitor_open(rt, q, port);
   return is_pipe(q.name) ? pipe_open(rt, q, port) : resolve_port(rt, q, port);
 }
 

@@ -57,7 +57,8 @@ bool Sender::open_plan(uint64_t member, uint32_t rx_index, char** base) {
   if (r.tag.load(std::memory_order_relaxed) == member &&
       r.bound.load(std::memory_order_acquire) != 0 &&
       member_header(member) == header_code(header) && r.buf_size >= buf_size &&
-      r.multi.load(std::memory_order_relaxed) == 0) {
+      r.multi.load(std::memory_order_relaxed) == 0 &&
+      r.monitors.load(std::memory_order_relaxed) == 0) {
     *base = rt->mapper->region(r.region, r.region_gen);
     if (*base != nullptr) return true;
   }

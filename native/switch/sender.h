@@ -19,6 +19,7 @@
 #include "switch/batch.h"
 #include "switch/convert.h"
 #include "switch/fdb.h"
+#include "switch/monitor.h"
 
 namespace vale {
 
@@ -53,6 +54,7 @@ struct Sender {
   std::unordered_map<uint32_t, uint64_t> stalled;  // rx ring → lock word that did not move
   std::unordered_map<uint32_t, uint32_t> rung;     // rx ring → wake epoch that was answered
   int mem_fd = -1;
+  Watched watched;  // only while somebody watches
 
   uint32_t more_slots = 0;  // of this sync, after the run or batch at hand: what to prefetch for
 
@@ -91,6 +93,7 @@ struct Sender {
   Copied copy_general(RxRing& r, uint32_t rx_index, char* base, uint32_t tail, uint32_t space,
                       const Source& source, uint32_t first, uint32_t count);
   bool open_plan(uint64_t member, uint32_t rx_index, char** base);
+  void show(const RxRing& r, char* base, uint32_t tail);
   void intend(RxRing& r, uint32_t rx_index, uint32_t count);
   struct Whole {  // a frame
     const Fragment* fragment;

@@ -307,8 +307,10 @@ function splitBase(
   const whole = end < 0 ? rest : rest.slice(0, end);
   const after = rest.slice(whole.length);
   // Names of others' making (an interface "eth0.5-1", the host side "eth0^" of an attached NIC)
-  // are taken as they stand; a pipe still has its two parts.
-  if (rest !== '' && !/[{}]/.test(rest) && taken(rest)) return { port: rest, after: '' };
+  // are taken as they stand, and so is a monitor as listings name it ("a/rt#0"); a pipe still has its
+  // two parts.
+  if (rest !== '' && (!/[{}]/.test(rest) || rest.includes('#')) && taken(rest))
+    return { port: rest, after: '' };
   if (whole !== '' && taken(whole)) return { port: whole, after };
   // Digits before a pipe belong to the name: the pipe's ring number stands after its id.
   const ring = head.colon && !/^[{}]/.test(after) ? /^(.*)-(\d*)$/s.exec(whole) : null;

@@ -172,7 +172,8 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
     const until = performance.now() + timeout;
     for (;;) {
       const left = until - performance.now();
-      if ((await this.native.wait(POLLIN, Math.max(0, Math.min(left, LOOK)))) !== 0) return true;
+      const found = await this.native.wait(POLLIN, Math.max(0, Math.min(left, LOOK)));
+      if ((found & POLLIN) !== 0) return true;
       this.#check();
       if (performance.now() >= until) return false;
       this.native.rxsync();

@@ -129,6 +129,16 @@ export const goodNames: GoodName[] = [
     world: { ports: ['vale0:a-3'] },
   },
   {
+    name: 'vale0:a/rt#0',
+    means: port('vale0', 'a/rt#0', { mode: ALL, flags: 0 }),
+    world: { ports: ['vale0:a', 'vale0:a/rt#0'] },
+  },
+  {
+    name: 'vale0:a{1/r#0',
+    means: port('vale0', 'a{1/r#0', { mode: ALL, flags: 0 }),
+    world: { ports: ['vale0:a{1/r#0'] },
+  },
+  {
     name: 'netmap:br-12',
     means: wire('br-12', { mode: ALL }),
     world: { interfaces: ['br-12'] },
