@@ -57,14 +57,22 @@ export interface WireOptions {
   busy?: boolean;
 }
 
-export const WIRE_BACKENDS = ['auto', 'packet', 'tap'] as const;
+export const WIRE_BACKENDS = [
+  'auto',
+  'xdp',
+  'xdp-zerocopy',
+  'xdp-native',
+  'xdp-generic',
+  'packet',
+  'tap',
+] as const;
 export type WireBackend = (typeof WIRE_BACKENDS)[number];
 
 /** What a wire knows of its interface, now. */
 export interface WireState {
   /** Its name, which may change. */
   interface: string;
-  /** "packet" or "tap". */
+  /** "xdp-zerocopy", "xdp-native", "xdp-generic", "packet" or "tap". */
   backend: string;
   /** What keeps the host's stack away: "tcx", "nftables", or "none", the wire is shared. */
   takeOver: string;

@@ -234,7 +234,7 @@ bool read_wire_options(Napi::Env env, Napi::Value value, WireOptions* out) {
   bool shared = false;
   fields.string("backend", &backend);
   if (fields.ok() && !backend.empty() && !parse_backend(backend, &out->backend)) {
-    fields.reject("backend", "auto, packet or tap");
+    fields.reject("backend", "auto, xdp, packet or tap");
   }
   fields.boolean("shared", &shared);
   fields.boolean("force", &out->force);

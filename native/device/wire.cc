@@ -12,6 +12,7 @@
 #include "nic/packet.h"
 #include "nic/packet_socket.h"
 #include "nic/tap_socket.h"
+#include "nic/xdp.h"
 
 namespace vale {
 namespace {
@@ -155,6 +156,25 @@ Buffers take_extra(Port& port) {
   return buffers;
 }
 
+bool is_xdp(WireBackend backend) {
+  return backend == WireBackend::xdp || backend == WireBackend::xdp_zerocopy ||
+         backend == WireBackend::xdp_native || backend == WireBackend::xdp_generic;
+}
+
+// Whether AF_XDP is worth a try: what it cannot tell, an unfinished checksum, comes from no hardware.
+bool wants_xdp(const OpenRequest& request, const WireOptions& options, const std::string& name) {
+  if (request.mode == NR_REG_SW || request.mode == NR_REG_ONE_SW || !options.take_over)
+    return false;
+  if (is_xdp(options.backend)) return true;
+  return options.backend == WireBackend::automatic && has_hardware(name) &&
+         (request.flags & NR_TX_RINGS_ONLY) == 0;
+}
+
+uint32_t xdp_spare(const OpenRequest& request, const WireOptions& options,
+                   const std::string& name) {
+  return wants_xdp(request, options, name) ? XdpPort::spare(name) : 0;
+}
+
 // One call of open_wire(), when it is clear what is to be opened.
 struct Opening {
   const OpenRequest& request;
@@ -187,6 +207,7 @@ struct Opening {
     wish.host = host;
     wish.bind_tx = (request.flags & NR_RX_RINGS_ONLY) == 0;
     wish.bind_rx = (request.flags & NR_TX_RINGS_ONLY) == 0;
+    wish.spare = xdp_spare(request, options, interface.name);
     Buffers shared;
     if (options.share != nullptr) {
       shared = take_extra(*options.share);
@@ -212,23 +233,68 @@ struct Opening {
   }
 
   Status open_nic(std::shared_ptr<PrivateRegion> region, std::unique_ptr<Port>* out) {
+    if (wants_xdp(request, options, interface.name)) {
+      const Status status = open_xdp(region, out);
+      if (status.ok() || is_xdp(options.backend)) return status;
+    }
     WireParts made = parts(std::move(region), false);
     auto socket = std::make_unique<PacketSocket>();
     Status status = socket->open(interface, (request.flags & NR_TX_RINGS_ONLY) == 0);
     if (!status.ok()) return status;
-    if (options.take_over) {
-      status = made.take_over.take(interface);
-      if (!status.ok()) {
-        made.warning = "interface \"" + interface.name +
-                       "\" is shared: the kernel does not let it be taken from the host's stack, "
-                       "which sees its frames too (" +
-                       status.text + ")";
-      }
-    }
+    take(&made);
     return PacketPort::open(std::move(made), std::move(socket), "packet", out);
   }
 
+  Status open_xdp(std::shared_ptr<PrivateRegion> region, std::unique_ptr<Port>* out) {
+    const uint32_t buf_size = region->buffers().buf_size;
+    if (!XdpPort::fits(buf_size)) {
+      return Status::fail(EINVAL,
+                          "interface \"%s\": AF_XDP takes buffers of %u to %u bytes, not %u; use "
+                          "another size or --backend packet",
+                          request.name.c_str(), XdpPort::kMinBuffer, XdpPort::kMaxBuffer, buf_size);
+    }
+    WireParts made = parts(std::move(region), false);
+    take(&made);
+    if (!has_hardware(interface.name)) {
+      made.warning = "interface \"" + interface.name +
+                     "\": AF_XDP does not tell unfinished checksums; where the sender is this "
+                     "machine's own stack, run there: ethtool -K DEVICE tx off";
+    }
+    std::vector<XdpMode> modes = {XdpMode::zero_copy, XdpMode::native};
+    // A packet socket is as fast as the generic mode, and knows of unfinished checksums.
+    if (options.backend != WireBackend::automatic) modes.push_back(XdpMode::generic);
+    // What the host's side hands to the stack passes the generic mode's program, which would take it.
+    Interface tap;
+    const bool host =
+        request.mode == NR_REG_NIC_SW || find_interface(host_device(interface), &tap) == 0;
+    if (host && options.backend == WireBackend::xdp_generic) return no_generic(EBUSY);
+    if (host) modes.resize(2);
+    if (options.backend == WireBackend::xdp_zerocopy) modes = {XdpMode::zero_copy};
+    if (options.backend == WireBackend::xdp_native) modes = {XdpMode::native};
+    if (options.backend == WireBackend::xdp_generic) modes = {XdpMode::generic};
+    return XdpPort::open(std::move(made), modes, out);
+  }
+
+  void take(WireParts* made) const {
+    if (!options.take_over) return;
+    const Status status = made->take_over.take(interface);
+    if (status.ok()) return;
+    made->warning = "interface \"" + interface.name +
+                    "\" is shared: the kernel does not let it be taken from the host's stack, "
+                    "which sees its frames too (" +
+                    status.text + ")";
+  }
+
+  Status no_generic(int err) const {
+    return Status::fail(err,
+                        "interface \"%s\": AF_XDP's generic mode and the host's side exclude each "
+                        "other; use --backend packet for the interface",
+                        interface.name.c_str());
+  }
+
   Status open_host(std::shared_ptr<PrivateRegion> region, std::unique_ptr<Port>* out) {
+    LinkFacts facts;
+    if (link_facts(interface.index, &facts) == 0 && facts.generic_xdp) return no_generic(EBUSY);
     WireParts made = parts(std::move(region), true);
     auto tap = std::make_unique<TapSocket>();
     Status status = tap->open(host_device(interface), kHostMtu);
@@ -273,8 +339,13 @@ bool parse_backend(const std::string& name, WireBackend* out) {
   static const struct {
     const char* name;
     WireBackend backend;
-  } known[] = {
-      {"auto", WireBackend::automatic}, {"packet", WireBackend::packet}, {"tap", WireBackend::tap}};
+  } known[] = {{"auto", WireBackend::automatic},
+               {"xdp", WireBackend::xdp},
+               {"xdp-zerocopy", WireBackend::xdp_zerocopy},
+               {"xdp-native", WireBackend::xdp_native},
+               {"xdp-generic", WireBackend::xdp_generic},
+               {"packet", WireBackend::packet},
+               {"tap", WireBackend::tap}};
   for (const auto& one : known) {
     if (name != one.name) continue;
     *out = one.backend;
@@ -283,8 +354,10 @@ bool parse_backend(const std::string& name, WireBackend* out) {
   return false;
 }
 
-uint32_t wire_buffers(const OpenRequest& request, const WireOptions&) {
-  return clamp_slots(request.tx_slots) + clamp_slots(request.rx_slots);
+uint32_t wire_buffers(const OpenRequest& request, const WireOptions& options) {
+  const uint32_t rings = clamp_slots(request.tx_slots) + clamp_slots(request.rx_slots);
+  const bool both = request.mode == NR_REG_NIC_SW;
+  return rings * (both ? 2 : 1) + xdp_spare(request, options, request.name);
 }
 
 Status open_wire(const OpenRequest& asked, const WireOptions& options, std::unique_ptr<Port>* out) {
@@ -304,6 +377,12 @@ Status open_wire(const OpenRequest& asked, const WireOptions& options, std::uniq
   if (err != 0) {
     return Status::fail(err, "cannot ask the kernel about interface \"%s\": %s",
                         request.name.c_str(), std::strerror(err));
+  }
+  if (is_xdp(backend) && !options.take_over) {
+    return Status::fail(EINVAL,
+                        "interface \"%s\": AF_XDP takes every frame and shares none; use --backend "
+                        "packet with --shared",
+                        request.name.c_str());
   }
   if (options.take_over && !options.force) {
     const std::string why = in_use(interface);

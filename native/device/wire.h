@@ -31,8 +31,12 @@ std::vector<WireInterface> interfaces();
 
 enum class WireBackend {
   automatic,
-  packet,  // AF_PACKET: works on every interface
-  tap      // a TAP device of that name, made if it is not there; its other end is the host's stack
+  xdp,  // AF_XDP: the first that works of the next three
+  xdp_zerocopy,
+  xdp_native,   // the driver's own mode, frames copied
+  xdp_generic,  // any interface
+  packet,       // AF_PACKET: works on every interface
+  tap  // a TAP device of that name, made if it is not there; its other end is the host's stack
 };
 // "auto", "packet", …; false when there is none of that name.
 bool parse_backend(const std::string& name, WireBackend* out);

@@ -100,6 +100,14 @@ int link_facts(int index, LinkFacts* out) {
       std::memcpy(&downs, RTA_DATA(one), 4);
       out->link_downs = downs;
     }
+    if (one->rta_type == IFLA_XDP) {
+      int inside = static_cast<int>(RTA_PAYLOAD(one));
+      const rtattr* each = static_cast<const rtattr*>(RTA_DATA(one));
+      for (; RTA_OK(each, inside); each = RTA_NEXT(each, inside)) {
+        if (each->rta_type != IFLA_XDP_ATTACHED) continue;
+        out->generic_xdp = *static_cast<const uint8_t*>(RTA_DATA(each)) == XDP_ATTACHED_SKB;
+      }
+    }
     if (one->rta_type == IFLA_STATS64) {
       rtnl_link_stats64 stats = {};
       std::memcpy(&stats, RTA_DATA(one), std::min<size_t>(RTA_PAYLOAD(one), sizeof stats));
@@ -127,12 +135,22 @@ uint32_t link_speed(const std::string& name) {
   return speed == static_cast<uint32_t>(SPEED_UNKNOWN) ? 0 : speed;
 }
 
-std::string driver_of(const std::string& name) {
+uint32_t queue_count(const std::string& name) {
+  ethtool_channels channels = {};
+  channels.cmd = ETHTOOL_GCHANNELS;
+  Query query(name.c_str());
+  if (!query.ask_ethtool(&channels)) return 1;
+  const uint32_t queues = channels.rx_count + channels.combined_count;
+  return queues == 0 ? 1 : queues;
+}
+
+bool has_hardware(const std::string& name) {
   ethtool_drvinfo info = {};
   info.cmd = ETHTOOL_GDRVINFO;
   Query query(name.c_str());
-  if (!query.ask_ethtool(&info)) return "";
-  return std::string(info.driver, strnlen(info.driver, sizeof info.driver));
+  if (!query.ask_ethtool(&info)) return false;
+  const std::string bus(info.bus_info, strnlen(info.bus_info, sizeof info.bus_info));
+  return !bus.empty() && bus != "N/A" && bus != "tap" && bus != "tun";
 }
 
 std::vector<Interface> list_interfaces() {

@@ -30,15 +30,19 @@ int find_interface(int index, Interface* out);
 struct LinkFacts {
   uint32_t promiscuity = 0;  // how many want it promiscuous
   uint64_t rx_dropped = 0, tx_dropped = 0;
-  uint64_t rx_missed = 0;   // by the hardware
-  uint64_t link_downs = 0;  // how often carrier was lost
+  uint64_t rx_missed = 0;    // by the hardware
+  uint64_t link_downs = 0;   // how often carrier was lost
+  bool generic_xdp = false;  // an XDP program of the generic mode is attached
 };
 // 0 or an errno: ENODEV when there is none.
 int link_facts(int index, LinkFacts* out);
 // Mbit/s, 0 when the driver does not say.
 uint32_t link_speed(const std::string& name);
-// Of the driver, as in "veth"; "" when it does not say.
-std::string driver_of(const std::string& name);
+// Of the driver for receiving, 1 when it does not say.
+uint32_t queue_count(const std::string& name);
+// Whether there is a device behind it. Others (veth, TAP, bridge, VXLAN) get frames from a stack that
+// may leave checksums to whoever comes next.
+bool has_hardware(const std::string& name);
 
 // In the kernel's order.
 std::vector<Interface> list_interfaces();

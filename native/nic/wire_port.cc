@@ -59,7 +59,8 @@ bool WirePort::wire_state(WireState* out) const {
   WireState state;
   state.interface = parts_.interface.name;
   state.backend = backend_;
-  state.take_over = parts_.take_over.means();
+  // AF_XDP takes what is received by itself; what the stack sends is kept from it as elsewhere.
+  state.take_over = state.backend.rfind("xdp", 0) == 0 ? "xdp" : parts_.take_over.means();
   state.warning = parts_.warning;
   state.host = parts_.host;
   state.kernel_drops = kernel_drops();

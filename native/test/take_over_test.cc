@@ -132,11 +132,18 @@ TEST(a_shared_wire_leaves_the_stack_alone) {
 
 TEST(the_hosts_side_is_a_port) {
   NEED_ROOT_NAMESPACE();
-  for (const unsigned mtu : {1500u, 9000u}) {
+  const struct {
+    unsigned mtu;
+    WireBackend backend;
+  } cases[] = {
+      {1500, WireBackend::packet}, {9000, WireBackend::packet}, {1500, WireBackend::xdp_native}};
+  for (const auto& [mtu, backend] : cases) {
     Pair pair(mtu);
+    WireOptions options;
+    options.backend = backend;
     REQUIRE(pair.ok);
     auto host = open_side(NR_REG_SW);
-    auto nic = open_side(NR_REG_ALL_NIC);
+    auto nic = open_side(NR_REG_ALL_NIC, options);
     REQUIRE(host != nullptr && nic != nullptr);
     CHECK_EQ(host->first_rx(), 1u);
     CHECK(!pair.ping_from_far());
@@ -152,6 +159,25 @@ TEST(the_hosts_side_is_a_port) {
     nic.reset();
     CHECK(pair.ping_from_far());
   }
+}
+
+TEST(generic_xdp_and_the_hosts_side_exclude_each_other) {
+  NEED_ROOT_NAMESPACE();
+  Pair pair;
+  OpenRequest request;
+  request.name = "t0";
+  WireOptions options;
+  options.backend = WireBackend::xdp_generic;
+  auto nic = open_side(NR_REG_ALL_NIC, options);
+  REQUIRE(nic != nullptr);
+  std::unique_ptr<Port> port;
+  request.mode = NR_REG_SW;
+  CHECK_EQ(open_wire(request, {}, &port).err, EBUSY);
+  nic.reset();
+  auto host = open_side(NR_REG_SW);
+  REQUIRE(host != nullptr);
+  request.mode = NR_REG_ALL_NIC;
+  CHECK_EQ(open_wire(request, options, &port).err, EBUSY);
 }
 
 TEST(both_sides_are_one_port) {

@@ -31,7 +31,7 @@ export const wireFlags = {
   backend: Flags.option({ options: WIRE_BACKENDS })({
     helpValue: 'BACKEND',
     summary:
-      'What moves the frames of a network interface: auto, the best there is; packet, a packet socket; tap, a TAP device of that name. Default: auto.',
+      'What moves the frames of a network interface: auto, the best there is; xdp, AF_XDP, or one mode of it: xdp-zerocopy, xdp-native, xdp-generic; packet, a packet socket; tap, a TAP device of that name. Default: auto.',
   }),
   shared: Flags.boolean({
     summary:

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A veth pair and a switch: frames of 60 bytes out of the switch into the wire, and from the wire into
+// the switch, beside a bare socket of the same type with nothing behind it. Windows alternate, so both
+// meet the same machine. Usage: wire [seconds a window, 0.3] [pairs of windows, 9]. Needs root.
+#include "test/support/wire.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "device/user.h"
+#include "engine/engine.h"
+#include "engine/frame_mover.h"
+#include "nic/packet_socket.h"
+#include "nic/take_over.h"
+#include "nic/xdp_socket.h"
+
+using namespace vale;
+
+namespace {
+
+constexpr uint32_t kBytes = 60;
+constexpr unsigned kBurst = 256;
+
+// Frames a second of a step that says how many it moved.
+double rate(double seconds, const std::function<uint64_t()>& step) {
+  const uint64_t start = monotonic_ns();
+  const uint64_t end = start + static_cast<uint64_t>(seconds * 1e9);
+  uint64_t frames = 0, now = start;
+  while (now < end) {
+    for (int i = 0; i < 16; i++) frames += step();
+    now = monotonic_ns();
+  }
+  return static_cast<double>(frames) * 1e9 / static_cast<double>(now - start);
+}
+
+struct Messages {
+  static constexpr unsigned kCount = 64;
+  Messages() {
+    const wire::Frame made = wire::make_frame(kBytes, 1);
+    for (unsigned i = 0; i < kCount; i++) {
+      std::copy(made.begin(), made.end(), data[i]);
+      parts[i][0] = {&header, sizeof header};
+      parts[i][1] = {data[i], kBytes};
+      all[i] = {};
+      all[i].msg_hdr.msg_iov = parts[i];
+      all[i].msg_hdr.msg_iovlen = 2;
+    }
+  }
+  VnetHeader header = {};
+  char data[kCount][64];
+  iovec parts[kCount][2];
+  mmsghdr all[kCount];
+};
+
+Interface named(const char* name) {
+  Interface interface;
+  find_interface(std::string(name), &interface);
+  return interface;
+}
+
+// A bare socket: sends what it has, or receives and looks at each frame's first bytes.
+class Bare {
+ public:
+  explicit Bare(bool xdp) : xdp_(xdp) {
+    if (!xdp) {
+      good = packet_.open(named("v0"), true).ok() && taken_.take(named("v0")).ok();
+      return;
+    }
+    const uint64_t bytes = uint64_t{4096} * kChunk;
+    memory_ = static_cast<char*>(
+        mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    const Status status = af_xdp_.open(named("v0"), {XdpMode::native}, memory_, bytes, kChunk);
+    good = status.ok() && taken_.take(named("v0")).ok();
+    if (!good) return;
+    const wire::Frame made = wire::make_frame(kBytes, 1);
+    for (unsigned i = 0; i < 2048; i++) {
+      std::copy(made.begin(), made.end(), memory_ + uint64_t{i} * kChunk);
+      free_.push_back(uint64_t{i} * kChunk);
+    }
+    for (unsigned i = 0; i < XdpSocket::kRing; i++) af_xdp_.give(0, uint64_t{2048 + i} * kChunk);
+    af_xdp_.publish(0);
+  }
+  ~Bare() {
+    af_xdp_.close();
+    if (memory_ != nullptr) munmap(memory_, uint64_t{4096} * kChunk);
+  }
+  Bare(const Bare&) = delete;
+  Bare& operator=(const Bare&) = delete;
+
+  uint64_t send() {
+    if (!xdp_) {
+      int error;
+      return packet_.send(messages_.all, Messages::kCount, &error);
+    }
+    uint64_t done[kBurst];
+    for (uint32_t n; (n = af_xdp_.sent(done, kBurst)) != 0;)
+      free_.insert(free_.end(), done, done + n);
+    uint64_t frames = 0;
+    for (; frames < kBurst && !free_.empty() && af_xdp_.tx_room() != 0; frames++) {
+      af_xdp_.send(free_.back(), kBytes, false);
+      free_.pop_back();
+    }
+    af_xdp_.kick();
+    return frames;
+  }
+
+  uint64_t receive() {
+    uint64_t sum = 0;
+    const uint64_t frames = xdp_ ? receive_xdp(&sum) : receive_packet(&sum);
+    sum_.store(sum, std::memory_order_relaxed);
+    return frames;
+  }
+
+  bool good = false;
+
+ private:
+  uint64_t receive_packet(uint64_t* sum) {
+    uint64_t frames = 0;
+    ReceivedFrame frame;
+    while (frames < kBurst && packet_.receive(&frame) != Receive::none) {
+      *sum += static_cast<uint64_t>(frame.data[0]);
+      packet_.release();
+      frames++;
+    }
+    return frames;
+  }
+
+  uint64_t receive_xdp(uint64_t* sum) {
+    XdpSocket::Frame got[kBurst];
+    const uint32_t n = af_xdp_.received(0, got, kBurst);
+    for (uint32_t i = 0; i < n; i++) {
+      *sum += static_cast<uint64_t>(memory_[got[i].address]);
+      af_xdp_.give(0, got[i].address - XdpSocket::kHeadroom);
+    }
+    af_xdp_.taken(0, n);
+    if (n != 0) af_xdp_.publish(0);
+    return n;
+  }
+
+  static constexpr uint32_t kChunk = 2368;
+  const bool xdp_;
+  Messages messages_;
+  PacketSocket packet_;
+  TakeOver taken_;
+  XdpSocket af_xdp_;
+  char* memory_ = nullptr;
+  std::vector<uint64_t> free_;
+  std::atomic<uint64_t> sum_{0};  // so that the frames are read
+};
+
+// The wire as a port beside a switch port, whose buffers it has; and another port on the switch.
+class Joined {
+ public:
+  Joined(Device& device, WireBackend backend) {
+    OpenRequest request;
+    request.name = "v0";
+    WireOptions options;
+    options.backend = backend;
+    OpenRequest wish;
+    wish.name = "vale0:n";
+    wish.extra_bufs = wire_buffers(request, options);
+    if (!device.open(wish, &inner_).ok()) return;
+    wish = {};
+    wish.name = "vale0:f";
+    if (!device.open(wish, &far_).ok()) return;
+    options.share = inner_.get();
+    good = open_wire(request, options, &wire_).ok();
+    netmap_ring* ring = far_->tx_ring(0);
+    const wire::Frame made = wire::make_frame(kBytes, 1);
+    for (uint32_t i = 0; i < ring->num_slots; i++) {
+      std::copy(made.begin(), made.end(), NETMAP_BUF(ring, ring->slot[i].buf_idx));
+    }
+  }
+
+  uint64_t send() {
+    netmap_ring* ring = far_->tx_ring(0);
+    for (unsigned i = 0; i < kBurst && ring->head != ring->tail; i++) {
+      ring->slot[ring->head].len = kBytes;
+      ring->slot[ring->head].flags = 0;
+      ring->head = ring->cur = ring->head + 1 == ring->num_slots ? 0 : ring->head + 1;
+    }
+    // No more than the wire takes: what the switch drops is nobody's rate.
+    netmap_ring* rx = inner_->rx_ring(0);
+    const uint32_t used = (rx->tail + rx->num_slots - rx->head) % rx->num_slots;
+    if (used + 2 * kBurst < rx->num_slots) far_->txsync();
+    inner_->rxsync();
+    const Moved moved = move_frames(rx, wire_->tx_ring(0), kBurst, true);
+    wire_->txsync();
+    return moved.frames;
+  }
+
+  uint64_t receive() {
+    wire_->rxsync();
+    const Moved moved = move_frames(wire_->rx_ring(0), inner_->tx_ring(0), kBurst, true);
+    if (moved.frames == 0) return 0;
+    inner_->txsync();
+    far_->rxsync();
+    netmap_ring* ring = far_->rx_ring(0);
+    const uint32_t got = (ring->tail + ring->num_slots - ring->head) % ring->num_slots;
+    ring->head = ring->cur = ring->tail;
+    return got;
+  }
+
+  bool good = false;
+
+ private:
+  std::unique_ptr<Port> inner_, far_, wire_;
+};
+
+// Floods v0 from v1 while it lives.
+class Flood {
+ public:
+  Flood()
+      : thread_([this] {
+          PacketSocket socket;
+          Messages messages;
+          int error;
+          if (!socket.open(named("v1"), false).ok()) return;
+          while (!stop_) socket.send(messages.all, Messages::kCount, &error);
+        }) {}
+  ~Flood() {
+    stop_ = true;
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  const double seconds = argc > 1 ? std::atof(argv[1]) : 0.3;
+  const int pairs = argc > 2 ? std::atoi(argv[2]) : 9;
+  if (const char* why_not = netns::enter_as_root()) {
+    std::fprintf(stderr, "wire: %s\n", why_not);
+    return 1;
+  }
+  wire::Veth veth;
+  char directory[] = "/dev/shm/vale-wire-XXXXXX";
+  std::unique_ptr<Device> device;
+  std::string where, warning;
+  if (mkdtemp(directory) == nullptr ||
+      !open_user_device(directory, &device, &where, &warning).ok()) {
+    return 1;
+  }
+  std::printf("%-8s %-6s %12s %12s %8s\n", "socket", "way", "bare Mpps", "switch Mpps", "ratio");
+  for (const bool xdp : {false, true}) {
+    for (const bool out : {true, false}) {
+      std::vector<double> bare_rates, rates, ratios;
+      for (int i = 0; i < pairs; i++) {
+        double one = 0, other = 0;
+        {
+          Bare bare(xdp);
+          if (!bare.good) return 1;
+          std::unique_ptr<Flood> flood(out ? nullptr : new Flood);
+          one = rate(seconds, [&] { return out ? bare.send() : bare.receive(); });
+        }
+        {
+          Joined joined(*device, xdp ? WireBackend::xdp_native : WireBackend::packet);
+          if (!joined.good) return 1;
+          std::unique_ptr<Flood> flood(out ? nullptr : new Flood);
+          other = rate(seconds, [&] { return out ? joined.send() : joined.receive(); });
+        }
+        bare_rates.push_back(one);
+        rates.push_back(other);
+        ratios.push_back(other / one);
+      }
+      for (auto* all : {&bare_rates, &rates, &ratios}) std::sort(all->begin(), all->end());
+      const size_t middle = ratios.size() / 2;
+      std::printf("%-8s %-6s %12.3f %12.3f %8.3f\n", xdp ? "af_xdp" : "packet", out ? "out" : "in",
+                  bare_rates[middle] / 1e6, rates[middle] / 1e6, ratios[middle]);
+    }
+  }
+  device.reset();
+  return netns::run(std::string("rm -r ") + directory) ? 0 : 1;
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "nic/xdp.h"
+
+#include <linux/if_packet.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace vale {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+constexpr int64_t kRetryNs = 100'000;
+constexpr int64_t kDownLookNs = 100'000'000;
+
+const char* backend_name(XdpMode mode) {
+  return mode == XdpMode::zero_copy ? "xdp-zerocopy"
+         : mode == XdpMode::native  ? "xdp-native"
+                                    : "xdp-generic";
+}
+
+// Held for the interface's promiscuous mode only: receives nothing.
+int promiscuous_socket(int interface) {
+  const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+  packet_mreq membership = {};
+  membership.mr_ifindex = interface;
+  membership.mr_type = PACKET_MR_PROMISC;
+  setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership, sizeof membership);
+  return fd;
+}
+
+}  // namespace
+
+uint32_t XdpPort::spare(const std::string& interface) {
+  return queue_count(interface) * XdpSocket::kRing;
+}
+
+Status XdpPort::open(WireParts parts, const std::vector<XdpMode>& modes,
+                     std::unique_ptr<Port>* out) {
+  std::unique_ptr<XdpPort> port(new XdpPort);
+  const Buffers& buffers = parts.region->buffers();
+  // Only the pages that hold buffers of ours are locked.
+  uint32_t first = buffers.limit, last = 0;
+  const auto span = [&](uint32_t index) {
+    if (!buffers.valid(index)) return;
+    first = std::min(first, index);
+    last = std::max(last, index);
+  };
+  for (const uint32_t index : buffers.free) span(index);
+  span(2);
+  span(buffers.limit - 1);
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(buffers.at(first)) - XdpSocket::kHeadroom;
+  const uintptr_t end = reinterpret_cast<uintptr_t>(buffers.at(last)) + buffers.buf_size;
+  port->memory_ = reinterpret_cast<char*>(begin & ~(kPage - 1));
+  const uint64_t bytes = ((end + kPage - 1) & ~(kPage - 1)) - (begin & ~(kPage - 1));
+  Status status = port->socket_.open(parts.interface, modes, port->memory_, bytes,
+                                     buffers.buf_size + XdpSocket::kHeadroom);
+  if (!status.ok()) return status;
+  port->promiscuous_ = promiscuous_socket(parts.interface.index);
+  port->bind(std::move(parts), backend_name(port->socket_.mode()));
+  status = port->open_sleep();
+  if (!status.ok()) return status;
+
+  port->lent_.resize(port->parts_.region->buffers().limit);
+  port->tx_slot_.resize(port->parts_.region->buffers().limit);
+  port->tx_pending_.resize(port->tx()->num_slots);
+  port->rx_ends_.resize(port->rx()->num_slots);
+  std::vector<uint32_t>& free = port->parts_.region->buffers().free;
+  const unsigned queues = port->socket_.queues();
+  const size_t each = std::min<size_t>(free.size() / queues, XdpSocket::kRing);
+  for (unsigned queue = 0; queue < queues; queue++) {
+    for (size_t i = 0; i < each; i++) port->give(queue, port->parts_.region->buffers().take());
+    port->socket_.publish(queue);
+  }
+  port->drops_before_ = port->socket_.drops();
+  *out = std::move(port);
+  return Status::good();
+}
+
+Status XdpPort::open_sleep() {
+  sleep_fd_ = epoll_create1(EPOLL_CLOEXEC);
+  retry_fd_ = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+  epoll_event event = {};
+  event.events = EPOLLIN;
+  bool good = sleep_fd_ >= 0 && retry_fd_ >= 0 &&
+              epoll_ctl(sleep_fd_, EPOLL_CTL_ADD, retry_fd_, &event) == 0;
+  event.events = 0;
+  for (unsigned i = 0; good && i < socket_.queues(); i++) {
+    good = epoll_ctl(sleep_fd_, EPOLL_CTL_ADD, socket_.fd(i), &event) == 0;
+  }
+  if (good) return Status::good();
+  return Status::fail(errno, "cannot make the descriptors an interface needs: %s",
+                      std::strerror(errno));
+}
+
+XdpPort::~XdpPort() {
+  for (const int fd : {promiscuous_, retry_fd_, sleep_fd_}) {
+    if (fd >= 0) close(fd);
+  }
+  // Only now does the kernel no longer write.
+  socket_.close();
+  for (uint32_t i = 0; i < lent_.size(); i++) {
+    if (lent_[i] != 0) give_back(i);
+  }
+}
+
+short XdpPort::ready(short events) {
+  short found = 0;
+  const bool wants_tx = (events & POLLOUT) != 0;
+  if (sends() && (wants_tx || (parts_.request.flags & NR_NO_TX_POLL) == 0)) {
+    if (__atomic_load_n(&tx()->head, __ATOMIC_ACQUIRE) != tx_done_) txsync();
+    if (wants_tx && tx()->cur != tx()->tail) found |= POLLOUT;
+  }
+  if ((events & POLLIN) != 0 && receives()) {
+    rxsync();
+    if (rx()->cur != rx()->tail) found |= POLLIN;
+  }
+  // Whoever waits must get to the sync that tells.
+  if (removed_.load(std::memory_order_relaxed)) found |= static_cast<short>(events | POLLERR);
+  return found;
+}
+
+void XdpPort::arm(short events) {
+  // With its ring full a receiver waits for itself, not for the kernel.
+  const bool watch = (events & POLLIN) != 0 && receives() && rx_room(rx()) != 0;
+  // The socket tells neither when a buffer is done with nor that an interface is gone.
+  int64_t look_again = down_ ? kDownLookNs : 0;
+  if (sends() && tx_done_ != tx()->head) look_again = kRetryNs;
+  if (look_again != 0) {
+    const itimerspec in = {{0, 0}, {0, look_again}};
+    timerfd_settime(retry_fd_, 0, &in, nullptr);
+    retry_armed_ = true;
+  }
+  if (watch == watching_) return;
+  epoll_event event = {};
+  event.events = watch ? uint32_t{EPOLLIN} : 0;
+  for (unsigned i = 0; i < socket_.queues(); i++) {
+    epoll_ctl(sleep_fd_, EPOLL_CTL_MOD, socket_.fd(i), &event);
+  }
+  watching_ = watch;
+}
+
+void XdpPort::disarm() {
+  if (retry_armed_) {
+    const itimerspec off = {};
+    timerfd_settime(retry_fd_, 0, &off, nullptr);
+    retry_armed_ = false;
+  }
+  look_for_removal();
+}
+
+// Also takes the sockets' errors away, which would otherwise end every sleep at once.
+void XdpPort::look_for_removal() {
+  for (unsigned i = 0; i < socket_.queues(); i++) {
+    int error = 0;
+    socklen_t bytes = sizeof error;
+    if (getsockopt(socket_.fd(i), SOL_SOCKET, SO_ERROR, &error, &bytes) == 0 && error != 0) {
+      down_ = true;
+    }
+  }
+  if (!down_) return;
+  Interface now;
+  const int err = find_interface(parts_.interface.index, &now);
+  if (err == ENODEV) removed_.store(true, std::memory_order_relaxed);
+  down_ = err != 0 || !now.up;
+}
+
+PortCounters XdpPort::counters() const {
+  PortCounters c = ring_counters();
+  c.drops[static_cast<unsigned>(Drop::ring_full)] += kernel_drops();
+  return c;
+}
+
+}  // namespace vale

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. An interface as a port, with frames through AF_XDP.
+//   rxsync: a frame lies in a buffer that the kernel was given; the slot gets that buffer, and the
+//     kernel the one the slot had. Nothing is copied.
+//   txsync: slots from head on are handed to the kernel as they are; a slot is the application's again
+//     when the kernel has done with its buffer.
+//
+// Owns. The sockets, what it sleeps on, the buffers that are with the kernel. As with a packet port,
+//   one thread sleeps, and tx and rx may be synced by two threads.
+//
+// Invariants. A buffer is in a slot, with the kernel, or in the list of spare ones, never in two of
+//   them, unless the application puts it in two slots, which harms its own frames. Buffers of another
+//   port's region serve as well as own ones: the kernel reads and writes the region itself.
+//   tx_copies = tx_delivered + drops as in packet.h.
+//
+// Not here. Checksums that the sender left unfinished: AF_XDP does not tell (device/wire.cc chooses).
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "nic/wire_port.h"
+#include "nic/xdp_socket.h"
+
+namespace vale {
+
+class XdpPort final : public WirePort {
+ public:
+  // Buffers the kernel has to have for each queue of the interface.
+  static uint32_t spare(const std::string& interface);
+  // Whether buffers of that size can be used.
+  static constexpr uint32_t kMinBuffer = 2048 - XdpSocket::kHeadroom;
+  static constexpr uint32_t kMaxBuffer = 4096 - XdpSocket::kHeadroom;
+  static bool fits(uint32_t buf_size) { return buf_size >= kMinBuffer && buf_size <= kMaxBuffer; }
+  // As XdpSocket::open(). parts.region has spare() buffers beside those of the rings.
+  static Status open(WireParts parts, const std::vector<XdpMode>& modes,
+                     std::unique_ptr<Port>* out);
+  ~XdpPort() override;
+
+  int txsync() override;
+  int rxsync() override;
+  short ready(short events) override;
+  void arm(short events) override;
+  int fd() const override { return sleep_fd_; }
+  short poll_events(short) const override { return POLLIN; }
+  void disarm() override;
+  PortCounters counters() const override;
+
+ private:
+  static constexpr uint32_t kBatch = 64;
+
+  XdpPort() = default;
+  Status open_sleep();
+  uint64_t kernel_drops() const override { return socket_.drops() - drops_before_; }
+  uint64_t address(uint32_t buffer) const {
+    return static_cast<uint64_t>(parts_.region->buffers().at(buffer) - memory_);
+  }
+
+  // tx
+  void collect(netmap_ring* ring);
+  void push(netmap_ring* ring);
+  // Slots of the frame at `at`, before head; *why is Drop::count_ when it can go.
+  uint32_t measure(netmap_ring* ring, uint32_t at, uint32_t head, uint32_t* bytes, Drop* why) const;
+  bool fetch_indirect(netmap_ring* ring, const netmap_slot& slot) const;
+  void kick();
+
+  // rx
+  void release(netmap_ring* ring);
+  bool fill(netmap_ring* ring, unsigned queue);
+  void place(netmap_ring* ring, const XdpSocket::Frame* pieces, uint32_t count, unsigned queue);
+  void give(unsigned queue, uint32_t buffer);
+  uint32_t rx_room(const netmap_ring* ring) const;
+  uint32_t buffer_at(uint64_t at) const;
+
+  void look_for_removal();
+
+  XdpSocket socket_;
+  uint64_t drops_before_ = 0;  // while it was being opened
+  int promiscuous_ = -1;
+  char* memory_ = nullptr;  // start of the UMEM
+
+  std::atomic_flag tx_busy_ = ATOMIC_FLAG_INIT;
+  uint32_t tx_hwcur_ = 0, tx_done_ = 0;  // next to send; oldest that is with the kernel
+  std::vector<uint32_t> tx_slot_;        // of a buffer that is with the kernel
+  std::vector<uint8_t> tx_pending_;      // per slot: its buffer is with the kernel
+  bool down_ = false;
+
+  std::atomic_flag rx_busy_ = ATOMIC_FLAG_INIT;
+  uint32_t rx_hwcur_ = 0, rx_hwtail_ = 0;
+  std::vector<uint8_t> rx_ends_;
+  uint32_t idle_syncs_ = 0;
+  std::vector<uint8_t> lent_;  // per buffer: the kernel has it for a frame to come
+
+  int sleep_fd_ = -1, retry_fd_ = -1;
+  bool watching_ = false, retry_armed_ = false;
+};
+
+}  // namespace vale

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <linux/if_ether.h>
+#include <sys/time.h>
+
+#include "nic/xdp.h"
+
+namespace vale {
+namespace {
+
+constexpr uint32_t kIdleLook = 4096;  // empty syncs between two looks for a removed interface
+
+uint32_t after(const netmap_ring* ring, uint32_t i) { return i + 1 == ring->num_slots ? 0 : i + 1; }
+
+uint32_t distance(const netmap_ring* ring, uint32_t from, uint32_t to) {
+  return to >= from ? to - from : to + ring->num_slots - from;
+}
+
+}  // namespace
+
+int XdpPort::rxsync() {
+  if (removed_.load(std::memory_order_relaxed)) return ENODEV;
+  if (!receives() || rx_busy_.test_and_set(std::memory_order_acquire)) return 0;
+  netmap_ring* ring = rx();
+  const uint32_t before = rx_hwtail_;
+  release(ring);
+  for (unsigned queue = 0; queue < socket_.queues(); queue++) {
+    bool any = false;
+    while (fill(ring, queue)) any = true;
+    if (any) socket_.publish(queue);
+  }
+  gettimeofday(&ring->ts, nullptr);
+  __atomic_store_n(&ring->tail, rx_hwtail_, __ATOMIC_RELEASE);
+  if (rx_hwtail_ != before) {
+    idle_syncs_ = 0;
+  } else if (++idle_syncs_ % kIdleLook == 0) {
+    look_for_removal();
+  }
+  rx_busy_.clear(std::memory_order_release);
+  return removed_.load(std::memory_order_relaxed) ? ENODEV : 0;
+}
+
+// Takes back the slots that the application has done with.
+void XdpPort::release(netmap_ring* ring) {
+  const uint32_t head = __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE);
+  const uint32_t cur = __atomic_load_n(&ring->cur, __ATOMIC_RELAXED);
+  const uint32_t filled = distance(ring, rx_hwcur_, rx_hwtail_);
+  if (head >= ring->num_slots || cur >= ring->num_slots ||
+      distance(ring, rx_hwcur_, head) > filled ||
+      distance(ring, head, cur) > distance(ring, head, rx_hwtail_)) {
+    ring->head = ring->cur = rx_hwcur_;
+    return;
+  }
+  uint64_t frames = 0;
+  for (; rx_hwcur_ != head; rx_hwcur_ = after(ring, rx_hwcur_)) {
+    frames += rx_ends_[rx_hwcur_];
+    ring->slot[rx_hwcur_].flags &= static_cast<uint16_t>(~NS_BUF_CHANGED);
+  }
+  if (frames != 0) rx_read_.add(frames);
+}
+
+uint32_t XdpPort::rx_room(const netmap_ring* ring) const {
+  return ring->num_slots - 1 - distance(ring, rx_hwcur_, rx_hwtail_);
+}
+
+uint32_t XdpPort::buffer_at(uint64_t at) const {
+  const Buffers& buffers = parts_.region->buffers();
+  return static_cast<uint32_t>(static_cast<uint64_t>(memory_ + at - buffers.zero) /
+                               buffers.buf_size);
+}
+
+void XdpPort::give(unsigned queue, uint32_t buffer) {
+  lent_[buffer] = 1;
+  // One goes in for each that came out, so there is a place.
+  socket_.give(queue, address(buffer) - XdpSocket::kHeadroom);
+}
+
+// A batch of a queue's frames into slots; false when there was none, or no room.
+bool XdpPort::fill(netmap_ring* ring, unsigned queue) {
+  XdpSocket::Frame pieces[kBatch];
+  const uint32_t room = rx_room(ring);
+  const uint32_t got = socket_.received(queue, pieces, kBatch < room ? kBatch : room);
+  uint32_t taken = 0;
+  for (uint32_t i = 0; i < got; i++) {
+    if (pieces[i].more) continue;
+    place(ring, pieces + taken, i + 1 - taken, queue);
+    taken = i + 1;
+  }
+  if (taken == 0 && got == (kBatch < ring->num_slots - 1 ? kBatch : ring->num_slots - 1)) {
+    // A frame of more pieces than any ring takes: given back piece by piece.
+    for (uint32_t i = 0; i < got; i++) give(queue, buffer_at(pieces[i].address));
+    drop(Drop::too_big);
+    taken = got;
+  }
+  socket_.taken(queue, taken);
+  return taken != 0;
+}
+
+void XdpPort::place(netmap_ring* ring, const XdpSocket::Frame* pieces, uint32_t count,
+                    unsigned queue) {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < count; i++) bytes += pieces[i].bytes;
+  if (bytes < ETH_HLEN || count > NETMAP_MAX_FRAGS) {
+    for (uint32_t i = 0; i < count; i++) give(queue, buffer_at(pieces[i].address));
+    drop(bytes < ETH_HLEN ? Drop::runt : Drop::too_big);
+    return;
+  }
+  const Buffers& buffers = parts_.region->buffers();
+  for (uint32_t i = 0; i < count; i++) {
+    netmap_slot& slot = ring->slot[rx_hwtail_];
+    const uint32_t old = slot.buf_idx;
+    slot.buf_idx = buffer_at(pieces[i].address);
+    lent_[slot.buf_idx] = 0;
+    slot.len = static_cast<uint16_t>(pieces[i].bytes);
+    slot.ptr = 0;
+    const bool last = i + 1 == count;
+    slot.flags =
+        static_cast<uint16_t>(count << NS_PORT_SHIFT | (last ? 0 : NS_MOREFRAG) | NS_BUF_CHANGED);
+    rx_ends_[rx_hwtail_] = last ? 1 : 0;
+    rx_hwtail_ = after(ring, rx_hwtail_);
+    // What the application put there in place of a buffer is lost to the kernel.
+    if (buffers.valid(old)) {
+      give(queue, old);
+    } else {
+      drop(Drop::bad_slot);
+    }
+  }
+  rx_frames_.add(1);
+  rx_bytes_.add(bytes);
+}
+
+}  // namespace vale

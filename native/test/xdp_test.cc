@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Interfaces through AF_XDP: frames of every size, what the stack sees, buffers shared with a switch
+// port, and what is left when the process is killed.
+#include <sys/resource.h>
+
+#include <thread>
+
+#include "device/user.h"
+#include "engine/frame_mover.h"
+#include "test/support/check.h"
+#include "test/support/wire.h"
+
+using namespace vale;
+using wire::Frame;
+using wire::make_frame;
+using wire::Veth;
+
+namespace {
+
+std::unique_ptr<Port> open_xdp(const std::string& name, WireBackend backend,
+                               Port* share = nullptr) {
+  OpenRequest request;
+  request.name = name;
+  WireOptions options;
+  options.backend = backend;
+  options.share = share;
+  std::unique_ptr<Port> port;
+  const Status status = open_wire(request, options, &port);
+  if (!status.ok()) std::printf("  %s\n", status.text.c_str());
+  return port;
+}
+
+// Sends until it arrives: frames of the stack's own may be in between.
+bool crosses(Port& from, Port& to, const Frame& frame, uint32_t fragment = 0) {
+  if (!wire::put(from, frame, fragment)) return false;
+  from.txsync();
+  const Frame got = wire::next(to);
+  for (int i = 0; i < 100 && from.counters().tx_frames == 0; i++) from.txsync();
+  return got == frame;
+}
+
+std::string traces() {
+  std::string text;
+  FILE* out = popen(
+      "ip -d -o link show v0 | sed 's/^[0-9]*: //'; ip -o link show | grep -c .;"
+      "bpftool net show 2>/dev/null | grep -c vale_wire",
+      "r");
+  for (int c; (c = std::fgetc(out)) != EOF;) text += static_cast<char>(c);
+  pclose(out);
+  return text;
+}
+
+}  // namespace
+
+TEST(frames_cross_unchanged_in_each_mode) {
+  NEED_ROOT_NAMESPACE();
+  Veth veth;
+  for (const WireBackend backend :
+       {WireBackend::xdp, WireBackend::xdp_native, WireBackend::xdp_generic}) {
+    auto a = open_xdp("v0", backend);
+    auto b = wire::open("v1");
+    REQUIRE(a != nullptr && b != nullptr);
+    WireState state;
+    CHECK(a->wire_state(&state));
+    CHECK_EQ(state.backend, backend == WireBackend::xdp_generic ? "xdp-generic" : "xdp-native");
+    CHECK_EQ(state.take_over, "xdp");
+    CHECK(state.promiscuous);
+    for (const size_t bytes : {14u, 60u, 61u, 64u, 590u, 1514u, 1518u}) {
+      CHECK(bytes > 1514 || crosses(*b, *a, make_frame(bytes, 5)));
+      CHECK(bytes > 1514 || crosses(*a, *b, make_frame(bytes, 6)));
+    }
+    CHECK(crosses(*a, *b, make_frame(1000, 7), 300));
+    // Many times round every ring.
+    for (unsigned i = 0; i < 5000; i++) {
+      const Frame frame = make_frame(60 + i % 1400, i);
+      if (!crosses(*a, *b, frame) || !crosses(*b, *a, frame)) {
+        CHECK_EQ(i, 5000u);
+        break;
+      }
+    }
+    const PortCounters c = a->counters();
+    CHECK_EQ(c.tx_copies, c.tx_delivered);
+    CHECK_EQ(c.drops[static_cast<unsigned>(Drop::ring_full)], 0u);
+  }
+}
+
+TEST(zero_copy_is_refused_where_the_driver_has_none) {
+  NEED_ROOT_NAMESPACE();
+  Veth veth;
+  OpenRequest request;
+  request.name = "v0";
+  WireOptions options;
+  options.backend = WireBackend::xdp_zerocopy;
+  std::unique_ptr<Port> port;
+  const Status status = open_wire(request, options, &port);
+  CHECK(!status.ok());
+  CHECK(status.text.find("--backend packet") != std::string::npos);
+}
+
+TEST(jumbo_frames_take_several_slots) {
+  NEED_ROOT_NAMESPACE();
+  Veth veth(9000);
+  auto a = open_xdp("v0", WireBackend::xdp), b = wire::open("v1");
+  REQUIRE(a != nullptr && b != nullptr);
+  CHECK(crosses(*a, *b, make_frame(9014, 1)));
+  CHECK(crosses(*b, *a, make_frame(9014, 2)));
+}
+
+TEST(what_must_not_leave_is_dropped_and_counted) {
+  NEED_ROOT_NAMESPACE();
+  Veth veth;
+  auto a = open_xdp("v0", WireBackend::xdp);
+  REQUIRE(a != nullptr);
+  netmap_ring* ring = a->tx_ring(0);
+  CHECK(wire::put(*a, make_frame(10, 1)));
+  CHECK(wire::put(*a, make_frame(1600, 1)));
+  CHECK(wire::put(*a, make_frame(60, 1)));
+  const uint32_t kept = ring->slot[2].buf_idx;
+  ring->slot[2].buf_idx = 0x7fffffff;
+  CHECK_EQ(a->txsync(), 0);
+  CHECK_EQ(wire::drops(*a, Drop::runt), 1u);
+  CHECK_EQ(wire::drops(*a, Drop::too_big), 1u);
+  CHECK_EQ(wire::drops(*a, Drop::bad_slot), 1u);
+  ring->slot[2].buf_idx = kept;
+  const PortCounters c = a->counters();
+  CHECK_EQ(c.tx_copies, 3u);
+}
+
+TEST(down_and_removed) {
+  NEED_ROOT_NAMESPACE();
+  Veth veth;
+  auto a = open_xdp("v0", WireBackend::xdp), b = wire::open("v1");
+  REQUIRE(a != nullptr && b != nullptr);
+  CHECK(crosses(*a, *b, make_frame(60, 1)));
+  REQUIRE(netns::run("ip link set v0 down && sleep 0.1 && ip link set v0 up"));
+  bool back = false;
+  for (int i = 0; i < 50 && !back; i++) {
+    a->disarm();
+    b->disarm();
+    back = crosses(*a, *b, make_frame(60, 2));
+  }
+  CHECK(back);
+  WireState state;
+  CHECK(a->wire_state(&state));
+  CHECK(state.link_downs > 0);
+  netns::run("ip link del v0");
+  wire::read_all(*a);
+  PortWait wait = {a.get(), POLLIN};
+  for (int i = 0; i < 50 && a->rxsync() == 0; i++) wait_ports(&wait, 1, 20, 0, -1);
+  CHECK_EQ(a->rxsync(), ENODEV);
+  CHECK(a->wire_state(&state));
+  CHECK(state.removed);
+}
+
+TEST(buffers_are_swapped_with_a_switch_port) {
+  NEED_ROOT_NAMESPACE();
+  char directory[] = "/dev/shm/nic-xdp-XXXXXX";
+  REQUIRE(mkdtemp(directory) != nullptr);
+  {
+    Veth veth;
+    std::unique_ptr<Device> device;
+    std::string where, warning;
+    CHECK_OK(open_user_device(directory, &device, &where, &warning));
+    for (const WireBackend backend : {WireBackend::xdp, WireBackend::packet}) {
+      OpenRequest request;
+      request.name = "v0";
+      WireOptions options;
+      options.backend = backend;
+      OpenRequest wish;
+      wish.name = "vale0:n";
+      wish.extra_bufs = wire_buffers(request, options);
+      std::unique_ptr<Port> n, far_end;
+      CHECK_OK(device->open(wish, &n));
+      wish = {};
+      wish.name = "vale0:f";
+      CHECK_OK(device->open(wish, &far_end));
+      REQUIRE(n != nullptr && far_end != nullptr);
+      // Twice: what the wire had goes back to the port.
+      for (int turn = 0; turn < 2; turn++) {
+        auto nic = open_xdp("v0", backend, n.get()), v1 = wire::open("v1");
+        REQUIRE(nic != nullptr && v1 != nullptr);
+        CHECK_EQ(nic->memory_key(), n->memory_key());
+        for (unsigned i = 0; i < 3000; i++) {
+          const Frame out = make_frame(60 + i % 1400, i), in = make_frame(70 + i % 1400, i + 1);
+          REQUIRE(wire::put(*far_end, out));
+          far_end->txsync();
+          n->rxsync();
+          CHECK(move_frames(n->rx_ring(0), nic->tx_ring(0), 64, true).frames == 1);
+          nic->txsync();
+          REQUIRE(wire::next(*v1) == out);
+          REQUIRE(wire::put(*v1, in));
+          v1->txsync();
+          for (int tries = 0; tries < 100 && nic->rx_ring(0)->head == nic->rx_ring(0)->tail;
+               tries++) {
+            nic->rxsync();
+          }
+          move_frames(nic->rx_ring(0), n->tx_ring(0), 64, true);
+          n->txsync();
+          REQUIRE(wire::next(*far_end) == in);
+        }
+      }
+    }
+  }
+  netns::run(std::string("rm -r ") + directory);
+}
+
+TEST(a_killed_process_leaves_nothing) {
+  NEED_ROOT_NAMESPACE();
+  Veth veth;
+  const std::string before = traces();
+  for (int i = 0; i < 3; i++) {
+    int ready[2];
+    REQUIRE(pipe(ready) == 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      auto port = open_xdp("v0", WireBackend::xdp);
+      const char good = port != nullptr ? 1 : 0;
+      if (write(ready[1], &good, 1) == 1) pause();
+      _exit(0);
+    }
+    char good = 0;
+    CHECK(read(ready[0], &good, 1) == 1 && good == 1);
+    close(ready[0]);
+    close(ready[1]);
+    CHECK(traces() != before);
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    for (int turn = 0; turn < 100 && traces() != before; turn++) usleep(20'000);
+    CHECK_EQ(traces(), before);
+  }
+}
