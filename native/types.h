@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "abi/netmap.h"
 
@@ -22,6 +23,21 @@ struct OpenRequest {
   uint16_t mem_id = 0;  // 0 = memory of its own
   uint32_t extra_bufs = 0;
   uint32_t buf_size = 0;  // bytes a buffer, 0 = default; additions of ours end here
+  uint32_t agent = 0;     // of an agent: its record + 1, the port is its own; 0 for everybody else
+};
+
+// What to attach: a persistent port, or a network interface that an agent will serve.
+struct AttachRequest {
+  AttachRequest() = default;
+  AttachRequest(OpenRequest what) : port(std::move(what)) {}  // all that a persistent port needs
+
+  OpenRequest port;     // "vale0:em1", and what the port is made of
+  bool host = false;    // the interface's host stack as port "vale0:em1^" too
+  std::string backend;  // how to drive the interface; empty: the best there is
+  bool shared = false;  // what it receives also reaches the host's stack
+  bool force = false;   // even if this machine is reached through it
+  std::string netns;    // the interface's network namespace: a name of ip-netns(8) or a process id
+  std::string agent;    // path of the agent's executable
 };
 
 // What was opened.
@@ -121,6 +137,22 @@ struct PortRow {
   PortInfo info;
   uint32_t header_length = 0;
   PortCounters counters;
+};
+
+// What an attached network interface is and does.
+struct AgentRow {
+  std::string port;  // full name; its host side is the same with ^
+  std::string interface, netns;
+  bool alive = false;  // else it died, and what it left is its log
+  bool told = false;   // and somebody was told
+  bool host = false;
+  WireState state;
+  uint32_t pid = 0;
+  uint32_t poll_cores = 0, poll_first = 0;
+  uint64_t started = 0, ended = 0;  // s since 1970
+  std::string why;                  // it ended; empty: something killed it
+  std::string older_log, log;       // paths; the older half may not be there
+  PortCounters wire, host_side;     // rx is what came from the interface, from its host stack
 };
 
 struct SwitchRow {

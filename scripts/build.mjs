@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Builds what runs: the addon (native/Makefile), dist/ (bundle.mjs), declarations (tsc).
+// Builds what runs: the addon and the agent (native/Makefile), dist/ (bundle.mjs), declarations (tsc).
 //   node scripts/build.mjs             everything in place, only what changed
 //   node scripts/build.mjs --release   and prebuilds/, as the package ships it
 import { cpSync, mkdirSync } from 'node:fs';
@@ -13,14 +13,16 @@ async function declarations() {
   await run('node', ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.lib.json']);
 }
 
-/** prebuilds/: the addon as shipped: baseline instruction set, libstdc++ inside. */
+/** prebuilds/: addon and agent as shipped: baseline instruction set, libstdc++ inside. */
 async function prebuild() {
   const folder = inRoot('prebuilds', `${process.platform}-${process.arch}`);
   // Whatever flags the objects at hand were made with (-march=native, say), these decide.
   await make(['addon', 'CXXFLAGS=-O2 -g1']);
   mkdirSync(folder, { recursive: true });
-  cpSync(inRoot('build/native/vale.node'), join(folder, 'vale.node'));
-  await run('strip', ['--strip-debug', join(folder, 'vale.node')]);
+  for (const file of ['vale.node', 'vale-agent']) {
+    cpSync(inRoot('build/native', file), join(folder, file));
+    await run('strip', ['--strip-debug', join(folder, file)]);
+  }
 }
 
 const release = process.argv.includes('--release');

@@ -8,6 +8,7 @@
  */
 export { bridge, generate, Run, type BridgeOptions, type GenerateOptions } from './engine.js';
 export type {
+  AgentRow,
   DropReason,
   EngineSample,
   FdbRow,
@@ -21,5 +22,5 @@ export type { ValeFailure } from './port/failure.js';
 export { BROADCAST, formatMac, isGroup, parseMac } from './port/mac.js';
 export { openPort, type OpenPortOptions } from './port/open.js';
 export { ValePort, type BatchOptions, type SendOptions } from './port/port.js';
-export { Runtime, type OpenOptions, type PortWishes } from './port/runtime.js';
+export { Runtime, type AttachWishes, type OpenOptions, type PortWishes } from './port/runtime.js';
 export { RxBatch, type Extent } from './port/rx-batch.js';

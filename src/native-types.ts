@@ -161,6 +161,53 @@ export interface FdbRow {
   age: number;
 }
 
+/** How to attach a network interface; none of it matters to a persistent port. */
+export interface AttachHow {
+  /** Its host stack as port "vale0:em1^" too. */
+  host?: boolean;
+  /** How to drive it; absent: the best there is. */
+  backend?: string;
+  /** What it receives also reaches the host's stack. */
+  shared?: boolean;
+  /** Even if this machine is reached through it. */
+  force?: boolean;
+  /** Its network namespace: a name of `ip netns`, or a process id. */
+  netns?: string;
+  /** Path of the agent's executable. */
+  agent?: string;
+}
+
+/** An attached network interface, or what is left of one whose agent died. */
+export interface AgentRow {
+  /** Full name of its port; the host side's is the same with "^". */
+  port: string;
+  interface: string;
+  /** As it was asked for; "" the namespace of whoever attached it. */
+  netns: string;
+  alive: boolean;
+  /** Its death was reported. */
+  told: boolean;
+  host: boolean;
+  /** As it was when it last answered. */
+  state: WireState;
+  pid: number;
+  /** CPUs that poll it; 0 = it sleeps when there is nothing to do. */
+  pollCores: number;
+  pollFirst: number;
+  /** Seconds since 1970. */
+  started: number;
+  /** When its end was noticed; 0 = it lives. */
+  ended: number;
+  /** It ended; "" something killed it. */
+  why: string;
+  /** Paths; the older half may not be there. */
+  olderLog: string;
+  log: string;
+  /** On the interface's side: rx is what came from it; ring_full counts the kernel's own drops. */
+  wire: PortCounters;
+  hostSide: PortCounters;
+}
+
 /** The runtime directory and everything that can be asked of it. */
 export interface NativeRuntime {
   /** Absolute path of the runtime directory in use. */
@@ -173,8 +220,14 @@ export interface NativeRuntime {
   index(port: string): { switchIndex: number; portIndex: number };
   create(request: OpenRequest): PortInfo;
   remove(name: string): void;
-  attach(request: OpenRequest, host: boolean): { portIndex: number };
+  /** warning: one line when something could not be had, else "". */
+  attach(request: OpenRequest, how: AttachHow): { portIndex: number; warning: string };
   detach(port: string): { portIndex: number };
+  /** Busy polling of an attached interface on `cores` CPUs from `first` on; 0 ends it. */
+  poll(port: string, cores: number, first: number): void;
+  agents(): AgentRow[];
+  /** A death was reported or, with `logShown`, its log read: then it is forgotten. */
+  forgetAgent(port: string, logShown: boolean): void;
   setHeaderLength(port: string, length: number): void;
   getHeaderLength(port: string): number;
   fdbShow(sw: string): FdbRow[];

@@ -24,11 +24,22 @@ export function packageRoot(): string {
  * Where the addon may be, best first. What was built on this machine wins over what was shipped:
  * it is there only because somebody built it here, and in a checkout it is the newer one.
  */
-export function candidates(root: string, platform: string, arch: string): string[] {
+export function candidates(
+  root: string,
+  platform: string,
+  arch: string,
+  file = 'vale.node',
+): string[] {
   return [
-    join(root, 'build', 'native', 'vale.node'),
-    join(root, 'prebuilds', `${platform}-${arch}`, 'vale.node'),
+    join(root, 'build', 'native', file),
+    join(root, 'prebuilds', `${platform}-${arch}`, file),
   ];
+}
+
+/** The program that serves an attached network interface; beside the addon. */
+export function agentPath(): string {
+  const places = candidates(packageRoot(), process.platform, process.arch, 'vale-agent');
+  return places.find((path) => existsSync(path)) ?? places.at(-1)!;
 }
 
 /** The command that builds the addon: npm's in a checkout, make in an installed package. */

@@ -220,16 +220,6 @@ describe('a failure', () => {
       (c) => c.create('p1@3', { memid: '4' }),
       'failed to create p1@3: Invalid argument (-m says memory 4; keep one of the two)',
     ],
-    [
-      'polling a port that is no interface',
-      (c) => c.poll('vale0:a', true),
-      'failed to enable polling on vale0:a: Operation not supported (only an attached network interface can be polled, and this version cannot attach one; no other port needs it)',
-    ],
-    [
-      'polling a port that is not there',
-      (c) => c.poll('vale0:x', false),
-      'failed to disable polling on vale0:x: No such device or address (no such port; see: vale ctl)',
-    ],
   ])('of %s says what is wrong and what to do', (_what, action, line) => {
     expect(() => action(control(busy).made)).toThrow(new ValeError(line));
   });

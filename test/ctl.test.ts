@@ -258,18 +258,24 @@ describe('a failure is one line in the form of the reference, and exit code 1', 
     expect(failure('-n', 'abcdefghijklmnop')).toContain('use at most 15');
   });
 
-  test('when it is for network interfaces, of which none can be attached yet', async () => {
+  test('when it is for network interfaces', async () => {
     await open('vale0:a');
-    for (const flag of ['-a', '-h'])
-      expect(failure(flag, 'vale0:lo')).toContain('attaching a network interface is not supported');
-    expect(failure('attach', '--host', 'vale0:lo')).toContain(
-      'attaching a network interface is not supported',
+    output('-n', 'p0');
+    output('-a', 'vale0:p0');
+    expect(failure('-a', 'vale0:lo')).toMatch(
+      /failed to attach vale0:lo: Invalid argument \(lo is this machine's way to itself/,
     );
-    expect(failure('-p', 'vale0:a')).toContain(
-      'failed to enable polling on vale0:a: Operation not supported',
-    );
-    expect(failure('-P', 'vale0:a')).toContain(
-      'failed to disable polling on vale0:a: Operation not supported',
+    for (const name of ['vale0:a', 'vale0:p0']) {
+      expect(failure('-p', name)).toContain(
+        `failed to enable polling on ${name}: Operation not supported`,
+      );
+      expect(failure('-P', name)).toContain(
+        `failed to disable polling on ${name}: Operation not supported`,
+      );
+    }
+    expect(failure('-p', 'vale0:nosuch0')).toContain('No such device or address');
+    expect(failure('log', 'vale0:a')).toContain(
+      'failed to show the log of vale0:a: No such device or address',
     );
   });
 

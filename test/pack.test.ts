@@ -58,7 +58,7 @@ describe('the packed package', () => {
 
   afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-  test('ships the addon, the bundle, the licences and the change log, and no test', () => {
+  test('ships the addon, the agent, the bundle, the licences and the change log, and no test', () => {
     expect(files).toEqual(
       expect.arrayContaining([
         'LICENSE',
@@ -68,6 +68,7 @@ describe('the packed package', () => {
         'dist/THIRD-PARTY-LICENSES.txt',
         'oclif.manifest.json',
         `prebuilds/${process.platform}-${process.arch}/vale.node`,
+        `prebuilds/${process.platform}-${process.arch}/vale-agent`,
       ]),
     );
     expect(files.filter((path) => /^(test|build|bench|\.ci)\//.test(path))).toEqual([]);
@@ -89,16 +90,29 @@ describe('the packed package', () => {
     });
   });
 
-  test('the shipped addon asks for nothing but libc', () => {
-    const addon = join(
+  const shipped = (file: string): string =>
+    join(
       prefix,
       'lib/node_modules/vale-switch/prebuilds',
       `${process.platform}-${process.arch}`,
-      'vale.node',
+      file,
     );
+
+  test('the shipped agent can be run', () => {
+    const { status, stderr } = spawnSync(shipped('vale-agent'), ['--version'], {
+      encoding: 'utf8',
+    });
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr:
+        'vale-agent serves an attached network interface; it is started by: vale ctl attach\n',
+    });
+  });
+
+  test.each(['vale.node', 'vale-agent'])('the shipped %s asks for nothing but libc', (file) => {
     const ldd = ['/usr/bin/ldd', '/bin/ldd'].find((path) => existsSync(path));
     expect(ldd).toBeDefined();
-    const libraries = execFileSync(ldd!, [addon], { encoding: 'utf8' });
+    const libraries = execFileSync(ldd!, [shipped(file)], { encoding: 'utf8' });
     expect(libraries).not.toMatch(/libstdc\+\+|libgcc/);
   });
 

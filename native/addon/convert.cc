@@ -243,6 +243,18 @@ bool read_wire_options(Napi::Env env, Napi::Value value, WireOptions* out) {
   return fields.ok();
 }
 
+bool read_attach(Napi::Env env, Napi::Value port, Napi::Value how, AttachRequest* out) {
+  if (!read_request(env, port, &out->port)) return false;
+  Fields fields(env, how, "attach");
+  fields.boolean("host", &out->host);
+  fields.boolean("shared", &out->shared);
+  fields.string("backend", &out->backend);
+  fields.boolean("force", &out->force);
+  fields.string("netns", &out->netns);
+  fields.string("agent", &out->agent);
+  return fields.ok();
+}
+
 bool read_string(Napi::Env env, Napi::Value value, const char* what, std::string* out) {
   if (!value.IsString()) {
     fail(env, Status::fail(EINVAL, "%s: expected a string", what));
@@ -362,6 +374,28 @@ Napi::Object to_js(Napi::Env env, const SwitchRow& row) {
   object.Set("fdbEntries", row.fdb_entries);
   object.Set("ageing", row.ageing_s);
   object.Set("totals", to_js(env, row.totals));
+  return object;
+}
+
+Napi::Object to_js(Napi::Env env, const AgentRow& row) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("port", row.port);
+  object.Set("interface", row.interface);
+  object.Set("netns", row.netns);
+  object.Set("alive", row.alive);
+  object.Set("told", row.told);
+  object.Set("host", row.host);
+  object.Set("state", to_js(env, row.state));
+  object.Set("pid", row.pid);
+  object.Set("pollCores", row.poll_cores);
+  object.Set("pollFirst", row.poll_first);
+  object.Set("started", static_cast<double>(row.started));
+  object.Set("ended", static_cast<double>(row.ended));
+  object.Set("why", row.why);
+  object.Set("olderLog", row.older_log);
+  object.Set("log", row.log);
+  object.Set("wire", to_js(env, row.wire));
+  object.Set("hostSide", to_js(env, row.host_side));
   return object;
 }
 

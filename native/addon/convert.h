@@ -72,6 +72,7 @@ class Fields {
 // An object {backend, shared, force, busy}, all optional; undefined is the default.
 bool read_wire_options(Napi::Env env, Napi::Value value, WireOptions* out);
 bool read_request(Napi::Env env, Napi::Value value, OpenRequest* out);
+bool read_attach(Napi::Env env, Napi::Value port, Napi::Value how, AttachRequest* out);
 bool read_string(Napi::Env env, Napi::Value value, const char* what, std::string* out);
 bool read_mac(Napi::Env env, Napi::Value value, uint8_t out[6]);
 bool read_number(Napi::Env env, Napi::Value value, const char* what, uint32_t* out);
@@ -84,5 +85,6 @@ Napi::Object to_js(Napi::Env env, const PortCounters& counters);
 Napi::Object to_js(Napi::Env env, const PortRow& row);
 Napi::Object to_js(Napi::Env env, const SwitchRow& row);
 Napi::Object to_js(Napi::Env env, const FdbRow& row);
+Napi::Object to_js(Napi::Env env, const AgentRow& row);
 
 }  // namespace vale::addon

@@ -55,6 +55,9 @@ Napi::Function RuntimeObject::define(Napi::Env env) {
                          InstanceMethod<&RuntimeObject::remove>("remove"),
                          InstanceMethod<&RuntimeObject::attach>("attach"),
                          InstanceMethod<&RuntimeObject::detach>("detach"),
+                         InstanceMethod<&RuntimeObject::poll>("poll"),
+                         InstanceMethod<&RuntimeObject::agents>("agents"),
+                         InstanceMethod<&RuntimeObject::forget_agent>("forgetAgent"),
                          InstanceMethod<&RuntimeObject::set_header_length>("setHeaderLength"),
                          InstanceMethod<&RuntimeObject::get_header_length>("getHeaderLength"),
                          InstanceMethod<&RuntimeObject::fdb_show>("fdbShow"),
@@ -168,13 +171,15 @@ Napi::Value RuntimeObject::remove(const Napi::CallbackInfo& call) {
 Napi::Value RuntimeObject::attach(const Napi::CallbackInfo& call) {
   const Napi::Env env = call.Env();
   Device* const on = device(env);
-  OpenRequest request;
+  AttachRequest request;
   uint32_t port_index = 0;
-  if (on == nullptr || !read_request(env, call[0], &request)) return env.Undefined();
-  const Status status = on->attach(request, call[1].ToBoolean().Value(), &port_index);
+  if (on == nullptr || !read_attach(env, call[0], call[1], &request)) return env.Undefined();
+  std::string warning;
+  const Status status = on->attach(request, &port_index, &warning);
   if (!status.ok()) return fail(env, status);
   Napi::Object answer = Napi::Object::New(env);
   answer.Set("portIndex", port_index);
+  answer.Set("warning", warning);
   return answer;
 }
 
@@ -189,6 +194,36 @@ Napi::Value RuntimeObject::detach(const Napi::CallbackInfo& call) {
   Napi::Object answer = Napi::Object::New(env);
   answer.Set("portIndex", port_index);
   return answer;
+}
+
+Napi::Value RuntimeObject::poll(const Napi::CallbackInfo& call) {
+  const Napi::Env env = call.Env();
+  Device* const on = device(env);
+  std::string port;
+  uint32_t cores = 0, first = 0;
+  if (on == nullptr || !read_string(env, call[0], "port", &port) ||
+      !read_number(env, call[1], "cores", &cores) || !read_number(env, call[2], "first", &first)) {
+    return env.Undefined();
+  }
+  const Status status = on->polling(port, cores, first);
+  return status.ok() ? env.Undefined() : fail(env, status);
+}
+
+Napi::Value RuntimeObject::agents(const Napi::CallbackInfo& call) {
+  Device* const on = device(call.Env());
+  std::vector<AgentRow> rows;
+  if (on == nullptr) return call.Env().Undefined();
+  const Status status = on->agents(&rows);
+  return status.ok() ? to_js(call.Env(), rows) : fail(call.Env(), status);
+}
+
+Napi::Value RuntimeObject::forget_agent(const Napi::CallbackInfo& call) {
+  const Napi::Env env = call.Env();
+  Device* const on = device(env);
+  std::string port;
+  if (on == nullptr || !read_string(env, call[0], "port", &port)) return env.Undefined();
+  const Status status = on->forget_agent(port, call[1].ToBoolean().Value());
+  return status.ok() ? env.Undefined() : fail(env, status);
 }
 
 Napi::Value RuntimeObject::set_header_length(const Napi::CallbackInfo& call) {

@@ -35,6 +35,9 @@ class RuntimeObject final : public Napi::ObjectWrap<RuntimeObject> {
   Napi::Value remove(const Napi::CallbackInfo& call);
   Napi::Value attach(const Napi::CallbackInfo& call);
   Napi::Value detach(const Napi::CallbackInfo& call);
+  Napi::Value poll(const Napi::CallbackInfo& call);
+  Napi::Value agents(const Napi::CallbackInfo& call);
+  Napi::Value forget_agent(const Napi::CallbackInfo& call);
   Napi::Value set_header_length(const Napi::CallbackInfo& call);
   Napi::Value get_header_length(const Napi::CallbackInfo& call);
   Napi::Value fdb_show(const Napi::CallbackInfo& call);

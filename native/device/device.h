@@ -106,11 +106,15 @@ class Device {
   virtual Status index(const std::string& port, uint32_t* switch_index, uint32_t* port_index) = 0;
   virtual Status create(const OpenRequest& wish, PortInfo* out) = 0;  // persistent port (NEWIF)
   virtual Status remove(const std::string& name) = 0;                 // DELIF
-  virtual Status attach(const OpenRequest& request, bool host, uint32_t* port_index) = 0;
+  // *warning (may be null): one line when something could not be had, else empty.
+  virtual Status attach(const AttachRequest& request, uint32_t* port_index,
+                        std::string* warning = nullptr) = 0;
   virtual Status detach(const std::string& port, uint32_t* port_index) = 0;
-  // POLLING_ENABLE, _DISABLE. EINVAL: no switch port's name; ENXIO: no such port; EOPNOTSUPP: not an
-  // attached interface's port.
-  virtual Status polling(const std::string& port, bool on) = 0;
+  // POLLING_ENABLE, _DISABLE of an attached interface: busy polling on `cores` CPUs from `first` on; 0 ends it.
+  virtual Status polling(const std::string& port, uint32_t cores, uint32_t first) = 0;
+  // Attached interfaces, and agents that died; forget_agent: a death was told, or its log was shown.
+  virtual Status agents(std::vector<AgentRow>* out) = 0;
+  virtual Status forget_agent(const std::string& port, bool log_shown) = 0;
   virtual Status set_header_length(const std::string& port, uint32_t length) = 0;
   virtual Status get_header_length(const std::string& port, uint32_t* length) = 0;
   virtual Status fdb_show(const std::string& sw, std::vector<FdbRow>* out) = 0;

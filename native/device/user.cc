@@ -3,7 +3,9 @@
 
 #include <net/if.h>
 
+#include "device/attach.h"
 #include "device/registered_port.h"
+#include "switch/agents.h"
 #include "switch/counters.h"
 #include "switch/listing.h"
 #include "switch/memory.h"
@@ -29,9 +31,11 @@ class UserDevice final : public Device {
   Status index(const std::string& port, uint32_t* switch_index, uint32_t* port_index) override;
   Status create(const OpenRequest& wish, PortInfo* out) override;
   Status remove(const std::string& name) override;
-  Status attach(const OpenRequest& request, bool host, uint32_t* port_index) override;
+  Status attach(const AttachRequest& request, uint32_t* port_index, std::string* warning) override;
   Status detach(const std::string& port, uint32_t* port_index) override;
-  Status polling(const std::string& port, bool on) override;
+  Status polling(const std::string& port, uint32_t cores, uint32_t first) override;
+  Status agents(std::vector<AgentRow>* out) override;
+  Status forget_agent(const std::string& port, bool log_shown) override;
   Status set_header_length(const std::string& port, uint32_t length) override;
   Status get_header_length(const std::string& port, uint32_t* length) override;
   Status fdb_show(const std::string& sw, std::vector<FdbRow>* out) override;
@@ -57,15 +61,6 @@ class UserDevice final : public Device {
 
   std::shared_ptr<Runtime> rt_;
 };
-
-// Gives the process slot back once the last user of the Runtime is gone.
-void leave(Runtime* rt) {
-  if (rt->process.valid() && rt->directory.present().ok()) {
-    DirLock lock;
-    if (lock.acquire(rt->directory, "leaving").ok()) rt->process.leave(rt->directory);
-  }
-  delete rt;
-}
 
 Status UserDevice::find_switch(const std::string& name, uint32_t* slot) const {
   const std::string bare = name.substr(0, name.find(':'));
@@ -194,74 +189,99 @@ Status UserDevice::remove(const std::string& name) {
   return Status::good();
 }
 
-Status UserDevice::attach(const OpenRequest& q, bool host, uint32_t* port_index) {
+Status UserDevice::attach(const AttachRequest& request, uint32_t* port_index,
+                          std::string* warning) {
+  std::string unheard;
+  if (warning == nullptr) warning = &unheard;
+  warning->clear();
+  const OpenRequest& q = request.port;
   const char* n = q.name.c_str();
   SplitName name;
   if (q.name.compare(0, 4, "vale") != 0 || q.name.find(':') == std::string::npos) {
     return Status::fail(EINVAL, "%s: expected SWITCH:PORT, as in vale0:%s", n, n);
   }
   if (Status s = split_name(q.name, ENOMEM, &name); !s.ok()) return s;
-  Look look(*rt_, "attaching a port");
-  if (!look.status.ok()) return look.status;
-  const Control& c = control();
-  if (port_find(c, name) >= 0) return Status::fail(EBUSY, "%s: attached already", n);
-  if (q.mem_id != 0) {
-    uint32_t region;
-    if (Status s = region_find(*rt_, q.mem_id, &region); !s.ok()) return s;
-  }
-  const int32_t found = persistent_find(c, name.port);
-  if (found < 0) {
-    if (if_nametoindex(name.port.c_str()) != 0) {
-      return Status::fail(EOPNOTSUPP,
-                          "%s: attaching a network interface is not supported; join it with: vale "
-                          "bridge -i %s -i %s:NAME",
-                          n, name.port.c_str(), name.sw.c_str());
+  {
+    Look look(*rt_, "attaching a port");
+    if (!look.status.ok()) return look.status;
+    const Control& c = control();
+    if (const int32_t there = port_find(c, name); there >= 0) {
+      const bool kept = c.port(there).persistent != 0 || c.port(there).agent != 0;
+      return Status::fail(EBUSY, kept ? "%s: attached already" : "%s: a program has it open", n);
     }
+    if (q.mem_id != 0) {
+      uint32_t region;
+      if (Status s = region_find(*rt_, q.mem_id, &region); !s.ok()) return s;
+    }
+    if (const int32_t found = persistent_find(c, name.port); found >= 0) {
+      const uint32_t slot = static_cast<uint32_t>(found);
+      PortRec& p = c.port(slot);
+      if (request.host)
+        return Status::fail(EINVAL, "%s: a persistent port has no host stack; use -a", n);
+      if (p.hidden != 0)
+        return Status::fail(EINVAL, "%s: %s was made for its pipes and goes with them", n,
+                            name.port.c_str());
+      if (p.switch_slot.load() >= 0) {
+        return Status::fail(EBUSY, "%s: %s is attached to %s; detach it there first", n,
+                            name.port.c_str(), full_name(c, p).c_str());
+      }
+      Change change(*rt_);
+      if (Status s = port_attach(*rt_, slot, name.sw); !s.ok()) return s;
+      *port_index = p.port_index.load();
+      return Status::good();
+    }
+  }
+  const bool seen_from_here = request.netns.empty() && request.backend != "tap";
+  if (seen_from_here && if_nametoindex(name.port.c_str()) == 0) {
     return Status::fail(
         EINVAL, "%s: no persistent port or interface is named %s; `vale ctl -n %s` creates one", n,
         name.port.c_str(), name.port.c_str());
   }
-  const uint32_t slot = static_cast<uint32_t>(found);
-  PortRec& p = c.port(slot);
-  if (host) return Status::fail(EINVAL, "%s: a persistent port has no host stack; use -a", n);
-  if (p.hidden != 0)
-    return Status::fail(EINVAL, "%s: %s was made for its pipes and goes with them", n,
-                        name.port.c_str());
-  if (p.switch_slot.load() >= 0) {
-    return Status::fail(EBUSY, "%s: %s is attached to %s; detach it there first", n,
-                        name.port.c_str(), full_name(c, p).c_str());
-  }
-  Change change(*rt_);
-  if (Status s = port_attach(*rt_, slot, name.sw); !s.ok()) return s;
-  *port_index = p.port_index.load();
-  return Status::good();
+  return attach_interface(*rt_, request, port_index, warning);
 }
 
 Status UserDevice::detach(const std::string& port, uint32_t* port_index) {
   const char* n = port.c_str();
   if (port.compare(0, 4, "vale") != 0) return Status::fail(EINVAL, "%s: expected SWITCH:PORT", n);
-  Look look(*rt_, "detaching a port");
-  if (!look.status.ok()) return look.status;
-  uint32_t slot;
-  if (Status s = find_port(port, &slot); !s.ok()) return s;
-  PortRec& p = control().port(slot);
-  if (p.kind != Kind::port) return Status::fail(EINVAL, "%s: this is no port of a switch", n);
-  if (p.persistent == 0)
-    return Status::fail(EBUSY, "%s: an ephemeral port leaves its switch when it is closed", n);
-  *port_index = p.port_index.load();
-  Change change(*rt_);
-  port_detach(*rt_, slot);
-  return Status::good();
+  uint32_t agent;
+  {
+    Look look(*rt_, "detaching a port");
+    if (!look.status.ok()) return look.status;
+    uint32_t slot;
+    if (Status s = find_port(port, &slot); !s.ok()) return s;
+    PortRec& p = control().port(slot);
+    if (p.kind != Kind::port) return Status::fail(EINVAL, "%s: this is no port of a switch", n);
+    *port_index = p.port_index.load();
+    if (p.agent == 0) {
+      if (p.persistent == 0)
+        return Status::fail(EBUSY, "%s: an ephemeral port leaves its switch when it is closed", n);
+      Change change(*rt_);
+      port_detach(*rt_, slot);
+      return Status::good();
+    }
+    agent = p.agent - 1;
+    const AgentRec& a = control().agent(agent);
+    if (port != a.port) {
+      return Status::fail(EBUSY, "%s: it goes with its interface; run: vale ctl -d %s", n, a.port);
+    }
+  }
+  std::lock_guard<std::mutex> guard(rt_->slow);
+  return detach_interface(*rt_, agent);
 }
 
-Status UserDevice::polling(const std::string& port, bool) {
-  const char* n = port.c_str();
-  if (port.compare(0, 4, "vale") != 0) return Status::fail(EINVAL, "%s: expected SWITCH:PORT", n);
-  Look look(*rt_, "looking up a port");
-  if (!look.status.ok()) return look.status;
-  uint32_t slot;
-  if (Status s = find_port(port, &slot); !s.ok()) return s;
-  return Status::fail(EOPNOTSUPP, "%s: only an attached network interface can be polled", n);
+Status UserDevice::polling(const std::string& port, uint32_t cores, uint32_t first) {
+  std::lock_guard<std::mutex> guard(rt_->slow);
+  return poll_interface(*rt_, port, cores, first);
+}
+
+Status UserDevice::agents(std::vector<AgentRow>* out) {
+  std::lock_guard<std::mutex> guard(rt_->slow);
+  return list_agents(*rt_, out);
+}
+
+Status UserDevice::forget_agent(const std::string& port, bool log_shown) {
+  std::lock_guard<std::mutex> guard(rt_->slow);
+  return vale::forget_agent(*rt_, port, log_shown);
 }
 
 Status UserDevice::set_header_length(const std::string& port, uint32_t length) {
@@ -370,8 +390,8 @@ Status UserDevice::set_ageing(const std::string& sw, uint32_t seconds) {
 
 Status open_user_device(const char* directory, std::unique_ptr<Device>* out, std::string* resolved,
                         std::string* warning) {
-  std::shared_ptr<Runtime> rt(new Runtime, leave);
-  if (Status s = rt->open(directory); !s.ok()) return s;
+  std::shared_ptr<Runtime> rt;
+  if (Status s = Runtime::join(directory, &rt); !s.ok()) return s;
   if (resolved != nullptr) *resolved = rt->directory.path();
   if (warning != nullptr) *warning = rt->directory.warning();
   out->reset(new UserDevice(std::move(rt)));

@@ -37,6 +37,8 @@ ArrayFacts facts(Directory::Array array) {
       return {a.tx, sizeof(TxRing), kMaxRings, &Header::rings_tx, "tx rings"};
     case Directory::Array::rx:
       return {a.rx, sizeof(RxRing), kMaxRings, &Header::rings_rx, "rx rings"};
+    case Directory::Array::agents:
+      return {a.agents, sizeof(AgentRec), kMaxAgents, &Header::agents, "agents"};
     case Directory::Array::regions:
       break;
   }
@@ -109,7 +111,7 @@ Status Directory::map_control() {
   } else if (h->layout_sum != layout_sum() || static_cast<uint64_t>(st.st_size) != arrays().end ||
              h->procs > kMaxProcs || h->switches > kMaxSwitches || h->ports > kMaxPorts ||
              h->regs > kMaxRegs || h->rings_tx > kMaxRings || h->rings_rx > kMaxRings ||
-             h->regions > kMaxRegions) {
+             h->regions > kMaxRegions || h->agents > kMaxAgents) {
     s = Status::fail(EUCLEAN, "%s/%s is damaged; stop what uses it and run: rm -r %s", p,
                      kControlName, p);
   }

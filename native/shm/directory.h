@@ -63,7 +63,7 @@ class Directory {
   Status reserve(int fd, uint64_t offset, uint64_t length, const char* what) const;
 
   // Make records [0, count) of one array usable. Call under the lock.
-  enum class Array { procs, switches, ports, regs, tx, rx, regions };
+  enum class Array { procs, switches, ports, regs, tx, rx, regions, agents };
   Status grow(Array array, uint32_t count);
 
  private:

@@ -26,7 +26,7 @@
 namespace vale {
 
 constexpr uint64_t kControlMagic = 0x6c6f72746e6f4356;  // "VControl" in a little-endian file
-constexpr uint32_t kControlVersion = 3;
+constexpr uint32_t kControlVersion = 4;
 
 constexpr uint32_t kMaxProcs = 4096;
 constexpr uint32_t kMaxSwitches = 4096;
@@ -34,6 +34,7 @@ constexpr uint32_t kMaxPorts = 32768;
 constexpr uint32_t kMaxRegs = 65536;
 constexpr uint32_t kMaxRings = 65536;  // of each direction
 constexpr uint32_t kMaxRegions = 32768;
+constexpr uint32_t kMaxAgents = 4096;
 
 constexpr uint32_t kPortsPerSwitch = 254;  // 255 means "no port" in the ABI
 constexpr uint32_t kRegsPerPort = 64;      // one bit each in RxRing::wake
@@ -194,6 +195,7 @@ struct alignas(64) PortRec {
   Totals base;       // of this port when it was attached
   Shared<uint64_t> reg_mask;
   uint32_t regs[kRegsPerPort];  // reg index per bit
+  uint32_t agent;  // AgentRec + 1 of the one that serves it and may alone open it; 0 = none
 };
 
 struct alignas(64) RegRec {
@@ -219,6 +221,44 @@ struct alignas(64) RegionRec {
   uint64_t if_ofs, ring_ofs, buf_ofs, memsize;
   uint64_t if_map[4];
   uint64_t ring_map[16];
+};
+
+// What an agent knows of its interface, and what it counts on that side. `wire` and `host` are the
+// interface's and its host stack's: rx is what came from there.
+struct AgentFacts {
+  char backend[24], take_over[24];
+  uint32_t up, link, speed_mbps, mtu;  // as WireState has them (types.h)
+  uint32_t rx_rings, tx_rings;         // of the interface as it is open
+  uint64_t link_downs, kernel_drops, nic_rx_dropped, nic_tx_dropped;
+  Totals wire, host;
+};
+
+// An agent: a process that moves frames between a port and a network interface (agent/agent.h).
+// Written under the directory lock but for what the comments say.
+struct alignas(64) AgentRec {
+  Shared<State> state;  // creating: not attached yet; live; dying: dead, its log is kept
+  uint32_t gen;
+  uint32_t proc, proc_gen;  // it lives as long as this ProcRec's lease is held
+  uint32_t pid;             // for people only
+  uint32_t host;            // 1: it serves the port "…^" as well
+  char port[64];            // full name
+  char interface[16];
+  char netns[64];  // as it was asked for; empty: the namespace of whoever attached it
+  uint64_t
+      netns_inode;  // with `interface_index` it says which interface this is, whatever its name
+  uint32_t interface_index;
+  uint32_t told;            // its death was reported
+  uint64_t started, ended;  // s since 1970; when its end was noticed
+  char why[96];             // it ended; empty: something killed it
+  // What it is asked for: written by whoever asks, then `asked` counts up and its doorbell is rung.
+  Shared<uint32_t> stop;  // 1: detach and end
+  Shared<uint32_t> poll_cores, poll_first;
+  Shared<uint32_t> asked;
+  // Written by the agent: the last value of `asked` that it has acted on, and two copies of what it
+  // knows, of which [sequence & 1] is current.
+  Shared<uint32_t> answered;
+  Shared<uint32_t> sequence;
+  AgentFacts facts[2];
 };
 
 // A member word: 0 = no port, else everything a sender needs to find a destination.
@@ -266,13 +306,13 @@ struct alignas(4096) Header {
   uint32_t next_mem_id;
   char holder[64];  // of the directory lock: "pkt-gen, process 1234"
   // How many records of each array are usable.
-  Shared<uint32_t> procs, switches, ports, regs, rings_tx, rings_rx, regions;
+  Shared<uint32_t> procs, switches, ports, regs, rings_tx, rings_rx, regions, agents;
   uint32_t dirty;  // a change was begun and not ended: repair before the next (switch/reap.h)
   Retire retire;
 };
 
 struct Arrays {
-  size_t procs, switches, ports, regs, tx, rx, more, watch, regions, end;
+  size_t procs, switches, ports, regs, tx, rx, more, watch, regions, agents, end;
 };
 constexpr size_t page_up(size_t n) { return (n + 4095) & ~size_t{4095}; }
 constexpr Arrays arrays() {
@@ -286,7 +326,8 @@ constexpr Arrays arrays() {
   a.more = page_up(a.rx + sizeof(RxRing) * kMaxRings);
   a.watch = page_up(a.more + sizeof(MoreBits) * kMaxRings);
   a.regions = page_up(a.watch + sizeof(WatchRec) * kMaxRings);
-  a.end = page_up(a.regions + sizeof(RegionRec) * kMaxRegions);
+  a.agents = page_up(a.regions + sizeof(RegionRec) * kMaxRegions);
+  a.end = page_up(a.agents + sizeof(AgentRec) * kMaxAgents);
   return a;
 }
 constexpr uint64_t layout_sum() {
@@ -295,7 +336,8 @@ constexpr uint64_t layout_sum() {
   for (uint64_t v :
        {uint64_t{a.procs}, uint64_t{a.switches}, uint64_t{a.ports}, uint64_t{a.regs},
         uint64_t{a.tx}, uint64_t{a.rx}, uint64_t{a.more}, uint64_t{a.watch}, uint64_t{a.regions},
-        uint64_t{a.end}, uint64_t{sizeof(PortRec)}, uint64_t{sizeof(RegRec)}}) {
+        uint64_t{a.agents}, uint64_t{a.end}, uint64_t{sizeof(PortRec)}, uint64_t{sizeof(RegRec)},
+        uint64_t{sizeof(AgentRec)}}) {
     sum = (sum ^ v) * 1099511628211u;
   }
   return sum;
@@ -315,6 +357,7 @@ struct Control {
   MoreBits& more(uint32_t i) const { return at<MoreBits>(arrays().more, i); }
   WatchRec& watch(uint32_t i) const { return at<WatchRec>(arrays().watch, i); }
   RegionRec& region(uint32_t i) const { return at<RegionRec>(arrays().regions, i); }
+  AgentRec& agent(uint32_t i) const { return at<AgentRec>(arrays().agents, i); }
 
  private:
   template <class T>

@@ -27,6 +27,9 @@ struct Runtime {
 
   const Control& control() const { return directory.control(); }
 
+  // Shared by a device and its ports; the last one gives the process's slot back.
+  static Status join(const char* path, std::shared_ptr<Runtime>* out);
+
   Status open(const char* path) {
     if (Status s = directory.open(path); !s.ok()) return s;
     mapper = std::make_unique<Mapper>(directory);

@@ -153,6 +153,13 @@ PortCounters to_counters(const Totals& t) {
   return out;
 }
 
+Totals to_totals(const PortCounters& c) {
+  Totals out = {c.tx_frames, c.tx_bytes, c.tx_copies, c.tx_delivered, c.rx_frames, c.rx_bytes,
+                c.rx_read,   c.rx_gone,  {}};
+  std::memcpy(out.drops, c.drops, sizeof c.drops);
+  return out;
+}
+
 void retire(Runtime& rt, uint32_t port_slot) {
   const Control& c = rt.control();
   PortRec& p = c.port(port_slot);

@@ -21,6 +21,7 @@ uint64_t frames_in_ring(const Control& c, uint32_t rx_index);
 Totals port_totals(const Control& c, const PortRec& p);
 Totals switch_totals(const Control& c, uint32_t switch_slot);
 PortCounters to_counters(const Totals& t);
+Totals to_totals(const PortCounters& c);
 
 // Directory lock held.
 void retire(Runtime& rt, uint32_t port_slot);

@@ -37,7 +37,9 @@ Status split_name(const std::string& name, int bad_errno, SplitName* out) {
         "%s: expected SWITCH:PORT with a switch name of at most %zu letters, digits or _", n,
         kMaxSwitchName);
   }
-  if (name.size() - colon - 1 > kMaxPortName) {
+  // An interface's name may be as long, and its host side's has one character more.
+  const bool host_side = name.back() == '^';
+  if (name.size() - colon - 1 > kMaxPortName + (host_side ? 1 : 0)) {
     return Status::fail(bad_errno, "%s: the port's name is longer than %zu characters", n,
                         kMaxPortName);
   }

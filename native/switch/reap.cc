@@ -13,6 +13,7 @@
 #include "shm/lease.h"
 #include "shm/owner_lock.h"
 #include "shm/region.h"
+#include "switch/agents.h"
 #include "switch/counters.h"
 #include "switch/memory.h"
 #include "switch/ports.h"
@@ -138,6 +139,12 @@ void remove_strays(Runtime& rt) {
         case 'n':
           wanted = false;
           break;
+        case 'a':
+        case 'l':
+        case 'o':
+          wanted =
+              slot < h.agents && c.agent(slot).state != State::free && c.agent(slot).gen == gen;
+          break;
         case 'p':
           wanted = slot < h.procs && c.proc(slot).state != State::free && c.proc(slot).gen == gen;
           break;
@@ -258,6 +265,7 @@ void reap(Runtime& rt) {
   Header& h = c.header();
   if (!rt.process.valid() && !rt.process.enter(rt.directory).ok()) return;
   bury_processes(rt);
+  agents_reap(rt);
   if (__atomic_load_n(&h.dirty, __ATOMIC_SEQ_CST) != 0) repair(rt);
   for (uint32_t i = 0; i < h.regs; i++) {
     const RegRec& r = c.reg(i);

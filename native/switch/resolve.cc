@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "switch/resolve.h"
 
+#include <net/if.h>
+
 #include "switch/monitor.h"
 #include "switch/null.h"
 #include "switch/pipe.h"
@@ -21,6 +23,12 @@ Status resolve_port(Runtime& rt, const OpenRequest& q, uint32_t* slot) {
   const int32_t found = port_find(c, name);
   if (found >= 0) {
     *slot = static_cast<uint32_t>(found);
+    if (c.port(*slot).agent != q.agent) {
+      return Status::fail(EBUSY,
+                          "%s is an attached network interface, served by its agent; open another "
+                          "port of %s",
+                          q.name.c_str(), name.sw.c_str());
+    }
     return Status::good();
   }
   if (name.sw.empty()) {
@@ -33,11 +41,17 @@ Status resolve_port(Runtime& rt, const OpenRequest& q, uint32_t* slot) {
                         "%s: the persistent port %s is not attached to %s; run: vale ctl -a %s",
                         q.name.c_str(), name.port.c_str(), name.sw.c_str(), q.name.c_str());
   }
+  if (q.agent == 0 && if_nametoindex(name.port.c_str()) != 0) {
+    return Status::fail(EINVAL,
+                        "%s: the network interface %s is not attached to %s; run: vale ctl -a %s",
+                        q.name.c_str(), name.port.c_str(), name.sw.c_str(), q.name.c_str());
+  }
   if (Status s = port_create(rt, name.port, q, false, slot); !s.ok()) return s;
   if (Status s = port_attach(rt, *slot, name.sw); !s.ok()) {
     port_destroy(rt, *slot);
     return s;
   }
+  c.port(*slot).agent = q.agent;
   c.port(*slot).state.store(State::live, std::memory_order_release);
   return Status::good();
 }

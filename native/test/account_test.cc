@@ -248,7 +248,7 @@ void random_lives(bool commuting) {
       usleep(pick(random, 3000));
     } else if (home.name.empty()) {
       home.name = std::string(kSwitches[pick(random, 2)]) + ":home";
-      CHECK_OK(f.device->attach(home, false, &index));
+      CHECK_OK(f.device->attach(home, &index));
     } else {
       CHECK_OK(f.device->detach(home.name, &index));
       home.name.clear();

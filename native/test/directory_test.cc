@@ -464,7 +464,7 @@ TEST(killed_anywhere_inside_open_and_close_nothing_stays_behind) {
           q.name = "keep";
           device->create(q, &info);
           q.name = "vale0:keep";
-          device->attach(q, false, &index);
+          device->attach(q, &index);
           device->detach("vale0:keep", &index);
           device->remove("keep");
         }

@@ -331,8 +331,8 @@ TEST(a_persistent_port_keeps_its_memory_and_counters) {
   CHECK_EQ(f.device->create(q, &again).err, EEXIST);
   uint32_t index;
   q.name = "vale0:p0";
-  CHECK(f.device->attach(q, false, &index).ok());
-  CHECK_EQ(f.device->attach(q, false, &index).err, EBUSY);
+  CHECK(f.device->attach(q, &index).ok());
+  CHECK_EQ(f.device->attach(q, &index).err, EBUSY);
   auto a = f.open("vale0:a");
   for (int round = 1; round <= 3; round++) {
     f.send(*a, frame(kBroadcast, mac(1), 60, 0));  // nobody has it open

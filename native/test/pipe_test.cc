@@ -201,7 +201,7 @@ TEST(a_pipe_of_nothing_has_a_hidden_parent) {
   uint32_t index;
   OpenRequest q;
   q.name = "vale0:lonely";
-  CHECK_EQ(f.device->attach(q, false, &index).err, EINVAL);
+  CHECK_EQ(f.device->attach(q, &index).err, EINVAL);
   a.reset();
   CHECK(names(*f.device).empty());
 

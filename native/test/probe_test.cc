@@ -53,8 +53,8 @@ TEST(a_memory_is_asked_for_by_its_id_alone) {
 TEST(only_an_attached_interface_is_polled) {
   Fixture f;
   auto port = f.open("vale0:a");
-  CHECK_EQ(f.device->polling("vale0:a", true).err, EOPNOTSUPP);
-  CHECK_EQ(f.device->polling("vale0:a", false).err, EOPNOTSUPP);
-  CHECK_EQ(f.device->polling("vale0:b", true).err, ENXIO);
-  CHECK_EQ(f.device->polling("eth0", true).err, EINVAL);
+  CHECK_EQ(f.device->polling("vale0:a", 1, 0).err, EOPNOTSUPP);
+  CHECK_EQ(f.device->polling("vale0:a", 0, 0).err, EOPNOTSUPP);
+  CHECK_EQ(f.device->polling("vale0:b", 1, 0).err, ENXIO);
+  CHECK_EQ(f.device->polling("eth0", 1, 0).err, EINVAL);
 }

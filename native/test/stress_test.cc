@@ -142,7 +142,7 @@ void run_traveller(Fixture& f, const std::atomic<bool>& stop, Faults* faults) {
     uint32_t index;
     if (!f.device->create(q, &info).ok()) faults->calls++;
     q.name = "vale0:persist";
-    if (!f.device->attach(q, false, &index).ok()) faults->calls++;
+    if (!f.device->attach(q, &index).ok()) faults->calls++;
     if (!f.device->detach("vale0:persist", &index).ok()) faults->calls++;
     if (!f.device->remove("persist").ok()) faults->calls++;
     usleep(200);

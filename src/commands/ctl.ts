@@ -3,7 +3,15 @@ import { Flags } from '@oclif/core';
 
 import { BaseCommand } from '../base-command.js';
 import { nearest, UsageError } from '../errors.js';
-import { configFor, outputFlags, verboseFlag, watchFlags, wishFlags } from '../options/ctl.js';
+import {
+  attachFlags,
+  configFor,
+  outputFlags,
+  pollingFor,
+  verboseFlag,
+  watchFlags,
+  wishFlags,
+} from '../options/ctl.js';
 import { createdLines, indexLines, infoLines, portIndexLine } from '../report/ctl-plain.js';
 import { listView } from '../report/ctl-views.js';
 import { withControl, type Control } from '../session/control.js';
@@ -38,6 +46,7 @@ export default class Ctl extends BaseCommand {
     '<%= config.bin %> ctl --watch',
     '<%= config.bin %> ctl -n p0',
     '<%= config.bin %> ctl -a vale0:p0',
+    '<%= config.bin %> ctl -a vale0:eth1',
     '<%= config.bin %> ctl -l vale0:p0',
     '<%= config.bin %> ctl stats vale0',
     '<%= config.bin %> ctl fdb show vale0',
@@ -46,13 +55,17 @@ export default class Ctl extends BaseCommand {
   static override flags = {
     create: doing('n', 'NAME', 'Create a persistent port.'),
     remove: doing('r', 'NAME', 'Remove a persistent port.'),
-    attach: doing('a', 'SWITCH:NAME', 'Attach a persistent port to a switch.'),
+    attach: doing(
+      'a',
+      'SWITCH:NAME',
+      'Attach a network interface or a persistent port to a switch.',
+    ),
     'attach-host': doing(
       'h',
       'SWITCH:NAME',
       'Attach a network interface and its host stack to a switch.',
     ),
-    detach: doing('d', 'SWITCH:NAME', 'Detach a port from its switch.'),
+    detach: doing('d', 'SWITCH:NAME', 'Detach an interface or a persistent port from its switch.'),
     info: doing('g', 'PORT', 'Print slots, rings and memory of a port.'),
     index: doing(
       'l',
@@ -67,6 +80,7 @@ export default class Ctl extends BaseCommand {
       summary: `${wishFlags.config.summary} With -p: mode (0 one core, 1 several), first core, number of cores.`,
     }),
     memid: wishFlags.memid,
+    ...attachFlags,
     verbose: verboseFlag,
     ...outputFlags,
     ...watchFlags,
@@ -95,9 +109,17 @@ export default class Ctl extends BaseCommand {
       );
     const name = flags[action] ?? '';
     const polls = action === 'poll-on' || action === 'poll-off';
-    const config = flags.config === undefined ? undefined : configFor(polls, flags.config);
+    const polling = polls ? pollingFor(flags.config) : undefined;
+    const config = polls || flags.config === undefined ? undefined : configFor(flags.config);
+    const attaches = action === 'attach' || action === 'attach-host';
+    const { backend, shared, force, netns } = flags;
+    for (const [option, given] of Object.entries({ backend, shared, force, netns }))
+      if (!attaches && given !== undefined && given !== false)
+        throw new UsageError(`--${option} goes with -a and -h, not with ${DOING[action]}`);
+    const how = { host: action === 'attach-host', backend, shared, force, netns };
     await withControl((control) => {
-      const lines = act(control, action, name, { config, memid: flags.memid }, flags.verbose);
+      const wishes = { config, memid: flags.memid };
+      const lines = act(control, action, name, { wishes, how, polling }, flags.verbose);
       for (const line of lines) this.log(line);
     });
   }
@@ -141,12 +163,18 @@ function unknownAction(word: string, known: string[], where: string): UsageError
   );
 }
 
+interface Manner {
+  wishes: Parameters<Control['create']>[1];
+  how: Parameters<Control['attach']>[1];
+  polling: Parameters<Control['poll']>[1];
+}
+
 /** @returns what to print */
 function act(
   control: Control,
   action: Doing,
   name: string,
-  wishes: Parameters<Control['create']>[1],
+  { wishes, how, polling }: Manner,
   verbose: boolean,
 ): string[] {
   const told = (index: number): string[] => (verbose ? [portIndexLine(index)] : []);
@@ -160,7 +188,7 @@ function act(
       return [];
     case 'attach':
     case 'attach-host':
-      return told(control.attach(name, action === 'attach-host', wishes));
+      return told(control.attach(name, how, wishes));
     case 'detach':
       return told(control.detach(name));
     case 'info':
@@ -173,6 +201,7 @@ function act(
       return indexLines(control.index(name));
     case 'poll-on':
     case 'poll-off':
-      return control.poll(name, action === 'poll-on');
+      control.poll(name, action === 'poll-on' ? polling : undefined);
+      return [];
   }
 }

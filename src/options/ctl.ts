@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Flags that several actions of `vale ctl` share.
+import { cpus } from 'node:os';
 import { Flags } from '@oclif/core';
 
 import { BadValue, expected } from '../errors.js';
-import { secondsFlag } from './flags.js';
+import { secondsFlag, wireFlags } from './flags.js';
 import { mac } from './mac.js';
 import { ringConfig, type RingConfig } from './ring-config.js';
 
@@ -60,17 +61,30 @@ export function unicastMac(text: string): string {
   return address;
 }
 
-/** -C of vale ctl, where its meaning hangs on the action. Throws UsageError. */
-export function configFor(polling: boolean, text: string): RingConfig | undefined {
-  if (!polling) {
-    try {
-      return ringConfig(text);
-    } catch (error) {
-      throw error instanceof BadValue ? expected(error.what, '-C', text) : error;
-    }
-  }
-  const [mode, , cores] = text.split(',');
+/** How a network interface is attached. */
+export const attachFlags = {
+  ...wireFlags,
+  netns: Flags.string({
+    helpValue: 'NAME|PID',
+    summary:
+      'The network namespace the interface is in: a name of ip-netns(8), or the id of a process in it.',
+  }),
+};
+
+/** -C of -p: "mode,core" or "1,core,cores". Absent: one core, the last. Throws UsageError. */
+export function pollingFor(text: string | undefined): { first: number; cores: number } {
+  if (text === undefined) return { first: Math.max(0, cpus().length - 1), cores: 1 };
+  const [mode, first = '0', cores] = text.split(',');
   if (!/^[01](,\d{1,4}){0,2}$/.test(text) || (mode === '0' && cores !== undefined))
     throw expected('mode,core or 1,core,cores', '-C', text);
-  return undefined;
+  return { first: Number(first), cores: Number(cores ?? 1) };
+}
+
+/** -C of the other options, read late because its meaning hangs on the action. Throws UsageError. */
+export function configFor(text: string): RingConfig {
+  try {
+    return ringConfig(text);
+  } catch (error) {
+    throw error instanceof BadValue ? expected(error.what, '-C', text) : error;
+  }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** The runtime directory and everything that can be asked of it: what `vale ctl` does, for programs. */
-import { native } from '../native.js';
+import { agentPath, native } from '../native.js';
 import type {
+  AgentRow,
+  AttachHow,
   FdbRow,
   NativeBinding,
   NativeRuntime,
@@ -12,6 +14,7 @@ import type {
   WireOptions,
 } from '../native-types.js';
 import {
+  attachable,
   parse,
   parsePersistent,
   parseSwitch,
@@ -40,6 +43,9 @@ export interface PortWishes {
   /** Use the memory of this port, by name, instead of memory of its own. */
   share?: string;
 }
+
+/** How to attach a network interface. */
+export type AttachWishes = Omit<AttachHow, 'agent'>;
 
 export interface OpenOptions extends PortWishes {
   /** Nobody else may have the port open. */
@@ -109,12 +115,30 @@ export class Runtime implements Disposable {
     this.#runtime.remove(parsePersistent(name, { exists: this.#exists() }).fullName);
   }
 
-  /** Puts a persistent port on a switch, as in "vale0:p0". @returns its index there */
-  attach(port: string, wishes: PortWishes = {}): number {
-    return this.#runtime.attach(this.#request(this.#parse(port), wishes), false).portIndex;
+  /**
+   * Puts a persistent port on a switch, as in "vale0:p0"; or a network interface, as in "vale0:eth0",
+   * which a process of its own serves from then on.
+   * @returns its index there
+   * @throws EINVAL no such port or interface, EBUSY it is attached or in use, EPERM no right to it
+   */
+  attach(port: string, wishes: PortWishes & AttachWishes = {}): number {
+    const { host, backend, shared, force, netns, ...made } = wishes;
+    const how: AttachHow = { agent: agentPath() };
+    const given = { host, backend, shared, force, netns };
+    for (const [key, value] of Object.entries(given))
+      if (value !== undefined) Object.assign(how, { [key]: value });
+    const spec = parse(port, { exists: attachable(this.#exists(), netns) });
+    const { portIndex, warning } = this.#runtime.attach(this.#request(spec, made), how);
+    if (warning !== '') process.emitWarning(warning, 'ValeWarning');
+    return portIndex;
   }
 
-  /** Takes a persistent port off its switch. @returns the index it had */
+  /** Attached network interfaces, and those whose process died and has not been forgotten. */
+  agents(): AgentRow[] {
+    return this.#runtime.agents();
+  }
+
+  /** Takes a persistent port or an interface off its switch. @returns the index it had */
   detach(port: string): number {
     return this.#runtime.detach(this.#parse(port).fullName).portIndex;
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The counters of a port or switch in the order in which every report has them.
-import type { PortCounters } from '../native-types.js';
+import type { AgentRow, PortCounters } from '../native-types.js';
+import { servedBy } from '../session/attached.js';
 
 type Total = Exclude<keyof PortCounters, 'drops'>;
 
@@ -27,4 +28,13 @@ export function counterEntries(counters: PortCounters): [name: string, value: bi
     n,
   ]);
   return [...totalEntries(counters), ...drops];
+}
+
+/** What an attached interface counts itself, or its host side; undefined for other ports. */
+export function interfaceCounters(
+  agents: readonly AgentRow[],
+  port: string,
+): PortCounters | undefined {
+  const agent = servedBy(agents, port);
+  return agent && (agent.port === port ? agent.wire : agent.hostSide);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What `vale ctl` finds, as JSON. The schema is docs/schema/ctl.json; keys are added, never changed.
-import type { FdbRow, PortCounters, PortInfo } from '../native-types.js';
+import type { AgentRow, FdbRow, PortCounters, PortInfo } from '../native-types.js';
+import { servedBy } from '../session/attached.js';
 import type { Snapshot } from '../session/control.js';
 import type { Rate, Rates } from '../session/rates.js';
 import { totalEntries } from './ctl-counters.js';
@@ -40,8 +41,36 @@ export function infoJson(info: PortInfo) {
   };
 }
 
+/** null for a port that is no attached interface's. */
+function interfaceJson(port: string, agent: AgentRow | undefined) {
+  if (agent === undefined) return null;
+  const host = port !== agent.port;
+  return {
+    name: agent.interface,
+    side: host ? 'host' : 'wire',
+    network_namespace: agent.netns === '' ? null : agent.netns,
+    backend: agent.state.backend,
+    take_over: agent.state.takeOver,
+    up: agent.state.up,
+    link: agent.state.link,
+    link_downs: agent.state.linkDowns,
+    speed_bits_per_second: agent.state.speed === 0 ? null : agent.state.speed * 1e6,
+    mtu_bytes: agent.state.mtu,
+    kernel_drops: agent.state.kernelDrops,
+    nic_rx_dropped: agent.state.nicRxDropped,
+    nic_tx_dropped: agent.state.nicTxDropped,
+    polling: agent.pollCores === 0 ? null : { first_core: agent.pollFirst, cores: agent.pollCores },
+    process_id: agent.pid,
+    started: agent.started,
+    counters: countersJson(host ? agent.hostSide : agent.wire),
+  };
+}
+
 /** `ctl list` and `ctl stats` */
-export function snapshotJson({ directory, time, switches, ports }: Snapshot, rates?: Rates) {
+export function snapshotJson(
+  { directory, time, switches, ports, agents }: Snapshot,
+  rates?: Rates,
+) {
   return {
     directory,
     time,
@@ -64,6 +93,7 @@ export function snapshotJson({ directory, time, switches, ports }: Snapshot, rat
       persistent: row.persistent,
       registrations: row.registrations,
       header_bytes: row.headerLength,
+      interface: interfaceJson(row.name, servedBy(agents, row.name)),
       counters: countersJson(row.counters),
       rates: rateJson(rates?.get(row.name)),
     })),

@@ -4,7 +4,7 @@
 import type { FdbRow, PortInfo } from '../native-types.js';
 import type { Snapshot } from '../session/control.js';
 import { countersByName } from '../session/rates.js';
-import { counterEntries } from './ctl-counters.js';
+import { counterEntries, interfaceCounters } from './ctl-counters.js';
 
 /** Ports on switches; the reference does not list a detached persistent port either. */
 export function listLines({ ports }: Snapshot): string[] {
@@ -46,11 +46,19 @@ export function portIndexLine(index: number): string {
   return `port_index: ${index}`;
 }
 
-/** "NAME COUNTER VALUE"; a switch's totals carry its name with a colon. */
+/**
+ * "NAME COUNTER VALUE"; a switch's totals carry its name with a colon. What an attached interface
+ * counts on its own side is an "interface_COUNTER" of its port.
+ */
 export function statsLines(snapshot: Snapshot): string[] {
-  return countersByName(snapshot).flatMap(([name, counters]) =>
-    counterEntries(counters).map(([key, value]) => `${name} ${key} ${value}`),
-  );
+  return countersByName(snapshot).flatMap(([name, counters]) => {
+    const own = interfaceCounters(snapshot.agents, name);
+    const entries = own ? counterEntries(own) : [];
+    return [
+      ...counterEntries(counters),
+      ...entries.map(([key, value]): [string, bigint] => [`interface_${key}`, value]),
+    ].map(([key, value]) => `${name} ${key} ${value}`);
+  });
 }
 
 /** "SWITCH MAC PORT static", or the age in whole seconds for "static" */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What `vale ctl` finds, for people at a terminal.
-import type { FdbRow, PortInfo, PortRow, SwitchRow } from '../native-types.js';
+import type { AgentRow, FdbRow, PortCounters, PortInfo, SwitchRow } from '../native-types.js';
+import { servedBy } from '../session/attached.js';
 import type { Snapshot } from '../session/control.js';
 import { allDrops, countersByName, type Rate, type Rates } from '../session/rates.js';
-import { counterEntries } from './ctl-counters.js';
+import { counterEntries, interfaceCounters } from './ctl-counters.js';
 import { tableLines, type Cell, type Column, type Look } from './table.js';
 import { bitRate, byteCount, count, packetRate } from './units.js';
 
@@ -59,10 +60,33 @@ function switchTable(switches: readonly SwitchRow[], look: Look, rates?: Rates):
   );
 }
 
-function portTable(ports: readonly PortRow[], look: Look, rates?: Rates): string[] {
+/** "up 10.0 Gbit/s", "up", "no carrier", "down" */
+function link({ state: { up, link: carrier, speed } }: AgentRow): Cell {
+  if (!up) return { text: 'down', style: 'alert' };
+  if (!carrier) return { text: 'no carrier', style: 'alert' };
+  return speed > 0 ? `up ${bitRate(speed * 1e6)}` : 'up';
+}
+
+/** How a port is joined to its interface; nothing for other ports. */
+function interfaceCells(port: string, agent: AgentRow | undefined): Cell[] {
+  if (agent === undefined) return ['-', '-', '-'];
+  const polls = agent.pollCores > 0 ? ', polled' : '';
+  const side = agent.port === port ? agent.state.backend : 'host stack';
+  return [`${side}${polls}`, agent.state.takeOver, link(agent)];
+}
+
+function portTable(
+  { ports, agents }: Pick<Snapshot, 'ports' | 'agents'>,
+  look: Look,
+  rates?: Rates,
+): string[] {
+  const attached = agents.length > 0;
   return tableLines(
     [
       { title: 'PORT' },
+      ...(attached
+        ? [{ title: 'BACKEND', spare: 6 }, { title: 'TAKE-OVER', spare: 10 }, { title: 'LINK' }]
+        : []),
       right('INDEX', 5),
       right('OPEN', 7),
       right('MEMORY', 9),
@@ -73,10 +97,11 @@ function portTable(ports: readonly PortRow[], look: Look, rates?: Rates): string
       right('DROPS'),
     ],
     ports.map((row) => [
-      { text: row.name, style: 'strong' },
+      { text: row.name, style: 'strong' as const },
+      ...(attached ? interfaceCells(row.name, servedBy(agents, row.name)) : []),
       row.attached ? `${row.switchIndex}/${row.portIndex}` : '-',
       row.persistent && row.registrations === 0
-        ? { text: 'kept', style: 'faint' }
+        ? { text: 'kept', style: 'faint' as const }
         : String(row.registrations),
       row.info.memId === 0 ? '-' : `${row.info.memId} (${byteCount(row.info.memsize, 1)})`,
       rings(row.info),
@@ -90,10 +115,11 @@ function portTable(ports: readonly PortRow[], look: Look, rates?: Rates): string
 }
 
 /** `ctl list`: the switches, then the ports. */
-export function listTables({ switches, ports }: Snapshot, look: Look, rates?: Rates): string[] {
+export function listTables(snapshot: Snapshot, look: Look, rates?: Rates): string[] {
+  const { switches, ports } = snapshot;
   const lines = switches.length > 0 ? switchTable(switches, look, rates) : [];
   if (lines.length > 0 && ports.length > 0) lines.push('');
-  return ports.length > 0 ? [...lines, ...portTable(ports, look, rates)] : lines;
+  return ports.length > 0 ? [...lines, ...portTable(snapshot, look, rates)] : lines;
 }
 
 function rateEntries(rate: Rate): [name: string, value: string][] {
@@ -109,13 +135,23 @@ function rateEntries(rate: Rate): [name: string, value: string][] {
 /** `ctl stats`: a row a counter, a column a port, as many columns beside each other as fit. */
 export function statsTables(snapshot: Snapshot, look: Look, rates?: Rates): string[] {
   const named = countersByName(snapshot);
-  const columns = named.map(([name, counters]) => {
-    const rate = rates?.get(name);
+  const cells = (name: string, counters: PortCounters, rate?: Rate) => {
     const entries: [string, Cell][] = counterEntries(counters).map(([key, value]) => [
       key.replaceAll('_', ' '),
       key.startsWith('drop_') ? drops(value) : count(value),
     ]);
     return { name, entries: [...(rate ? rateEntries(rate) : []), ...entries] };
+  };
+  const columns = named.flatMap(([name, counters]) => {
+    const rate = rates?.get(name);
+    const own = interfaceCounters(snapshot.agents, name);
+    const blank = rate && { rxFrames: 0, rxBits: 0, txFrames: 0, txBits: 0, drops: 0 };
+    return [
+      cells(name, counters, rate),
+      ...(own
+        ? [cells(`${name} (interface)`, own, rates?.get(`${name} (interface)`) ?? blank)]
+        : []),
+    ];
   });
   const width = ({ name, entries }: (typeof columns)[number]): number =>
     entries.reduce(

@@ -2,7 +2,10 @@
 // What `vale ctl` does, without how it looks: names as typed in, rows of the runtime out. A failure
 // is one line in the reference's form, "failed to ACTION NAME: REASON".
 import { ValeError } from '../errors.js';
+import { agentPath } from '../native.js';
 import type {
+  AgentRow,
+  AttachHow,
   FdbRow,
   NativeBinding,
   NativeRuntime,
@@ -13,6 +16,7 @@ import type {
 } from '../native-types.js';
 import type { RingConfig } from '../options/ring-config.js';
 import {
+  attachable,
   NameError,
   parse,
   parsePersistent,
@@ -42,6 +46,14 @@ export interface Snapshot {
   time: number;
   switches: SwitchRow[];
   ports: PortRow[];
+  /** Attached network interfaces. */
+  agents: AgentRow[];
+}
+
+/** CPUs that poll an attached interface. */
+export interface Polling {
+  first: number;
+  cores: number;
 }
 
 export class Control {
@@ -71,10 +83,16 @@ export class Control {
   }
 
   /** @returns the port's index on its switch */
-  attach(name: string, host: boolean, wishes: Wishes): number {
+  attach(name: string, how: Omit<AttachHow, 'agent'>, wishes: Wishes): number {
     return this.attempt('attach', name, () => {
-      const spec = this.switchPort(name);
-      return this.runtime.attach(this.request(spec, wishes), host).portIndex;
+      const spec = this.switchPort(name, { exists: attachable(this.exists, how.netns) });
+      const given = Object.entries(how).filter(([, value]) => value !== undefined);
+      const { portIndex, warning } = this.runtime.attach(this.request(spec, wishes), {
+        ...Object.fromEntries(given),
+        agent: agentPath(),
+      });
+      if (warning !== '') this.warn(warning);
+      return portIndex;
     });
   }
 
@@ -116,17 +134,51 @@ export class Control {
     });
   }
 
-  /** Polling is a matter of attached interfaces, of which there are none yet. */
-  poll(name: string, on: boolean): never {
-    return this.attempt(on ? 'enable polling on' : 'disable polling on', name, () => {
-      const spec = this.switchPort(name);
-      if (!this.exists('port', spec.fullName) && !this.exists('interface', spec.port))
-        throw new Failure('ENXIO', `${spec.fullName}: no such port; see: vale ctl`);
-      throw new Failure(
-        'EOPNOTSUPP',
-        'only an attached network interface can be polled, and this version cannot attach one; no other port needs it',
-      );
+  /** @param polling undefined ends it */
+  poll(name: string, polling?: Polling): void {
+    this.attempt(polling ? 'enable polling on' : 'disable polling on', name, () =>
+      this.runtime.poll(this.switchPort(name).fullName, polling?.cores ?? 0, polling?.first ?? 0),
+    );
+  }
+
+  /** The agent that serves a port, or the one that died last of those that did. */
+  agent(name: string): AgentRow {
+    return this.attempt('show the log of', name, () => {
+      const { fullName } = this.switchPort(name);
+      const rows = this.runtime.agents().filter((row) => row.port === fullName.replace(/\^$/, ''));
+      const row = rows.find(({ alive }) => alive) ?? rows.sort((a, b) => b.ended - a.ended)[0];
+      if (row === undefined)
+        throw new Failure(
+          'ENXIO',
+          `${fullName}: only an attached network interface has a log, and this is none; see: vale ctl`,
+        );
+      return row;
     });
+  }
+
+  /** Whether that very agent still serves it. */
+  alive(port: string, pid: number, started: number): boolean {
+    return this.runtime
+      .agents()
+      .some((row) => row.port === port && row.pid === pid && row.started === started && row.alive);
+  }
+
+  /** The log of one that died was read: nothing of it is kept. */
+  forget(port: string): void {
+    this.attempt('forget', port, () => this.runtime.forgetAgent(port, true));
+  }
+
+  /** Tells, once, of agents that died or gave up. */
+  tellDeaths(): void {
+    for (const row of this.runtime.agents()) {
+      if (row.alive || row.told) continue;
+      const when = new Date(row.ended * 1000).toTimeString().slice(0, 8);
+      const what = row.why === '' ? 'its agent was killed' : `its agent ended: ${row.why}`;
+      this.warn(
+        `${row.port}: ${what} (noticed at ${when}), so it left its switch; its log: vale ctl log ${row.port}`,
+      );
+      this.runtime.forgetAgent(row.port, false);
+    }
   }
 
   /** All there is, or of `name`: that switch with its ports, or that port with its switch. */
@@ -135,7 +187,8 @@ export class Control {
       const switches = this.runtime.switches();
       const ports = this.runtime.list();
       const { directory } = this.runtime;
-      const all = { directory, time: Date.now() / 1000, switches, ports };
+      const agents = this.runtime.agents().filter(({ alive }) => alive);
+      const all = { directory, time: Date.now() / 1000, switches, ports, agents };
       if (name === undefined) return all;
       const target = parseSwitchOrPort(name, this.names);
       if (target.kind === 'switch') {
@@ -208,8 +261,8 @@ export class Control {
     return this.tell(parse(name, this.names));
   }
 
-  private switchPort(name: string): PortSpec {
-    const spec = this.port(name);
+  private switchPort(name: string, names = this.names): PortSpec {
+    const spec = this.tell(parse(name, names));
     if (spec.kind !== 'port')
       throw new NameError(
         name,
@@ -303,7 +356,9 @@ export async function withControl<T>(act: (control: Control) => T | Promise<T>):
   const runtime = binding.openRuntime();
   if (runtime.warning !== '') warn(runtime.warning);
   try {
-    return await act(new Control(binding, runtime, warn));
+    const control = new Control(binding, runtime, warn);
+    control.tellDeaths();
+    return await act(control);
   } finally {
     runtime.close();
   }

@@ -322,7 +322,7 @@ const attach = fc.record({ pick, sw: fc.constantFrom(...SWITCHES) }).map(
       async (model, { runtime }) => {
         const port = anyOf(detached(model), pick);
         model.attach(port, sw);
-        const { portIndex } = runtime.attach({ name: `${sw}:${port.name}` }, false);
+        const { portIndex } = runtime.attach({ name: `${sw}:${port.name}` }, {});
         expect(portIndex).toBe(port.index);
         return `attach ${sw}:${port.name}`;
       },

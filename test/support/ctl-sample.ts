@@ -90,7 +90,14 @@ export function sw(name: string, more: Partial<SwitchRow> = {}): SwitchRow {
 }
 
 export function snapshot(more: Partial<Snapshot> = {}): Snapshot {
-  return { directory: '/run/user/1000/vale', time: 1000, switches: [], ports: [], ...more };
+  return {
+    directory: '/run/user/1000/vale',
+    time: 1000,
+    switches: [],
+    ports: [],
+    agents: [],
+    ...more,
+  };
 }
 
 /** Two ports and the counters beyond what a number of JavaScript holds exactly. */
@@ -137,6 +144,9 @@ export function runtime(rows: Snapshot, more: Partial<NativeRuntime> = {}): Nati
     remove: refuse,
     attach: refuse,
     detach: refuse,
+    poll: refuse,
+    agents: () => rows.agents,
+    forgetAgent: refuse,
     setHeaderLength: refuse,
     getHeaderLength: refuse,
     fdbShow: refuse,

@@ -2,23 +2,34 @@
 import { Args, Flags } from '@oclif/core';
 
 import { BaseCommand } from '../../base-command.js';
-import { verboseFlag, wishFlags } from '../../options/ctl.js';
+import { attachFlags, verboseFlag, wishFlags } from '../../options/ctl.js';
 import { portIndexLine } from '../../report/ctl-plain.js';
 import { withControl } from '../../session/control.js';
 
 export default class Attach extends BaseCommand {
-  static override summary = 'Attach a persistent port to a switch.';
+  static override summary = 'Attach a network interface or a persistent port to a switch.';
 
-  static override examples = ['<%= config.bin %> ctl attach vale0:p0'];
+  static override description =
+    'An interface is served by a process of its own, vale-agent, until it is detached.';
+
+  static override examples = [
+    '<%= config.bin %> ctl attach vale0:eth1',
+    '<%= config.bin %> ctl attach vale0:eth0 --netns blue',
+    '<%= config.bin %> ctl attach vale0:p0',
+  ];
 
   static override args = {
-    name: Args.string({ required: true, description: 'Switch and port, as in vale0:p0.' }),
+    name: Args.string({
+      required: true,
+      description: 'Switch and interface or port, as in vale0:eth1.',
+    }),
   };
 
   static override flags = {
     host: Flags.boolean({
       summary: 'Attach the host stack of a network interface too: the same as vale ctl -h.',
     }),
+    ...attachFlags,
     ...wishFlags,
     verbose: verboseFlag,
   };
@@ -26,7 +37,8 @@ export default class Attach extends BaseCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Attach);
     await withControl((control) => {
-      const index = control.attach(args.name, flags.host, flags);
+      const { host, backend, shared, force, netns } = flags;
+      const index = control.attach(args.name, { host, backend, shared, force, netns }, flags);
       if (flags.verbose) this.log(portIndexLine(index));
     });
   }

@@ -7,12 +7,17 @@ import { portIndexLine } from '../../report/ctl-plain.js';
 import { withControl } from '../../session/control.js';
 
 export default class Detach extends BaseCommand {
-  static override summary = 'Detach a persistent port from its switch.';
+  static override summary = 'Detach a network interface or a persistent port from its switch.';
 
-  static override examples = ['<%= config.bin %> ctl detach vale0:p0'];
+  static override description = 'Returns once an interface is as it was before it was attached.';
+
+  static override examples = ['<%= config.bin %> ctl detach vale0:eth1'];
 
   static override args = {
-    name: Args.string({ required: true, description: 'Switch and port, as in vale0:p0.' }),
+    name: Args.string({
+      required: true,
+      description: 'Switch and interface or port, as in vale0:eth1.',
+    }),
   };
 
   static override flags = { verbose: verboseFlag };

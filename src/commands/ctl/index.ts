@@ -15,6 +15,7 @@ export const actions: Record<string, () => Promise<{ default: ActionClass }>> = 
     remove: () => import('./remove.js'),
     attach: () => import('./attach.js'),
     detach: () => import('./detach.js'),
+    log: () => import('./log.js'),
     info: () => import('./info.js'),
     index: () => import('./port-index.js'),
     stats: () => import('./stats.js'),

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/agent.h"
+
+#include <linux/if_arp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "agent/privilege.h"
+#include "device/registered_port.h"
+#include "device/wire.h"
+#include "engine/bridge.h"
+#include "nic/interface.h"
+#include "switch/agents.h"
+#include "switch/counters.h"
+#include "switch/reap.h"
+
+namespace vale {
+namespace {
+
+constexpr int kLookMs = 1000;
+constexpr uint32_t kSpinUs = 50;
+
+void drain(int fd) {
+  char bytes[64];
+  while (read(fd, bytes, sizeof bytes) > 0) {
+  }
+}
+
+const char* link_text(const WireState& state) {
+  return state.link ? "link up" : state.up ? "no carrier" : "down";
+}
+
+}  // namespace
+
+Agent::Agent(const AgentOptions& options)
+    : options_(options),
+      interface_name_(options.attach.port.name.substr(options.attach.port.name.find(':') + 1)) {}
+
+Agent::~Agent() {
+  detach();
+  if (engine_ended_ >= 0) close(engine_ended_);
+}
+
+AgentRec& Agent::record() const { return rt_->control().agent(static_cast<uint32_t>(slot_)); }
+
+Status Agent::attach(uint32_t* port_index, std::string* warning) {
+  const AttachRequest& q = options_.attach;
+  if (!q.netns.empty()) {
+    if (Status s = enter_network(q.netns); !s.ok()) return s;
+  }
+  if (Status s = become_owner(options_.directory); !s.ok()) return s;
+  Interface interface;
+  if (find_interface(interface_name_, &interface) == 0) {
+    if (interface.hardware == ARPHRD_LOOPBACK) {
+      return Status::fail(EINVAL, "%s is this machine's way to itself and cannot be attached",
+                          interface_name_.c_str());
+    }
+    interface_index_ = interface.index;
+  }
+  if (Status s = enter_directory(); !s.ok()) return s;
+  sides_.resize(q.host ? 2 : 1);
+  for (Side& side : sides_) {
+    if (Status s = open_port_of(side); !s.ok()) return s;
+  }
+  // The host's wire first: while it is made, what the host sends still leaves by the interface.
+  for (size_t i = sides_.size(); i-- > 0;) {
+    if (Status s = open_wire_of(sides_[i]); !s.ok()) return s;
+  }
+  if (Status s = drop_privilege(); !s.ok()) return s;
+  if (Status s = find_index(port_index); !s.ok()) return s;
+  for (Side& side : sides_) {
+    if (Status s = start_engine(side); !s.ok()) return s;
+  }
+  look_at_link();
+  publish();
+  *warning = link_.warning;
+  agent_live(*rt_, static_cast<uint32_t>(slot_));
+  log_.say("%s: serving interface %s (%s, taken over: %s, MTU %u, %s), process %d",
+           q.port.name.c_str(), interface_name_.c_str(), link_.backend.c_str(),
+           link_.take_over.c_str(), link_.mtu, link_text(link_), getpid());
+  if (!link_.warning.empty()) log_.say("%s", link_.warning.c_str());
+  return Status::good();
+}
+
+Status Agent::enter_directory() {
+  if (Status s = Runtime::join(options_.directory.c_str(), &rt_); !s.ok()) return s;
+  DirLock lock;
+  if (Status s = lock.acquire(rt_->directory, "attaching an interface"); !s.ok()) return s;
+  if (Status s = rt_->process.enter(rt_->directory); !s.ok()) return s;
+  reap(*rt_);
+  return take_record();
+}
+
+Status Agent::take_record() {
+  const Control& c = rt_->control();
+  const std::string& port = options_.attach.port.name;
+  const uint64_t inode = network_inode();
+  const int32_t other =
+      interface_index_ == 0 ? -1 : agent_serving(c, inode, static_cast<uint32_t>(interface_index_));
+  if (other >= 0) {
+    const char* there = c.agent(static_cast<uint32_t>(other)).port;
+    return Status::fail(EBUSY, "%s is attached as %s; first run: vale ctl -d %s",
+                        interface_name_.c_str(), there, there);
+  }
+  uint32_t slot;
+  if (Status s = agent_create(*rt_, port, &slot, &doorbell_); !s.ok()) return s;
+  slot_ = static_cast<int32_t>(slot);
+  AgentRec& a = c.agent(slot);
+  std::snprintf(a.interface, sizeof a.interface, "%s", interface_name_.c_str());
+  std::snprintf(a.netns, sizeof a.netns, "%s", options_.attach.netns.c_str());
+  a.netns_inode = inode;
+  a.interface_index = static_cast<uint32_t>(interface_index_);
+  a.host = options_.attach.host;
+  return log_.open(rt_->directory, agent_log(slot, a.gen).text, agent_older_log(slot, a.gen).text);
+}
+
+OpenRequest Agent::wire_request(const Side& side) const {
+  OpenRequest request;
+  request.name = interface_name_;
+  request.mode = is_host(side) ? NR_REG_SW : NR_REG_ALL_NIC;
+  request.tx_slots = options_.attach.port.tx_slots;
+  request.rx_slots = options_.attach.port.rx_slots;
+  return request;
+}
+
+Status Agent::open_port_of(Side& side) {
+  OpenRequest port = options_.attach.port;
+  if (is_host(side)) port.name += '^';
+  port.agent = static_cast<uint32_t>(slot_) + 1;
+  port.extra_bufs = wire_buffers(wire_request(side), {});
+  return open_port(rt_, port, &side.port);
+}
+
+Status Agent::open_wire_of(Side& side) {
+  const AttachRequest& q = options_.attach;
+  WireOptions options;
+  options.take_over = !q.shared;
+  options.force = q.force;
+  options.share = side.port.get();
+  if (!q.backend.empty() && !parse_backend(q.backend, &options.backend)) {
+    return Status::fail(EINVAL, "%s: no backend has this name; use auto, packet or tap",
+                        q.backend.c_str());
+  }
+  Status s = open_wire(wire_request(side), options, &side.wire);
+  // The reference knows no attach of what is not there, so it calls the argument wrong.
+  if (s.err == ENXIO) s.err = EINVAL;
+  return s;
+}
+
+Status Agent::find_index(uint32_t* port_index) const {
+  DirLock lock;
+  if (Status s = lock.acquire(rt_->directory, "attaching an interface"); !s.ok()) return s;
+  const Control& c = rt_->control();
+  for (uint32_t i = 0; i < c.header().ports; i++) {
+    const PortRec& p = c.port(i);
+    if (p.agent == static_cast<uint32_t>(slot_) + 1 && p.state.load() == State::live &&
+        interface_name_ == p.name)
+      *port_index = p.port_index.load();
+  }
+  return Status::good();
+}
+
+Status Agent::start_engine(Side& side) {
+  const AgentRec& a = record();
+  if (engine_ended_ < 0) engine_ended_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  BridgeConfig config;
+  config.spin = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? kSpinUs : 0;
+  if (!is_host(side)) {
+    poll_cores_ = a.poll_cores.load(std::memory_order_acquire);
+    config.busy = poll_cores_ != 0;
+    if (config.busy)
+      config.affinity = static_cast<int>(a.poll_first.load(std::memory_order_relaxed));
+  }
+  return start_bridge(
+      config, side.wire.get(), side.port.get(),
+      [fd = engine_ended_] {
+        const uint64_t one = 1;
+        [[maybe_unused]] const ssize_t n = write(fd, &one, sizeof one);
+      },
+      &side.engine);
+}
+
+void Agent::stop_engine(Side& side) {
+  if (side.engine == nullptr) return;
+  side.engine->stop();
+  side.engine->join();
+  log_messages(side);
+  side.engine.reset();
+  drain(engine_ended_);
+}
+
+void Agent::serve(int signal_fd) {
+  pollfd waits[3] = {{signal_fd, POLLIN, 0}, {doorbell_, POLLIN, 0}, {engine_ended_, POLLIN, 0}};
+  for (;;) {
+    poll(waits, 3, kLookMs);
+    if (waits[0].revents != 0) {
+      log_.say("asked to end by a signal: detaching");
+      return;
+    }
+    drain(doorbell_);
+    look_at_link();
+    for (Side& side : sides_) log_messages(side);
+    if (!answer()) {
+      log_.say("asked to detach");
+      return;
+    }
+    if (const std::string why = trouble(); !why.empty()) return end(why);
+  }
+}
+
+bool Agent::answer() {
+  AgentRec& a = record();
+  const uint32_t asked = a.asked.load(std::memory_order_acquire);
+  if (asked == a.answered.load(std::memory_order_relaxed)) return true;
+  follow_polling();
+  publish();
+  const bool stop = a.stop.load(std::memory_order_acquire) != 0;
+  a.answered.store(asked, std::memory_order_release);
+  return !stop;
+}
+
+void Agent::follow_polling() {
+  const AgentRec& a = record();
+  if (a.poll_cores.load(std::memory_order_acquire) == poll_cores_) return;
+  stop_engine(sides_[0]);
+  if (const Status s = start_engine(sides_[0]); !s.ok()) {
+    log_.say("polling: %s", s.text.c_str());
+    return;
+  }
+  if (poll_cores_ == 0) {
+    log_.say("polling ended");
+  } else {
+    log_.say("polling on core %u", a.poll_first.load());
+  }
+}
+
+void Agent::look_at_link() {
+  WireState now;
+  if (!sides_[0].wire->wire_state(&now) || now.removed) return;  // the engine will hear of it
+  if (!link_.backend.empty() && (now.up != link_.up || now.link != link_.link))
+    log_.say("interface %s: %s", now.interface.c_str(), link_text(now));
+  link_ = now;
+}
+
+void Agent::publish() {
+  AgentFacts facts = {};
+  const Port& wire = *sides_[0].wire;
+  facts.up = link_.up;
+  facts.link = link_.link;
+  facts.speed_mbps = link_.speed_mbps;
+  facts.mtu = link_.mtu;
+  facts.link_downs = link_.link_downs;
+  facts.kernel_drops = link_.kernel_drops;
+  facts.nic_rx_dropped = link_.nic_rx_dropped;
+  facts.nic_tx_dropped = link_.nic_tx_dropped;
+  facts.rx_rings = wire.last_rx() - wire.first_rx();
+  facts.tx_rings = wire.last_tx() - wire.first_tx();
+  std::snprintf(facts.backend, sizeof facts.backend, "%s", link_.backend.c_str());
+  std::snprintf(facts.take_over, sizeof facts.take_over, "%s", link_.take_over.c_str());
+  facts.wire = to_totals(wire.counters());
+  if (sides_.size() > 1) facts.host = to_totals(sides_[1].wire->counters());
+  agent_publish(record(), facts);
+}
+
+void Agent::log_messages(Side& side) {
+  if (side.engine == nullptr) return;
+  for (const EngineSample& sample : side.engine->sample()) {
+    for (const EngineMessage& message : sample.messages) log_.say("%s", message.text.c_str());
+  }
+}
+
+std::string Agent::trouble() const {
+  if (!rt_->directory.present().ok()) return "the runtime directory was removed";
+  for (const Side& side : sides_) {
+    if (side.engine == nullptr) return "its engine could not be started again";
+    if (!side.engine->done()) continue;
+    WireState state;
+    if (side.wire->wire_state(&state) && state.removed)
+      return "its interface " + interface_name_ + " was removed";
+    return side.engine->join().text;
+  }
+  return {};
+}
+
+// Wires first: the interface is as it was before its port is gone, and their buffers are the ports'.
+void Agent::close_sides() {
+  for (Side& side : sides_) stop_engine(side);
+  for (Side& side : sides_) side.wire.reset();
+  for (Side& side : sides_) side.port.reset();
+  sides_.clear();
+}
+
+void Agent::end(const std::string& why) {
+  log_.say("%s: detaching", why.c_str());
+  close_sides();
+  DirLock lock;
+  if (rt_->directory.present().ok() && lock.acquire(rt_->directory, "ending").ok())
+    agent_end(*rt_, static_cast<uint32_t>(slot_), why.c_str());
+  slot_ = -1;
+}
+
+void Agent::detach() {
+  close_sides();
+  if (rt_ != nullptr && rt_->directory.present().ok()) {
+    DirLock lock;
+    if (lock.acquire(rt_->directory, "detaching an interface").ok()) {
+      if (slot_ >= 0) agent_destroy(*rt_, static_cast<uint32_t>(slot_));
+      rt_->process.leave(rt_->directory);
+    }
+  }
+  slot_ = -1;
+  if (doorbell_ >= 0) close(doorbell_);
+  doorbell_ = -1;
+  rt_.reset();
+}
+
+}  // namespace vale

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. The process that makes a network interface a port of a switch:
+//   1. attach(): become the runtime directory's owner, enter the directory, take a record; for the
+//      interface, and for its host stack if that is wanted, open a switch port and, with buffers of
+//      that port, the wire; give up what privilege is left.
+//   2. serve(): for each side an engine (engine/bridge.h) moves frames both ways, in a thread of its
+//      own, by swapping buffers. This thread sleeps: it wakes for its doorbell, a signal, the engine's end, and once a second for a look at
+//      the link and the directory.
+//   3. Asked to stop (its record, or SIGTERM): first the interface is as it was, then the port is gone,
+//      then the record.
+//   4. What makes going on impossible (the interface was removed, the directory deleted) ends it too,
+//      and the reason stays in its record until somebody was told.
+//
+// Owns. The interface and its host stack as Ports, their switch ports, its record and log.
+// Invariants. The directory is touched only as its owner. A switch port outlives its wire. Nothing it does on the way of frames
+//   takes the directory lock.
+// Not here. How an interface is driven (device/wire.h), what others ask of it (device/attach.h).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/log.h"
+#include "agent/options.h"
+#include "device/device.h"
+#include "engine/engine.h"
+#include "shm/runtime.h"
+
+namespace vale {
+
+class Agent {
+ public:
+  explicit Agent(const AgentOptions& options);
+  ~Agent();
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  // errno as the reference's attach: EINVAL no such interface, or one that cannot be a port; EBUSY;
+  // EPERM; ENOMEM.
+  // *warning: one line when something could not be had, else empty.
+  Status attach(uint32_t* port_index, std::string* warning);
+  // Until asked to stop; signal_fd is readable when a signal asks. attach() was good.
+  void serve(int signal_fd);
+  void detach();
+
+ private:
+  // The interface or its host stack: a port of the switch, and what is joined to it.
+  struct Side {
+    std::unique_ptr<Port> port, wire;
+    std::unique_ptr<Engine> engine;
+  };
+
+  Status enter_directory();
+  Status take_record();
+  bool is_host(const Side& side) const { return &side != sides_.data(); }
+  OpenRequest wire_request(const Side& side) const;
+  Status open_port_of(Side& side);
+  Status open_wire_of(Side& side);
+  Status find_index(uint32_t* port_index) const;
+
+  Status start_engine(Side& side);
+  void stop_engine(Side& side);
+  bool answer();  // what is asked for; false: to stop
+  void follow_polling();
+  void look_at_link();
+  void publish();
+  void log_messages(Side& side);
+  std::string trouble() const;  // why it cannot go on; empty: it can
+  void close_sides();
+  void end(const std::string& why);
+  AgentRec& record() const;
+
+  const AgentOptions& options_;
+  std::string interface_name_;
+  int interface_index_ = 0;
+  std::shared_ptr<Runtime> rt_;
+  int32_t slot_ = -1;
+  int doorbell_ = -1, engine_ended_ = -1;
+  AgentLog log_;
+  std::vector<Side> sides_;  // the interface, then its host stack
+  uint32_t poll_cores_ = 0;
+  WireState link_;
+};
+
+}  // namespace vale

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// vale-agent: what device/launch.cc runs. Leaves its parent, attaches, answers, serves.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+
+#include "agent/agent.h"
+#include "device/launch.h"
+
+namespace vale {
+namespace {
+
+// Nobody's child, in a session of its own: no terminal, no zombie, no signals of others.
+bool leave_parent() {
+  const pid_t pid = fork();
+  if (pid > 0) _exit(0);
+  return pid == 0 && setsid() > 0 && chdir("/") == 0;
+}
+
+// False when nobody listens any more.
+bool answer(const std::string& line) {
+  const bool told = write(kAnswerFd, line.data(), line.size()) == static_cast<ssize_t>(line.size());
+  close(kAnswerFd);
+  return told;
+}
+
+int run(int argc, char** argv) {
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGHUP, SIG_IGN);
+  umask(077);
+  if (fcntl(kAnswerFd, F_GETFD) < 0) {
+    std::fputs(
+        "vale-agent serves an attached network interface; it is started by: vale ctl attach\n",
+        stderr);
+    return 2;
+  }
+  AgentOptions options;
+  Status status = parse_agent_options(argc, argv, &options);
+  if (!leave_parent() && status.ok()) status = Status::fail(errno, "cannot run in the background");
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  sigprocmask(SIG_BLOCK, &ends, nullptr);
+  const int signal_fd = signalfd(-1, &ends, SFD_CLOEXEC);
+  Agent agent(options);
+  uint32_t index = 0;
+  std::string warning;
+  if (status.ok()) status = agent.attach(&index, &warning);
+  if (!status.ok()) {
+    agent.detach();
+    answer(std::to_string(status.err) + " " + status.text + "\n");
+    return 1;
+  }
+  if (answer("0 " + std::to_string(index) + (warning.empty() ? "" : " " + warning) + "\n"))
+    agent.serve(signal_fd);
+  return 0;
+}
+
+}  // namespace
+}  // namespace vale
+
+int main(int argc, char** argv) { return vale::run(argc, argv); }

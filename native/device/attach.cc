@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "device/attach.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include "device/launch.h"
+#include "switch/agents.h"
+#include "switch/counters.h"
+#include "switch/ports.h"
+#include "switch/reap.h"
+
+namespace vale {
+namespace {
+
+constexpr uint64_t kMs = 1'000'000;
+constexpr uint64_t kActMs = 10'000, kFreshMs = 500;
+
+uint64_t now() {
+  timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return static_cast<uint64_t>(ts.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(ts.tv_nsec);
+}
+
+// Looks again and again, at first soon, until done() or the time is over.
+template <class Done>
+bool wait_until(uint64_t ms, Done&& done) {
+  const uint64_t end = now() + ms * kMs;
+  for (long nap = 50'000;; nap = nap < 5'000'000 ? nap * 2 : nap) {
+    if (done()) return true;
+    if (now() >= end) return false;
+    const timespec ts{0, nap};
+    nanosleep(&ts, nullptr);
+  }
+}
+
+// A look under the lock: who has died since is noticed.
+Status look(Runtime& rt, const char* what) {
+  DirLock lock;
+  if (Status s = lock.acquire(rt.directory, what); !s.ok()) return s;
+  reap(rt);
+  return Status::good();
+}
+
+Status stuck(const AgentRec& a) {
+  return Status::fail(EBUSY,
+                      "%s: its agent, process %u, does not answer; let it go on with kill -CONT %u "
+                      "or end it with kill -KILL %u",
+                      a.port, a.pid, a.pid, a.pid);
+}
+
+// Until the agent has acted on what was asked, or is gone; `gone` says whether it is.
+Status act(Runtime& rt, uint32_t slot, bool* gone) {
+  const AgentRec& a = rt.control().agent(slot);
+  const uint32_t gen = a.gen;
+  const uint32_t asked = agent_ask(rt, slot);
+  uint64_t next_look = now() + 100 * kMs;
+  Status looked = Status::good();
+  *gone = false;
+  const bool done = wait_until(kActMs, [&] {
+    if (now() >= next_look) {
+      next_look = now() + 100 * kMs;
+      if (looked = look(rt, "waiting for an agent"); !looked.ok()) return true;
+    }
+    const State s = a.state.load(std::memory_order_acquire);
+    *gone = a.gen != gen || s == State::free || s == State::dying;
+    return *gone || agent_answered(a, asked);
+  });
+  if (!looked.ok()) return looked;
+  return done ? Status::good() : stuck(a);
+}
+
+}  // namespace
+
+Status attach_interface(Runtime& rt, const AttachRequest& q, uint32_t* port_index,
+                        std::string* warning) {
+  if (q.agent.empty() || access(q.agent.c_str(), X_OK) != 0) {
+    return Status::fail(EIO,
+                        "%s: the agent that serves interfaces is not at %s; install this "
+                        "package again",
+                        q.port.name.c_str(), q.agent.empty() ? "any known place" : q.agent.c_str());
+  }
+  return launch_agent(q, rt.directory.path(), port_index, warning);
+}
+
+Status detach_interface(Runtime& rt, uint32_t slot) {
+  AgentRec& a = rt.control().agent(slot);
+  const uint32_t gen = a.gen;
+  if (a.poll_cores.load(std::memory_order_relaxed) != 0) {
+    return Status::fail(EBUSY, "%s: it is being polled; first run: vale ctl -P %s", a.port, a.port);
+  }
+  a.stop.store(1, std::memory_order_release);
+  bool gone;
+  if (Status s = act(rt, slot, &gone); !s.ok()) return s;
+  // It has heard. It ends once the interface is as before.
+  const bool ended = wait_until(kActMs, [&] {
+    return a.gen != gen || a.state.load(std::memory_order_acquire) == State::free ||
+           (look(rt, "waiting for an agent").ok() &&
+            a.state.load(std::memory_order_acquire) == State::dying);
+  });
+  if (!ended) return stuck(a);
+  // It leaves under the lock: whoever has had the lock since finds nothing of it.
+  return look(rt, "detaching a port");
+}
+
+Status poll_interface(Runtime& rt, const std::string& port, uint32_t cores, uint32_t first) {
+  const char* n = port.c_str();
+  int32_t slot;
+  {
+    DirLock lock;
+    if (Status s = lock.acquire(rt.directory, "changing an agent"); !s.ok()) return s;
+    reap(rt);
+    const Control& c = rt.control();
+    SplitName split;
+    if (port.compare(0, 4, "vale") != 0) return Status::fail(EINVAL, "%s: expected SWITCH:PORT", n);
+    if (Status s = split_name(port, ENXIO, &split); !s.ok()) return s;
+    const int32_t found = port_find(c, split);
+    if (found < 0)
+      return Status::fail(ENXIO, "%s: no such port; `vale ctl` lists what is there", n);
+    slot = agent_find(c, port);
+    if (slot < 0) {
+      return Status::fail(
+          EOPNOTSUPP,
+          "%s: only an attached network interface can be polled; no other port needs it", n);
+    }
+    AgentRec& a = c.agent(static_cast<uint32_t>(slot));
+    const uint32_t polled = a.poll_cores.load(std::memory_order_relaxed);
+    if (cores == 0 && polled == 0) return Status::fail(EFAULT, "%s: it is not being polled", n);
+    if (cores != 0 && polled != 0) {
+      return Status::fail(EFAULT,
+                          "%s: it is being polled already; to change how, first run: vale "
+                          "ctl -P %s",
+                          n, n);
+    }
+    const AgentFacts facts = agent_facts(a);
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    if (cores != 0 && (cores >= static_cast<uint64_t>(online) ||
+                       uint64_t{first} + cores > static_cast<uint64_t>(online))) {
+      return Status::fail(EINVAL,
+                          "%s: cores %u to %u cannot be given away for polling: this machine has "
+                          "%ld, and one must be left",
+                          n, first, first + cores - 1, online);
+    }
+    if (cores > 1 && cores > facts.rx_rings) {
+      return Status::fail(EINVAL,
+                          "%s: %u cores cannot poll %u rx ring%s; use at most a core a ring", n,
+                          cores, facts.rx_rings, facts.rx_rings == 1 ? "" : "s");
+    }
+    a.poll_first.store(first, std::memory_order_relaxed);
+    a.poll_cores.store(cores, std::memory_order_release);
+  }
+  bool gone;
+  if (Status s = act(rt, static_cast<uint32_t>(slot), &gone); !s.ok()) return s;
+  return gone ? Status::fail(ENXIO, "%s: its agent ended meanwhile; see: vale ctl log %s", n, n)
+              : Status::good();
+}
+
+Status list_agents(Runtime& rt, std::vector<AgentRow>* out) {
+  const Control& c = rt.control();
+  std::vector<std::pair<uint32_t, uint32_t>> waiting;
+  const uint32_t count = c.header().agents.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < count; i++) {
+    if (c.agent(i).state.load(std::memory_order_acquire) == State::live)
+      waiting.emplace_back(i, agent_ask(rt, i));
+  }
+  wait_until(kFreshMs, [&] {
+    while (!waiting.empty() && agent_answered(c.agent(waiting.back().first), waiting.back().second))
+      waiting.pop_back();
+    return waiting.empty();
+  });
+
+  DirLock lock;
+  if (Status s = lock.acquire(rt.directory, "listing"); !s.ok()) return s;
+  reap(rt);
+  out->clear();
+  for (uint32_t i = 0; i < c.header().agents; i++) {
+    const AgentRec& a = c.agent(i);
+    const State state = a.state.load(std::memory_order_acquire);
+    if (state != State::live && state != State::dying) continue;
+    const AgentFacts facts = agent_facts(a);
+    const std::string folder = rt.directory.path() + "/";
+    AgentRow r;
+    r.port = a.port;
+    r.interface = a.interface;
+    r.netns = a.netns;
+    r.alive = state == State::live;
+    r.told = a.told != 0;
+    r.host = a.host != 0;
+    r.state.interface = a.interface;
+    r.state.backend = facts.backend;
+    r.state.take_over = facts.take_over;
+    r.state.up = facts.up != 0;
+    r.state.link = facts.link != 0;
+    r.state.speed_mbps = facts.speed_mbps;
+    r.state.mtu = facts.mtu;
+    r.state.link_downs = facts.link_downs;
+    r.state.kernel_drops = facts.kernel_drops;
+    r.state.nic_rx_dropped = facts.nic_rx_dropped;
+    r.state.nic_tx_dropped = facts.nic_tx_dropped;
+    r.pid = a.pid;
+    r.poll_cores = a.poll_cores.load(std::memory_order_relaxed);
+    r.poll_first = a.poll_first.load(std::memory_order_relaxed);
+    r.started = a.started;
+    r.ended = a.ended;
+    r.why = a.why;
+    r.older_log = folder + agent_older_log(i, a.gen).text;
+    r.log = folder + agent_log(i, a.gen).text;
+    r.wire = to_counters(facts.wire);
+    r.host_side = to_counters(facts.host);
+    out->push_back(std::move(r));
+  }
+  return Status::good();
+}
+
+Status forget_agent(Runtime& rt, const std::string& port, bool log_shown) {
+  DirLock lock;
+  if (Status s = lock.acquire(rt.directory, "forgetting an agent"); !s.ok()) return s;
+  for (int32_t i; (i = agent_find_dead(rt.control(), port)) >= 0;) {
+    rt.control().agent(static_cast<uint32_t>(i)).told = 1;
+    if (!log_shown) break;
+    agent_destroy(rt, static_cast<uint32_t>(i));
+  }
+  return Status::good();
+}
+
+}  // namespace vale

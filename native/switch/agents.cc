@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "switch/agents.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstring>
+
+namespace vale {
+namespace {
+
+constexpr uint32_t kMostDead = 16;
+
+uint64_t wall_clock() {
+  timespec ts;
+  clock_gettime(CLOCK_REALTIME, &ts);
+  return static_cast<uint64_t>(ts.tv_sec);
+}
+
+AgentFile file(char kind, uint32_t slot, uint32_t gen) {
+  AgentFile f;
+  std::snprintf(f.text, sizeof f.text, "%c%u.%u", kind, slot, gen);
+  return f;
+}
+
+bool active(const AgentRec& a) {
+  const State s = a.state.load(std::memory_order_acquire);
+  return s == State::live || s == State::creating;
+}
+
+template <class Match>
+int32_t find(const Control& c, Match&& match) {
+  const uint32_t count = c.header().agents.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < count; i++) {
+    if (match(c.agent(i))) return static_cast<int32_t>(i);
+  }
+  return -1;
+}
+
+void forget_dead(Runtime& rt, const std::string& port) {
+  for (int32_t i; (i = agent_find_dead(rt.control(), port)) >= 0;)
+    agent_destroy(rt, static_cast<uint32_t>(i));
+}
+
+}  // namespace
+
+AgentFile agent_doorbell(uint32_t slot, uint32_t gen) { return file('a', slot, gen); }
+AgentFile agent_log(uint32_t slot, uint32_t gen) { return file('l', slot, gen); }
+AgentFile agent_older_log(uint32_t slot, uint32_t gen) { return file('o', slot, gen); }
+
+int32_t agent_find(const Control& c, const std::string& port) {
+  return find(c, [&](const AgentRec& a) { return active(a) && port == a.port; });
+}
+
+int32_t agent_serving(const Control& c, uint64_t netns_inode, uint32_t interface_index) {
+  return find(c, [&](const AgentRec& a) {
+    return active(a) && a.netns_inode == netns_inode && a.interface_index == interface_index;
+  });
+}
+
+int32_t agent_find_dead(const Control& c, const std::string& port) {
+  int32_t last = -1;
+  const uint32_t count = c.header().agents.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < count; i++) {
+    const AgentRec& a = c.agent(i);
+    if (a.state.load(std::memory_order_acquire) != State::dying || port != a.port) continue;
+    if (last < 0 || a.ended >= c.agent(static_cast<uint32_t>(last)).ended)
+      last = static_cast<int32_t>(i);
+  }
+  return last;
+}
+
+Status agent_create(Runtime& rt, const std::string& port, uint32_t* out, int* doorbell) {
+  const Control& c = rt.control();
+  forget_dead(rt, port);
+  uint32_t slot = 0;
+  const uint32_t have = c.header().agents.load(std::memory_order_relaxed);
+  while (slot < have && c.agent(slot).state.load(std::memory_order_relaxed) != State::free) slot++;
+  if (Status s = rt.directory.grow(Directory::Array::agents, slot + 1); !s.ok()) return s;
+  AgentRec& a = c.agent(slot);
+  std::memset(static_cast<void*>(&a), 0, sizeof a);
+  a.gen = c.header().next_gen++;
+  a.proc = rt.process.slot();
+  a.proc_gen = rt.process.gen();
+  a.pid = static_cast<uint32_t>(getpid());
+  a.started = wall_clock();
+  std::snprintf(a.port, sizeof a.port, "%s", port.c_str());
+  a.state.store(State::creating, std::memory_order_release);
+  const AgentFile name = agent_doorbell(slot, a.gen);
+  Status s = Status::good();
+  *doorbell = -1;
+  if (mkfifoat(rt.directory.fd(), name.text, rt.directory.file_mode()) == 0)
+    *doorbell = rt.directory.open_file(name.text, O_RDWR | O_NONBLOCK);
+  if (*doorbell < 0) {
+    const int err = errno;
+    s = Status::fail(err, "cannot create a FIFO in %s: %s", rt.directory.path().c_str(),
+                     Directory::explain(err).c_str());
+  } else {
+    s = rt.directory.adopt(*doorbell);
+  }
+  if (!s.ok()) {
+    if (*doorbell >= 0) close(*doorbell);
+    agent_destroy(rt, slot);
+    return s;
+  }
+  *out = slot;
+  return s;
+}
+
+void agent_live(Runtime& rt, uint32_t slot) {
+  rt.control().agent(slot).state.store(State::live, std::memory_order_release);
+}
+
+void agent_destroy(Runtime& rt, uint32_t slot) {
+  AgentRec& a = rt.control().agent(slot);
+  for (const AgentFile& f :
+       {agent_doorbell(slot, a.gen), agent_log(slot, a.gen), agent_older_log(slot, a.gen)})
+    rt.directory.unlink(f.text);
+  a.state.store(State::free, std::memory_order_release);
+}
+
+void agent_end(Runtime& rt, uint32_t slot, const char* why) {
+  AgentRec& a = rt.control().agent(slot);
+  rt.directory.unlink(agent_doorbell(slot, a.gen).text);
+  a.ended = wall_clock();
+  std::snprintf(a.why, sizeof a.why, "%s", why);
+  a.state.store(State::dying, std::memory_order_release);
+}
+
+uint32_t agent_ask(Runtime& rt, uint32_t slot) {
+  AgentRec& a = rt.control().agent(slot);
+  const uint32_t asked = a.asked.fetch_add(1, std::memory_order_acq_rel) + 1;
+  const int fd = rt.directory.open_file(agent_doorbell(slot, a.gen).text, O_RDWR | O_NONBLOCK);
+  if (fd < 0) return asked;
+  const char byte = 1;
+  [[maybe_unused]] const ssize_t n = write(fd, &byte, 1);  // full is rung well enough
+  close(fd);
+  return asked;
+}
+
+bool agent_answered(const AgentRec& a, uint32_t asked) {
+  return static_cast<int32_t>(a.answered.load(std::memory_order_acquire) - asked) >= 0;
+}
+
+void agent_publish(AgentRec& a, const AgentFacts& facts) {
+  const uint32_t next = a.sequence.load(std::memory_order_relaxed) + 1;
+  std::memcpy(&a.facts[next & 1], &facts, sizeof facts);
+  a.sequence.store(next, std::memory_order_release);
+}
+
+AgentFacts agent_facts(const AgentRec& a) {
+  AgentFacts facts;
+  for (uint32_t before = a.sequence.load(std::memory_order_acquire);;) {
+    std::memcpy(&facts, &a.facts[before & 1], sizeof facts);
+    std::atomic_thread_fence(std::memory_order_acquire);
+    const uint32_t after = a.sequence.load(std::memory_order_acquire);
+    if (after == before) return facts;  // else the agent may be writing this copy anew
+    before = after;
+  }
+}
+
+void agents_reap(Runtime& rt) {
+  const Control& c = rt.control();
+  const uint32_t count = c.header().agents.load(std::memory_order_relaxed);
+  uint32_t dead = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    AgentRec& a = c.agent(i);
+    if (active(a) && !rt.process.alive(rt.directory, a.proc, a.proc_gen)) {
+      // One that never got as far as being attached has told whoever started it.
+      if (a.state.load(std::memory_order_relaxed) == State::creating) {
+        agent_destroy(rt, i);
+        continue;
+      }
+      agent_end(rt, i, "");
+    }
+    if (a.state.load(std::memory_order_relaxed) == State::dying) dead++;
+  }
+  for (; dead > kMostDead; dead--) {
+    int32_t oldest = -1;
+    for (uint32_t i = 0; i < count; i++) {
+      const AgentRec& a = c.agent(i);
+      if (a.state.load(std::memory_order_relaxed) == State::dying &&
+          (oldest < 0 || a.gen < c.agent(static_cast<uint32_t>(oldest)).gen))
+        oldest = static_cast<int32_t>(i);
+    }
+    agent_destroy(rt, static_cast<uint32_t>(oldest));
+  }
+}
+
+}  // namespace vale

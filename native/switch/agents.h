@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. The life of an agent's record, under the directory lock:
+//   1. agent_create(): the agent takes a record and makes its doorbell and its log. It opens its ports
+//      with OpenRequest::agent, says agent_live(), and works.
+//   2. Others write what they want of it into the record and agent_ask().
+//   3. agent_destroy(): it has detached its interface and closed its ports; record and files go.
+//   4. If it dies instead, the next look finds out: agents_reap() keeps record and log until they have
+//      been shown, the port is attached again, or a few newer ones have died.
+//
+// Owns. AgentRec, and the files a<slot>.<gen> (doorbell), l<slot>.<gen> and o<slot>.<gen> (its log and
+//   the log's older half).
+// Invariants. Ports of an agent are ports like others: they go with its registrations.
+// Not here. What it does with frames (agent/), starting it (device/launch.h).
+#pragma once
+
+#include "shm/runtime.h"
+#include "types.h"
+
+namespace vale {
+
+struct AgentFile {
+  char text[32];
+};
+AgentFile agent_doorbell(uint32_t slot, uint32_t gen);
+AgentFile agent_log(uint32_t slot, uint32_t gen);
+AgentFile agent_older_log(uint32_t slot, uint32_t gen);
+
+// Its record, live or starting; -1 when there is none. By the full name of the port; by interface.
+int32_t agent_find(const Control& c, const std::string& port);
+int32_t agent_serving(const Control& c, uint64_t netns_inode, uint32_t interface_index);
+// The one that died last of those that served this port; -1.
+int32_t agent_find_dead(const Control& c, const std::string& port);
+
+// Takes a record for this process; what died on the same port goes. *doorbell is its FIFO, non-blocking.
+Status agent_create(Runtime& rt, const std::string& port, uint32_t* slot, int* doorbell);
+void agent_live(Runtime& rt, uint32_t slot);
+void agent_destroy(Runtime& rt, uint32_t slot);
+// It has to end though nobody asked it to: as if it had died, but known why.
+void agent_end(Runtime& rt, uint32_t slot, const char* why);
+
+// Without the directory lock: announces what was written into the record. The value that `answered`
+// will have reached once the agent has acted on it.
+uint32_t agent_ask(Runtime& rt, uint32_t slot);
+bool agent_answered(const AgentRec& a, uint32_t asked);
+
+// By the agent, any time; and a consistent copy of the last, for anybody.
+void agent_publish(AgentRec& a, const AgentFacts& facts);
+AgentFacts agent_facts(const AgentRec& a);
+
+void agents_reap(Runtime& rt);
+
+}  // namespace vale

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What of attached interfaces takes root: the host's stack as a port, and giving privilege up.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { packageRoot } from '../src/native.js';
+import { needs } from './support/need.js';
+
+const bin = join(packageRoot(), 'bin', 'vale.js');
+const USER = 65_534;
+
+needs('root', 'ip', 'ping', 'tc').describe('an attached interface', () => {
+  const mark = `vt${process.pid % 100_000}`;
+  const machine = `${mark}m`;
+  const [east, west] = [`${mark}e`, `${mark}w`];
+  let directory: string;
+
+  const ip = (...args: string[]) => execFileSync('ip', args, { encoding: 'utf8' });
+  const at = (netns: string, ...command: string[]) => {
+    const { status, stdout, stderr } = spawnSync('ip', ['netns', 'exec', netns, ...command], {
+      encoding: 'utf8',
+      env: { ...process.env, VALE_DIR: directory },
+    });
+    return { status, stdout, stderr };
+  };
+  const ctl = (...args: string[]) => at(machine, process.execPath, bin, 'ctl', ...args);
+  const good = (...args: string[]): string => {
+    const { status, stdout, stderr } = ctl(...args);
+    expect({ status, stderr }, args.join(' ')).toEqual({ status: 0, stderr: '' });
+    return stdout;
+  };
+  const reaches = (from: string, address: string) =>
+    at(from, 'ping', '-n', '-c', '3', '-i', '0.1', '-W', '2', address).stdout;
+  const look = () =>
+    at(machine, 'sh', '-c', 'ip -d link; tc qdisc; ip -4 route show table all').stdout;
+
+  beforeAll(() => {
+    // Not in the test run's own, into which only root may look.
+    directory = mkdtempSync('/dev/shm/vale-agent-root-');
+    chownSync(directory, USER, USER);
+    for (const name of [machine, east, west]) ip('netns', 'add', name);
+    for (const [name, wire, host] of [
+      [east, 'we', 1],
+      [west, 'ww', 2],
+    ] as const) {
+      ip(
+        'link',
+        'add',
+        wire,
+        'netns',
+        machine,
+        'type',
+        'veth',
+        'peer',
+        'name',
+        'eth0',
+        'netns',
+        name,
+      );
+      ip('-n', machine, 'link', 'set', wire, 'up');
+      ip('-n', name, 'link', 'set', 'eth0', 'up');
+      ip('-n', name, 'addr', 'add', `10.11.0.${host}/24`, 'dev', 'eth0');
+    }
+    ip('-n', machine, 'addr', 'add', '10.11.0.9/24', 'dev', 'we');
+    good('list');
+  });
+  afterAll(() => {
+    for (const name of ['vale0:we', 'vale0:ww']) ctl('-d', name);
+    for (const name of [machine, east, west]) spawnSync('ip', ['netns', 'del', name]);
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  test('with -h is a port and its host stack another; all reach each other by learning', () => {
+    const before = look();
+    const files = readdirSync(directory);
+    good('-h', 'vale0:we');
+    good('-a', 'vale0:ww');
+    expect(good()).toBe(
+      'vale0:we bridge_idx 0 port_idx 0\nvale0:we^ bridge_idx 0 port_idx 1\nvale0:ww bridge_idx 0 port_idx 2\n',
+    );
+    for (const [from, address] of [
+      [east, '10.11.0.2'],
+      [east, '10.11.0.9'],
+      [west, '10.11.0.9'],
+      [machine, '10.11.0.2'],
+      [machine, '10.11.0.1'],
+    ] as const)
+      expect(reaches(from, address), `${from} to ${address}`).toContain('3 received');
+    const { status, stderr } = ctl('-d', 'vale0:we^');
+    expect(status).toBe(1);
+    expect(stderr).toContain('Device or resource busy (it goes with its interface');
+    good('-d', 'vale0:we');
+    good('-d', 'vale0:ww');
+    expect(look()).toBe(before);
+    expect(readdirSync(directory)).toEqual(files);
+    expect(reaches(machine, '10.11.0.1')).toContain('3 received');
+  }, 60_000);
+
+  test("is taken from the host's stack: what arrives is the switch's alone", () => {
+    expect(reaches(east, '10.11.0.9')).toContain('3 received');
+    good('-a', 'vale0:we');
+    expect(reaches(east, '10.11.0.9')).toContain('0 received');
+    good('-d', 'vale0:we');
+    expect(reaches(east, '10.11.0.9')).toContain('3 received');
+  }, 60_000);
+
+  test("is served by the directory's owner, without a capability", () => {
+    good('-h', 'vale0:we');
+    const { ports } = JSON.parse(good('list', '--json')) as {
+      ports: { interface: { process_id: number; take_over: string } }[];
+    };
+    expect(ports[0]!.interface.take_over).toBe('tcx');
+    const status = readFileSync(`/proc/${ports[0]!.interface.process_id}/status`, 'utf8');
+    expect(status).toMatch(new RegExp(`^Uid:\\s+${USER}\\s+${USER}\\s+${USER}\\s+${USER}$`, 'm'));
+    expect(status).toMatch(/^CapPrm:\s+0+$/m);
+    expect(status).toMatch(/^CapEff:\s+0+$/m);
+    expect(status).toMatch(/^NoNewPrivs:\s+1$/m);
+    expect(status).toMatch(/^Groups:\s*$/m);
+    good('-d', 'vale0:we');
+  }, 60_000);
+});

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Attached network interfaces: what a user sees of them and of the processes that serve them.
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { packageRoot } from '../src/native.js';
+import { violations } from './support/json-schema.js';
+import { finished, Lab, labAllowed, labTools, type Host } from './support/lab.js';
+import { needs } from './support/need.js';
+import { freshSwitch, Vale } from './support/vale.js';
+
+const FILE_BYTES = 8 << 20;
+const schema = JSON.parse(
+  readFileSync(join(packageRoot(), 'docs', 'schema', 'ctl.json'), 'utf8'),
+) as Parameters<typeof violations>[1];
+
+const SERVER = `
+const { createServer } = require('node:net');
+const { createWriteStream } = require('node:fs');
+const server = createServer((socket) => {
+  socket.pipe(createWriteStream(process.argv[1])).on('finish', () => process.exit());
+});
+server.listen(5001, () => console.log('listening'));`;
+
+const CLIENT = `
+const { connect } = require('node:net');
+const { createReadStream } = require('node:fs');
+const socket = connect(5001, process.argv[2], () => createReadStream(process.argv[1]).pipe(socket));
+socket.on('error', (error) => { console.error(error.message); process.exit(1); });`;
+
+interface PortJson {
+  name: string;
+  interface: {
+    name: string;
+    process_id: number;
+    polling: unknown;
+    counters: { rx_frames: number; tx_frames: number };
+  } | null;
+  counters: { tx_frames: number; rx_frames: number };
+}
+
+const digest = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
+const allowed = labAllowed ? '' : ' (skipped: user namespaces are not permitted here)';
+
+needs(...labTools('ping', 'tc')).describe('attached interfaces', () => {
+  describe.skipIf(!labAllowed)(`in a network namespace${allowed}`, () => {
+    let lab: Lab;
+    let directory: string;
+    let folder: string;
+    beforeAll(async () => {
+      directory = mkdtempSync(join(process.env['VALE_DIR'] ?? '', 'agent-'));
+      folder = mkdtempSync(join(tmpdir(), 'vale-agent-'));
+      lab = await Lab.open();
+      await good('list');
+    });
+    afterAll(async () => {
+      for (const { name, interface: served } of await list())
+        if (served !== null && !name.endsWith('^')) {
+          await ctl('-P', name);
+          await ctl('-d', name);
+        }
+      lab.close();
+      rmSync(directory, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true });
+    });
+
+    const vale = (...args: string[]) => new Vale(args, { VALE_DIR: directory }, lab.inside);
+    const ctl = (...args: string[]) => vale('ctl', ...args).result();
+    /** Of a call that must succeed quietly. */
+    async function good(...args: string[]): Promise<string> {
+      const { code, stdout, stderr } = await ctl(...args);
+      expect({ code, stderr }, args.join(' ')).toEqual({ code: 0, stderr: '' });
+      return stdout;
+    }
+    async function failure(...args: string[]): Promise<string> {
+      const { code, stdout, stderr } = await ctl(...args);
+      expect({ code, stdout }, args.join(' ')).toEqual({ code: 1, stdout: '' });
+      expect(stderr.trim()).not.toContain('\n');
+      return stderr;
+    }
+    async function list(): Promise<PortJson[]> {
+      const found = JSON.parse(await good('--json')) as { ports: PortJson[] };
+      expect(violations(found, schema, 'snapshot')).toEqual([]);
+      return found.ports;
+    }
+    const row = async (name: string) => (await list()).find((port) => port.name === name);
+    const pid = async (name: string) => (await row(name))!.interface!.process_id;
+    const ping = async (host: Host, address: string, count = 3) =>
+      host.run('ping', '-n', '-c', String(count), '-i', '0.05', '-W', '5', address);
+    /** An interface's facts that attaching may change: flags, promiscuity, programs, qdiscs, routes. */
+    async function look(name: string): Promise<string> {
+      const { stdout } = await lab.run(
+        ...[
+          'sh',
+          '-c',
+          'ip -d link show "$1"; tc qdisc show; ip -4 route show table all',
+          'sh',
+          name,
+        ],
+      );
+      return stdout;
+    }
+    async function gone(process_: number): Promise<void> {
+      for (let turn = 0; turn < 500; turn += 1) {
+        try {
+          if (readFileSync(`/proc/${process_}/stat`, 'utf8').includes(') Z ')) return;
+        } catch {
+          return;
+        }
+        await sleep(10);
+      }
+      throw new Error(`process ${process_} does not end`);
+    }
+
+    describe('of two hosts, on one switch', () => {
+      let first: Host;
+      let second: Host;
+      const sw = freshSwitch();
+      beforeAll(async () => {
+        first = await lab.host('ag1', '10.8.0.1/24');
+        second = await lab.host('ag2', '10.8.0.2/24');
+        expect(await good('-a', `${sw}:ag1`, '-v')).toBe('port_index: 0\n');
+        expect(await good('attach', `${sw}:ag2`, '-v')).toBe('port_index: 1\n');
+      });
+
+      test("are listed in the reference's lines", async () => {
+        expect(await good('list', sw)).toBe(
+          `${sw}:ag1 bridge_idx 0 port_idx 0\n${sw}:ag2 bridge_idx 0 port_idx 1\n`,
+        );
+      });
+
+      test('join them: they ping each other', async () => {
+        const { code, stdout } = await ping(first, '10.8.0.2', 5);
+        expect(stdout).toContain('5 packets transmitted, 5 received, 0% packet loss');
+        expect(code).toBe(0);
+      });
+
+      test('move a file, byte for byte', async () => {
+        const sent = join(folder, 'sent');
+        const received = join(folder, 'received');
+        writeFileSync(sent, randomBytes(FILE_BYTES));
+        const server = second.start(process.execPath, '-e', SERVER, received);
+        const served = finished(server);
+        await new Promise((listening) => server.stdout?.once('data', listening));
+        const client = await first.run(process.execPath, '-e', CLIENT, sent, '10.8.0.2');
+        expect(client).toEqual({ code: 0, stdout: '', stderr: '' });
+        expect((await served).code).toBe(0);
+        expect(digest(received)).toBe(digest(sent));
+      }, 60_000);
+
+      test('count on both sides: what came from the wire entered the switch', async () => {
+        const port = (await row(`${sw}:ag1`))!;
+        expect(port.interface!.counters.rx_frames).toBe(port.counters.tx_frames);
+        expect(port.interface!.counters.tx_frames).toBe(port.counters.rx_frames);
+        expect(port.counters.tx_frames).toBeGreaterThan(5);
+        expect(await good('stats', `${sw}:ag1`)).toContain(
+          `${sw}:ag1 interface_rx_frames ${port.interface!.counters.rx_frames}\n`,
+        );
+      });
+
+      test('are nobody else’s to open or to attach', async () => {
+        const { code, stderr } = await vale('pkt-gen', '-i', `${sw}:ag1`).result();
+        expect(code).toBe(1);
+        expect(stderr).toMatch(/ag1 is an attached network interface, served by its agent/);
+        expect(await failure('-a', `${sw}:ag1`)).toContain('Device or resource busy');
+        expect(await failure('-a', `${freshSwitch()}:ag1`)).toContain(
+          `Device or resource busy (ag1 is attached as ${sw}:ag1; first run: vale ctl -d ${sw}:ag1)`,
+        );
+      });
+
+      test('are polled and left alone again, live', async () => {
+        const name = `${sw}:ag1`;
+        expect(await failure('-P', name)).toContain('Bad address (it is not being polled)');
+        if (Number((await lab.run('nproc')).stdout) < 2) return;
+        await good('-p', name, '-C', '0,0');
+        expect((await row(name))!.interface!.polling).toEqual({ first_core: 0, cores: 1 });
+        expect(await failure('-p', name)).toContain('Bad address (it is being polled already');
+        expect(await failure('-d', name)).toContain('Device or resource busy (it is being polled');
+        expect((await ping(first, '10.8.0.2')).stdout).toContain('3 received, 0% packet loss');
+        await good('-P', name);
+        expect((await row(name))!.interface!.polling).toBeNull();
+        expect((await ping(second, '10.8.0.1')).stdout).toContain('3 received, 0% packet loss');
+      });
+
+      test('have a log, which can be followed until they are detached', async () => {
+        const name = `${sw}:ag2`;
+        expect(await good('log', name)).toMatch(/^[-\d]+ [:.\d]+ \S+:ag2: serving interface ag2 /);
+        const follow = await vale('ctl', 'log', name, '--follow').says(/serving/);
+        await good('-d', name);
+        const { code, stdout } = await follow.result();
+        expect(code).toBe(0);
+        expect(stdout).toMatch(/asked to detach\n$/);
+      });
+    });
+
+    test('detached, an interface is as it was, and nothing is left', async () => {
+      await lab.host('ag3', '10.8.3.1/24');
+      const before = await look('ag3');
+      const files = readdirSync(directory);
+      const name = `${freshSwitch()}:ag3`;
+      await good('-a', name);
+      const process_ = await pid(name);
+      expect(await good('-d', name, '-v')).toBe('port_index: 0\n');
+      expect(await look('ag3')).toBe(before);
+      expect(await good('list')).not.toContain(':ag3');
+      expect(readdirSync(directory)).toEqual(files);
+      await gone(process_);
+      expect(await failure('-d', name)).toContain('No such device or address');
+    });
+
+    test('SIGTERM detaches, and is nothing to report', async () => {
+      await lab.host('ag4', '10.8.4.1/24');
+      const before = await look('ag4');
+      const files = readdirSync(directory);
+      const name = `${freshSwitch()}:ag4`;
+      await good('-a', name);
+      const process_ = await pid(name);
+      process.kill(process_, 'SIGTERM');
+      await gone(process_);
+      expect(readdirSync(directory)).toEqual(files);
+      expect(await look('ag4')).toBe(before);
+      expect(await good('list')).not.toContain(':ag4');
+    });
+
+    test('a killed agent is noticed, told of once, and cleaned up after', async () => {
+      await lab.host('ag5', '10.8.5.1/24');
+      const before = await look('ag5');
+      const files = readdirSync(directory);
+      const name = `${freshSwitch()}:ag5`;
+      await good('-a', name);
+      const process_ = await pid(name);
+      process.kill(process_, 'SIGKILL');
+      await gone(process_);
+      const { code, stdout, stderr } = await ctl('list');
+      expect(code).toBe(0);
+      expect(stdout).not.toContain(':ag5');
+      expect(stderr).toMatch(
+        /^vale: \S+:ag5: its agent was killed \(noticed at [\d:]+\), so it left its switch; its log: vale ctl log \S+:ag5\n$/,
+      );
+      expect(await look('ag5')).toBe(before);
+      await good('list');
+      expect(await good('log', name)).toContain('serving interface ag5');
+      expect(readdirSync(directory)).toEqual(files);
+      expect(await failure('log', name)).toContain('No such device or address');
+      await good('-a', name);
+      await good('-d', name);
+      expect(readdirSync(directory)).toEqual(files);
+    });
+
+    test('an interface that is removed ends its agent, which says why', async () => {
+      await lab.must('ip link add ag6 type veth peer name ag6peer');
+      await lab.must('ip link set ag6 up');
+      const name = `${freshSwitch()}:ag6`;
+      await good('-a', name);
+      const process_ = await pid(name);
+      await lab.must('ip link del ag6');
+      await gone(process_);
+      const { stdout, stderr } = await ctl('list');
+      expect(stdout).not.toContain(':ag6');
+      expect(stderr).toMatch(
+        /:ag6: its agent ended: its interface ag6 was removed \(noticed at .*; its log: vale ctl log/,
+      );
+      expect(await good('log', name)).toContain('detaching');
+    });
+
+    test('what cannot be attached says why', async () => {
+      await lab.must('ip link add ag7 type veth peer name ag7peer');
+      const sw = freshSwitch();
+      expect(await failure('-a', `${sw}:nosuch7`)).toContain(
+        'Invalid argument (no persistent port',
+      );
+      expect(await failure('-a', `${sw}:lo`)).toContain('Invalid argument (lo is');
+      const { code, stderr } = await vale('pkt-gen', '-i', `${sw}:ag7`).result();
+      expect(code).toBe(1);
+      expect(stderr).toContain(`the network interface ag7 is not attached to ${sw}; run: vale ctl`);
+      expect(await failure('attach', `${sw}:ag7`, '--netns', 'nosuch7')).toContain(
+        'Invalid argument (--netns nosuch7: no network namespace has this name',
+      );
+      expect(await good('list')).not.toContain(sw);
+    });
+
+    test('an interface inside another namespace is attached by the id of a process there', async () => {
+      const outside = await lab.host('ag8', '10.8.8.1/24');
+      const files = readdirSync(directory);
+      const sw = freshSwitch();
+      await good('-a', `${sw}:ag8`);
+      const inner = await lab.host('ag8b', '10.8.8.2/24');
+      await inner.must('ip link add in0.7 type veth peer name in1');
+      await inner.must('ip addr del 10.8.8.2/24 dev eth0');
+      await inner.must('ip addr add 10.8.8.2/24 dev in1');
+      await inner.must('ip link set in0.7 up');
+      await inner.must('ip link set in1 up');
+      await good('attach', `${sw}:in0.7`, '--netns', inner.pid);
+      expect((await ping(outside, '10.8.8.2')).stdout).toContain('3 received, 0% packet loss');
+      await good('detach', `${sw}:in0.7`);
+      await good('detach', `${sw}:ag8`);
+      expect(readdirSync(directory)).toEqual(files);
+    });
+  });
+});
