@@ -10,7 +10,6 @@
 
 #include "agent/privilege.h"
 #include "device/registered_port.h"
-#include "device/wire.h"
 #include "engine/bridge.h"
 #include "nic/interface.h"
 #include "switch/agents.h"
@@ -130,20 +129,27 @@ Status Agent::open_port_of(Side& side) {
   OpenRequest port = options_.attach.port;
   if (is_host(side)) port.name += '^';
   port.agent = static_cast<uint32_t>(slot_) + 1;
-  port.extra_bufs = wire_buffers(wire_request(side), {});
+  WireOptions options;
+  if (Status s = wire_options(&options); !s.ok()) return s;
+  port.extra_bufs = wire_buffers(wire_request(side), options);
   return open_port(rt_, port, &side.port);
 }
 
-Status Agent::open_wire_of(Side& side) {
+Status Agent::wire_options(WireOptions* out) const {
   const AttachRequest& q = options_.attach;
-  WireOptions options;
-  options.take_over = !q.shared;
-  options.force = q.force;
-  options.share = side.port.get();
-  if (!q.backend.empty() && !parse_backend(q.backend, &options.backend)) {
-    return Status::fail(EINVAL, "%s: no backend has this name; use auto, packet or tap",
+  out->take_over = !q.shared;
+  out->force = q.force;
+  if (!q.backend.empty() && !parse_backend(q.backend, &out->backend)) {
+    return Status::fail(EINVAL, "%s: no backend has this name; see vale ctl --help",
                         q.backend.c_str());
   }
+  return Status::good();
+}
+
+Status Agent::open_wire_of(Side& side) {
+  WireOptions options;
+  if (Status s = wire_options(&options); !s.ok()) return s;
+  options.share = side.port.get();
   Status s = open_wire(wire_request(side), options, &side.wire);
   // The reference knows no attach of what is not there, so it calls the argument wrong.
   if (s.err == ENXIO) s.err = EINVAL;

@@ -25,6 +25,7 @@
 #include "agent/log.h"
 #include "agent/options.h"
 #include "device/device.h"
+#include "device/wire.h"
 #include "engine/engine.h"
 #include "shm/runtime.h"
 
@@ -56,6 +57,7 @@ class Agent {
   Status take_record();
   bool is_host(const Side& side) const { return &side != sides_.data(); }
   OpenRequest wire_request(const Side& side) const;
+  Status wire_options(WireOptions* out) const;
   Status open_port_of(Side& side);
   Status open_wire_of(Side& side);
   Status find_index(uint32_t* port_index) const;
