@@ -125,7 +125,8 @@ void Mapper::reclaim(uint32_t identity) {
   guard.unlock();
   for (const Shared<uint64_t>* lock : locks) {
     const uint64_t word = lock->load(std::memory_order_seq_cst);
-    if (word >> 32 != identity) continue;
+    // Free; or another process's, as all are to a forked child that has no identity yet.
+    if (word == 0 || word >> 32 != identity) continue;
     while (lock->load(std::memory_order_seq_cst) == word) sched_yield();
   }
   for (auto& [base, size] : dead) munmap(base, size);
