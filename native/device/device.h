@@ -71,6 +71,12 @@ class Port {
 
   // False for a port that is no wire. Asks the kernel: a few system calls.
   virtual bool wire_state(WireState*) const { return false; }
+  // A new descriptor of the file that base() maps, from its start: for a second mapping of the same
+  // memory. -1 and errno (EOPNOTSUPP where memory is private to this process).
+  virtual int open_memory() const {
+    errno = EOPNOTSUPP;
+    return -1;
+  }
 
   // The port's virtio-net header length in bytes: 0, 10 or 12.
   virtual uint32_t header_length() const { return 0; }
@@ -94,6 +100,13 @@ class Device {
   virtual ~Device() = default;
   virtual const char* name() const = 0;
   virtual Status open(const OpenRequest& request, std::unique_ptr<Port>* out) = 0;
+
+  // The registration that this descriptor, inherited or passed on by another process, keeps alive: a
+  // Port of this process on it. ENXIO when it is none of this device's. `fd` stays the caller's.
+  virtual Status adopt(int fd, std::unique_ptr<Port>* out) {
+    (void)fd, (void)out;
+    return Status::fail(EOPNOTSUPP, "this device takes over no descriptors");
+  }
 
   // Control, all of it answered from live state; names are full names.
   virtual Status list(std::vector<PortRow>* out) = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "device/registered_port.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "device/monitor_port.h"
@@ -11,11 +12,10 @@
 
 namespace vale {
 
-Status open_port(std::shared_ptr<Runtime> rt, const OpenRequest& q, std::unique_ptr<Port>* out) {
-  std::lock_guard<std::mutex> guard(rt->slow);
-  Registration reg;
-  PortInfo info;
-  if (Status s = registration_open(*rt, q, &reg, &info); !s.ok()) return s;
+namespace {
+
+void make_port(std::shared_ptr<Runtime> rt, const Registration& reg, const PortInfo& info,
+               std::unique_ptr<Port>* out) {
   switch (reg.kind) {
     case Kind::pipe:
       out->reset(new PipePort(std::move(rt), reg, info));
@@ -30,6 +30,25 @@ Status open_port(std::shared_ptr<Runtime> rt, const OpenRequest& q, std::unique_
       out->reset(new UserPort(std::move(rt), reg, info));
       break;
   }
+}
+
+}  // namespace
+
+Status open_port(std::shared_ptr<Runtime> rt, const OpenRequest& q, std::unique_ptr<Port>* out) {
+  std::lock_guard<std::mutex> guard(rt->slow);
+  Registration reg;
+  PortInfo info;
+  if (Status s = registration_open(*rt, q, &reg, &info); !s.ok()) return s;
+  make_port(rt, reg, info, out);
+  return Status::good();
+}
+
+Status adopt_port(std::shared_ptr<Runtime> rt, int fd, std::unique_ptr<Port>* out) {
+  std::lock_guard<std::mutex> guard(rt->slow);
+  Registration reg;
+  PortInfo info;
+  if (Status s = registration_adopt(*rt, fd, &reg, &info); !s.ok()) return s;
+  make_port(rt, reg, info, out);
   return Status::good();
 }
 
@@ -52,6 +71,12 @@ void RegisteredPort::adopt(std::shared_ptr<Runtime> rt, const Registration& reg,
   first_rx_ = r.first_rx;
   last_rx_ = r.last_rx;
   no_tx_poll_ = (r.flags & NR_NO_TX_POLL) != 0;
+}
+
+int RegisteredPort::open_memory() const {
+  char name[32];
+  Mapper::file_name(name, Mapper::Kind::region, port_->region, port_->region_gen);
+  return rt_->directory.open_file(name, O_RDWR);
 }
 
 void RegisteredPort::leave() {

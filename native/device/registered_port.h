@@ -27,6 +27,7 @@ class RegisteredPort : public Port {
   void arm(short events) override;
   void disarm() override;
   PortCounters counters() const override;
+  int open_memory() const override;
 
  protected:
   RegisteredPort() = default;
@@ -57,5 +58,7 @@ class RegisteredPort : public Port {
 // Any kind of port, by what the request's name and mode say.
 Status open_port(std::shared_ptr<Runtime> rt, const OpenRequest& request,
                  std::unique_ptr<Port>* out);
+// The same of a registration that exists already, by a descriptor of its FIFO.
+Status adopt_port(std::shared_ptr<Runtime> rt, int fd, std::unique_ptr<Port>* out);
 
 }  // namespace vale

@@ -24,6 +24,7 @@ class UserDevice final : public Device {
   Status open(const OpenRequest& q, std::unique_ptr<Port>* out) override {
     return open_port(rt_, q, out);
   }
+  Status adopt(int fd, std::unique_ptr<Port>* out) override { return adopt_port(rt_, fd, out); }
   Status list(std::vector<PortRow>* out) override;
   Status switches(std::vector<SwitchRow>* out) override;
   Status info(const std::string& port, OpenRequest probe, PortInfo* out) override;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "switch/registration.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shm/lease.h"
@@ -174,6 +176,40 @@ Status registration_open(Runtime& rt, const OpenRequest& q, Registration* out, P
   Status s = add_registration(rt, q, port, out, info);
   if (!s.ok()) port_drop_unused(rt, port);
   return s;
+}
+
+Status registration_adopt(Runtime& rt, int fd, Registration* out, PortInfo* info) {
+  struct stat st, home;
+  if (fstat(fd, &st) != 0 || fstat(rt.directory.fd(), &home) != 0 || !S_ISFIFO(st.st_mode) ||
+      st.st_dev != home.st_dev)
+    return Status::fail(ENXIO, "descriptor %d is not a port's", fd);
+  DirLock lock;
+  if (Status s = lock.acquire(rt.directory, "taking over a port"); !s.ok()) return s;
+  reap(rt);
+  const Control& c = rt.control();
+  const uint32_t count = c.header().regs.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < count; i++) {
+    const RegRec& r = c.reg(i);
+    if (r.state.load(std::memory_order_acquire) != State::live || r.fifo_inode != st.st_ino)
+      continue;
+    const PortRec& p = c.port(r.port);
+    if (rt.mapper->region(p.region, p.region_gen) == nullptr)
+      return Status::fail(ENOMEM, "cannot map the memory of %s", full_name(c, p).c_str());
+    out->fifo = fcntl(fd, F_DUPFD_CLOEXEC, 500);
+    if (out->fifo < 0) out->fifo = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (out->fifo < 0) return Status::fail(errno, "descriptor %d: %s", fd, strerror(errno));
+    out->index = i;
+    out->gen = r.gen;
+    out->port = r.port;
+    out->port_gen = r.port_gen;
+    out->kind = p.kind;
+    fill_info(c, p, info);
+    info->offset = r.nifp_ofs;
+    info->extra_bufs = r.extra_bufs;
+    return Status::good();
+  }
+  return Status::fail(ENXIO, "descriptor %d is not a port's in %s", fd,
+                      rt.directory.path().c_str());
 }
 
 void registration_close(Runtime& rt, Registration* r) {

@@ -26,6 +26,9 @@ struct Registration {
 // errno as the reference: EBUSY, EINVAL, EIO, ENOMEM, ENXIO; see docs/netmap-api.md.
 Status registration_open(Runtime& rt, const OpenRequest& request, Registration* out,
                          PortInfo* info);
+// The registration whose FIFO this is, inherited or passed on; out->fifo is another descriptor of it.
+// ENXIO when there is none.
+Status registration_adopt(Runtime& rt, int fd, Registration* out, PortInfo* info);
 void registration_close(Runtime& rt, Registration* r);
 void registration_destroy(Runtime& rt, uint32_t index);
 
