@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "preload/sleep.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <vector>
+
+#include "preload/device_file.h"
+#include "preload/real.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace vale::preload {
+namespace {
+
+constexpr short kIn = POLLIN | POLLRDNORM, kOut = POLLOUT | POLLWRNORM;
+constexpr int64_t kSlice = 1'000'000'000;  // ns
+
+int64_t now_ns() {
+  timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return static_cast<int64_t>(ts.tv_sec) * 1'000'000'000 + ts.tv_nsec;
+}
+
+// VALE_SPIN_US, else 50; 0 where there is one processor only.
+int64_t spin_ns() {
+  static const int64_t ns = [] {
+    const char* wish = getenv("VALE_SPIN_US");
+    if (wish != nullptr && *wish >= '0' && *wish <= '9') return std::atol(wish) * int64_t{1000};
+    cpu_set_t cpus;
+    const bool one = sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) < 2;
+    return one ? int64_t{0} : int64_t{50'000};
+  }();
+  return ns;
+}
+
+short wanted(short events) {
+  return static_cast<short>((events & kIn ? POLLIN : 0) | (events & kOut ? POLLOUT : 0));
+}
+
+// Differs whenever a tail moved.
+uint64_t signature(const Port& port, short revents) {
+  uint64_t sum = static_cast<uint64_t>(revents) + 1;
+  if (revents & POLLIN) {
+    for (unsigned i = port.first_rx(); i < port.last_rx(); i++)
+      sum = sum * 1099511628211u + port.rx_ring(i)->tail;
+  }
+  if (revents & POLLOUT) {
+    for (unsigned i = port.first_tx(); i < port.last_tx(); i++)
+      sum = sum * 1099511628211u + port.tx_ring(i)->tail;
+  }
+  return sum;
+}
+
+int look(Watch* watches, unsigned count) {
+  int found = 0;
+  for (unsigned i = 0; i < count; i++) {
+    watches[i].revents = look_at(watches[i]);
+    if (watches[i].revents != 0) found++;
+  }
+  return found;
+}
+
+int look_others(pollfd* others, unsigned count) {
+  const timespec none{};
+  return count == 0 ? 0 : real().ppoll(others, count, &none, nullptr);
+}
+
+void arm(const Watch& w) {
+  Use use(w.fd);
+  if (use.port() == nullptr) return;
+  use.file()->sleepers++;
+  use.port()->arm(wanted(w.events));
+}
+
+void disarm(const Watch& w) {
+  Use use(w.fd);
+  if (use.port() == nullptr || use.file()->sleepers == 0) return;
+  if (--use.file()->sleepers == 0) use.port()->disarm();
+}
+
+// Signals wait until the sleep; faults of this thread do not.
+struct HoldSignals {
+  sigset_t before;
+  HoldSignals() {
+    sigset_t all;
+    sigfillset(&all);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT})
+      sigdelset(&all, fault);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+  }
+  ~HoldSignals() {
+    const int keep = errno;
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    errno = keep;
+  }
+};
+
+int sleep_once(const Watch* watches, unsigned count, pollfd* others, unsigned other_count,
+               int64_t ns, const sigset_t* mask) {
+  pollfd few[16];
+  std::vector<pollfd> many;
+  pollfd* fds = few;
+  if (count + other_count > 16) {
+    many.resize(count + other_count);
+    fds = many.data();
+  }
+  for (unsigned i = 0; i < other_count; i++) fds[i] = others[i];
+  // Only POLLIN: an idle FIFO can always be written.
+  for (unsigned i = 0; i < count; i++) fds[other_count + i] = {watches[i].fd, POLLIN, 0};
+  const timespec ts{ns / 1'000'000'000, ns % 1'000'000'000};
+  const int got = real().ppoll(fds, count + other_count, &ts, mask);
+  if (got < 0) return -1;
+  int ready = 0;
+  for (unsigned i = 0; i < other_count; i++) {
+    others[i].revents = fds[i].revents;
+    if (fds[i].revents != 0) ready++;
+  }
+  return ready;
+}
+
+}  // namespace
+
+short look_at(Watch& w) {
+  Use use(w.fd);
+  if (use.file() == nullptr) return kind_of(w.fd) == Kind::device ? short{0} : short{POLLNVAL};
+  if (use.port() == nullptr) return POLLERR;
+  const short got = use.port()->ready(wanted(w.events));
+  if (got != 0 && w.seen != nullptr) {
+    const uint64_t now = signature(*use.port(), got);
+    if (now == *w.seen) return 0;
+    *w.seen = now;
+  }
+  short out = static_cast<short>(got & ~(POLLIN | POLLOUT));
+  if (got & POLLIN) out = static_cast<short>(out | (w.events & kIn));
+  if (got & POLLOUT) out = static_cast<short>(out | (w.events & kOut));
+  return out;
+}
+
+int wait_for(Watch* watches, unsigned count, pollfd* others, unsigned other_count,
+             int64_t timeout_ns, const sigset_t* mask) {
+  pthread_testcancel();
+  int found = look(watches, count);
+  int ready = look_others(others, other_count);
+  if (ready < 0) return -1;
+  if (found + ready != 0 || timeout_ns == 0) return found + ready;
+
+  const int64_t start = now_ns();
+  const int64_t deadline =
+      timeout_ns < 0 || timeout_ns > INT64_MAX - start ? INT64_MAX : start + timeout_ns;
+  HoldSignals hold;
+  if (mask == nullptr) mask = &hold.before;
+
+  const int64_t spin_end = start + spin_ns();
+  for (unsigned round = 0; now_ns() < spin_end && now_ns() < deadline; round++) {
+#if defined(__x86_64__)
+    for (int i = 0; i < 8; i++) _mm_pause();
+#endif
+    found = look(watches, count);
+    if (round % 64 == 63) ready = look_others(others, other_count);
+    if (ready < 0) return -1;
+    if (found + ready != 0) return found + ready;
+  }
+
+  for (;;) {
+    for (unsigned i = 0; i < count; i++) arm(watches[i]);
+    found = look(watches, count);
+    int64_t left = found != 0 ? 0 : deadline - now_ns();
+    if (left < 0) left = 0;
+    ready = sleep_once(watches, count, others, other_count, left < kSlice ? left : kSlice, mask);
+    const int err = errno;
+    for (unsigned i = 0; i < count; i++) disarm(watches[i]);
+    // What is there counts more than the signal, as in the kernel.
+    if (found == 0) found = look(watches, count);
+    if (ready < 0 && found == 0) {
+      errno = err;
+      return -1;
+    }
+    if (ready < 0) ready = 0;
+    if (found + ready != 0 || now_ns() >= deadline) return found + ready;
+  }
+}
+
+}  // namespace vale::preload
