@@ -35,7 +35,7 @@ const checks = [
       process.platform === 'freebsd' ? 'gmake' : 'make',
       ...['-s', '-C', 'native', '-k', `-j${availableParallelism()}`, 'WERROR=1', ...ownObjects],
       ...headerPaths(),
-      ...['addon', 'tests', 'benches'],
+      ...['addon', 'preload', 'tests', 'benches'],
     ],
   ],
 ];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Everything a script of package.json needs on a fresh clone, and nothing when all is current.
 //   node scripts/setup.mjs modules   node_modules
-//   node scripts/setup.mjs           ... the addon and dist
+//   node scripts/setup.mjs           ... the addon, the preload library and dist
 //   node scripts/setup.mjs tests     ... and the native test programs
 //   node scripts/setup.mjs benches   ... and the native benchmarks
 import { readdirSync, statSync } from 'node:fs';
@@ -35,7 +35,7 @@ function bundleIsCurrent() {
 await Promise.all([ensureModules(), goal === 'modules' ? undefined : make(['core'])]);
 if (goal !== 'modules') {
   const also = goal === 'tests' || goal === 'benches' ? [goal] : [];
-  await make(['addon', ...also]);
+  await make(['addon', 'preload', ...also]);
   if (!bundleIsCurrent()) {
     say('bundling');
     const { bundle } = await import('./bundle.mjs');

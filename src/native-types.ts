@@ -376,4 +376,8 @@ export interface NativeBinding {
   startBridge(a: NativePort, b: NativePort, config: BridgeConfig): NativeEngine;
   /** Local interfaces: name, mac, mtu. */
   interfaces(): { name: string; mac: string; mtu: number }[];
+  /** This process becomes that program; returns only by throwing. */
+  execute(path: string, argv: readonly string[], environment: readonly string[]): never;
+  /** Whether the file gives capabilities to whoever runs it. */
+  hasFileCapabilities(path: string): boolean;
 }

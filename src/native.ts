@@ -21,7 +21,7 @@ export function packageRoot(): string {
 }
 
 /**
- * Where the addon may be, best first. What was built on this machine wins over what was shipped:
+ * Where a native file of ours may be, best first. What was built on this machine wins over what was shipped:
  * it is there only because somebody built it here, and in a checkout it is the newer one.
  */
 export function candidates(
@@ -55,6 +55,22 @@ export function missingAddon(root: string, platform: string, arch: string): stri
   return (
     `no native addon for ${platform}-${arch} in ${root}: install a C++20 compiler and make ` +
     `(${packages}), then run: ${buildCommand(root)}`
+  );
+}
+
+/** The library that answers /dev/netmap in other programs; throws when it is not there. */
+export function preloadLibrary(): string {
+  const root = packageRoot();
+  const { platform, arch } = process;
+  const found = candidates(root, platform, arch, 'libvale-preload.so').find((path) =>
+    existsSync(path),
+  );
+  if (found !== undefined) return found;
+  throw new ValeError(
+    `no libvale-preload.so for ${platform}-${arch} in ${root}: build it with: ` +
+      (existsSync(join(root, 'scripts', 'build.mjs'))
+        ? buildCommand(root)
+        : `${buildCommand(root)} preload`),
   );
 }
 

@@ -69,6 +69,7 @@ describe('the packed package', () => {
         'oclif.manifest.json',
         `prebuilds/${process.platform}-${process.arch}/vale.node`,
         `prebuilds/${process.platform}-${process.arch}/vale-agent`,
+        `prebuilds/${process.platform}-${process.arch}/libvale-preload.so`,
       ]),
     );
     expect(files.filter((path) => /^(test|build|bench|\.ci)\//.test(path))).toEqual([]);

@@ -6,6 +6,7 @@
 #include "addon/engine.h"
 #include "addon/environment.h"
 #include "addon/port.h"
+#include "addon/program.h"
 #include "addon/runtime.h"
 #include "device/wire.h"
 
@@ -38,6 +39,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("startPktGen", Napi::Function::New<EngineObject::start_pktgen>(env, "startPktGen"));
   exports.Set("startBridge", Napi::Function::New<EngineObject::start_bridge>(env, "startBridge"));
   exports.Set("interfaces", Napi::Function::New<list_interfaces>(env, "interfaces"));
+  exports.Set("execute", Napi::Function::New<execute>(env, "execute"));
+  exports.Set("hasFileCapabilities",
+              Napi::Function::New<has_file_capabilities>(env, "hasFileCapabilities"));
   return exports;
 }
 

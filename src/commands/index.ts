@@ -8,4 +8,5 @@ export const verbs: Record<string, () => Promise<{ default: unknown }>> = {
   'pkt-gen': () => import('./pkt-gen.js'),
   bridge: () => import('./bridge.js'),
   ctl: () => import('./ctl.js'),
+  run: () => import('./run.js'),
 };
