@@ -78,6 +78,10 @@ class Port {
     return -1;
   }
 
+  // Map now what syncs would map when they need it: all that this port can send to at the moment. For a
+  // process that is about to give up the right to open it.
+  virtual void map_peers() {}
+
   // The port's virtio-net header length in bytes: 0, 10 or 12.
   virtual uint32_t header_length() const { return 0; }
   virtual Status set_header_length(uint32_t) {

@@ -79,6 +79,23 @@ int RegisteredPort::open_memory() const {
   return rt_->directory.open_file(name, O_RDWR);
 }
 
+void RegisteredPort::map_peers() {
+  const Control& c = rt_->control();
+  const int32_t slot = port_->switch_slot.load(std::memory_order_acquire);
+  if (slot < 0) return;
+  std::lock_guard<std::mutex> guard(rt_->slow);
+  const SwitchRec& sw = c.sw(static_cast<uint32_t>(slot));
+  switch_fdb(*rt_, static_cast<uint32_t>(slot));
+  for (const auto& word : sw.member) {
+    const uint64_t member = word.load(std::memory_order_acquire);
+    if (member == 0) continue;
+    const PortRec& p = c.port(member_port(member));
+    if (p.region_gen != 0) rt_->mapper->region(p.region, p.region_gen);
+    // Rung once for nothing, which means no more than "look", so that its FIFO is at hand.
+    rt_->doorbells->ring(member_port(member), p.reg_mask.load(std::memory_order_acquire));
+  }
+}
+
 void RegisteredPort::leave() {
   std::lock_guard<std::mutex> guard(rt_->slow);
   registration_close(*rt_, &reg_);

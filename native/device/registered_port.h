@@ -28,6 +28,7 @@ class RegisteredPort : public Port {
   void disarm() override;
   PortCounters counters() const override;
   int open_memory() const override;
+  void map_peers() override;
 
  protected:
   RegisteredPort() = default;
