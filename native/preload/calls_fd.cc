@@ -22,7 +22,7 @@ int fail(int err) {
 // One more number for whatever `from` is.
 int share(int from, int to) {
   const Kind kind = kind_of(from);
-  if (to < 0 || (kind != Kind::device && kind != Kind::epoll) || borrowed_memory()) return to;
+  if (to < 0 || kind == Kind::other || kind == Kind::internal || borrowed_memory()) return to;
   Guard table(g_table_lock);
   if (!table.held) return to;
   Object* object = object_of(from);
@@ -57,7 +57,7 @@ int replace(int from, int to, Call call) {
   Object* old = object_of(to);
   remove(to);
   const Kind source = kind_of(from);
-  if (source == Kind::device || source == Kind::epoll) add(to, object_of(from));
+  if (source != Kind::other && source != Kind::internal) add(to, object_of(from));
   end_if_unused(old);
   return result;
 }

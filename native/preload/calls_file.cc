@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "preload/control.h"
+#include "preload/pcap/calls_packet.h"
 #include "preload/real.h"
 
 namespace vale::preload {
@@ -146,7 +147,9 @@ EXPORT(int, ioctl, (int fd, unsigned long request, ...)) {
   va_start(ap, request);
   void* argument = va_arg(ap, void*);
   va_end(ap);
-  if (!is_device(fd)) return real().ioctl(fd, request, argument);
+  int answer;
+  if (!is_device(fd))
+    return port_ioctl(request, argument, &answer) ? answer : real().ioctl(fd, request, argument);
   return device_ioctl(fd, request, reinterpret_cast<uint64_t>(argument));
 }
 
@@ -167,6 +170,8 @@ EXPORT(ssize_t, __read_chk, (int fd, void* to, size_t n, size_t room)) {
   return interposed_read(fd, to, n);
 }
 EXPORT(ssize_t, write, (int fd, const void* from, size_t n)) {
+  ssize_t sent;
+  if (kind_of(fd) == Kind::packet && write_to_port(fd, from, n, &sent)) return sent;
   return is_device(fd) ? fail(EINVAL) : real().write(fd, from, n);
 }
 EXPORT(ssize_t, readv, (int fd, const iovec* v, int n)) {

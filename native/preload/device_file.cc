@@ -115,6 +115,7 @@ int DeviceFile::open_port(const OpenRequest& request, PortInfo* info) {
   const Status s = device->open(request, &port_);
   if (!s.ok()) {
     explain(s);
+    why = s.text;
     return s.err;
   }
   *info = port_->info();
@@ -143,10 +144,12 @@ void DeviceFile::adopt_if_inherited() {
 
 int open_device(int flags) {
   Guard guard(g_table_lock);
-  if (!guard.held) {
-    errno = EAGAIN;
-    return -1;
-  }
+  if (guard.held) return open_device_locked(flags);
+  errno = EAGAIN;
+  return -1;
+}
+
+int open_device_locked(int flags) {
   int err = 0;
   if (device_of(nullptr, &err) == nullptr) {
     errno = err;

@@ -17,6 +17,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "device/device.h"
 #include "preload/table.h"
@@ -39,6 +40,7 @@ class DeviceFile final : public Object {
   // A new object, or one that ended. With the table's lock.
   static DeviceFile* make();
 
+  std::string why;         // the last registration failed
   bool inherited = false;  // the number is a FIFO; adopt before use
   int status_flags = 0;    // what fcntl(F_GETFL) shows
   unsigned sleepers = 0;   // under `lock`
@@ -58,6 +60,7 @@ Device* device_of(const char* directory, int* error);
 
 // open("/dev/netmap"): a number, or -1 and errno.
 int open_device(int flags);
+int open_device_locked(int flags);  // with the table's lock
 
 // Whether `fd`, of which nothing is known, is a number of /dev/netmap that another process opened; it
 // is then in the table.

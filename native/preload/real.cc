@@ -46,6 +46,17 @@ void find_real() {
   FIND(fexecve);
   FIND(posix_spawn);
   FIND(posix_spawnp);
+  FIND(socket);
+  FIND(bind);
+  FIND(setsockopt);
+  FIND(send);
+  FIND(sendto);
+  FIND(if_nametoindex);
+  FIND(if_indextoname);
+  FIND(setuid);
+  FIND(setreuid);
+  FIND(setresuid);
+  FIND(seteuid);
   FIND(closedir);
 #undef FIND
   g_real_known.store(true, std::memory_order_release);

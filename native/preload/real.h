@@ -67,6 +67,17 @@ struct Real {
                      const posix_spawnattr_t*, char* const*, char* const*);
   int (*posix_spawnp)(pid_t*, const char*, const posix_spawn_file_actions_t*,
                       const posix_spawnattr_t*, char* const*, char* const*);
+  int (*socket)(int, int, int);
+  int (*bind)(int, const sockaddr*, socklen_t);
+  int (*setsockopt)(int, int, int, const void*, socklen_t);
+  ssize_t (*send)(int, const void*, size_t, int);
+  ssize_t (*sendto)(int, const void*, size_t, int, const sockaddr*, socklen_t);
+  unsigned (*if_nametoindex)(const char*);
+  char* (*if_indextoname)(unsigned, char*);
+  int (*setuid)(uid_t);
+  int (*setreuid)(uid_t, uid_t);
+  int (*setresuid)(uid_t, uid_t, uid_t);
+  int (*seteuid)(uid_t);
   int (*closedir)(void*);
 };
 

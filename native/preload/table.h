@@ -26,7 +26,7 @@ namespace vale::preload {
 
 constexpr int kMaxFd = 65536;
 
-enum class Kind : uint8_t { other, device, epoll, internal };
+enum class Kind : uint8_t { other, device, epoll, packet, internal };
 
 // Held for microseconds; never across anything that sleeps, other than opening and closing ports.
 class OwnedLock {

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Runs filters that libpcap has compiled (classic BPF), on frames in place.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace vale::preload {
+
+// As libpcap lays out a bpf_insn.
+struct BpfInstruction {
+  uint16_t code;
+  uint8_t jt, jf;
+  uint32_t k;
+};
+
+class Filter {
+ public:
+  // false: the program jumps, stores or divides where it must not; the old one stays.
+  bool set(const BpfInstruction* code, unsigned count);
+  // Bytes of the frame to keep, 0 = none of it. `length` bytes of `wire` are at hand.
+  uint32_t run(const uint8_t* frame, uint32_t wire, uint32_t length) const;
+  bool empty() const { return code_.empty(); }
+
+ private:
+  std::vector<BpfInstruction> code_;
+};
+
+}  // namespace vale::preload

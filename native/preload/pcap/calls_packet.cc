@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Packet sockets of programs that read with libpcap and send with one (arping, tcpreplay): a name such
+// as vale0:x is an interface to them, and what they send to it goes out of that port. Only sending.
+#include "preload/pcap/calls_packet.h"
+
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <new>
+
+#include "preload/device_file.h"
+#include "preload/pcap/device_name.h"
+#include "preload/pcap/inject.h"
+#include "preload/real.h"
+
+namespace vale::preload {
+namespace {
+
+constexpr int kFirstIndex = 0x56410000;  // above what a kernel gives out
+constexpr unsigned kNames = 64;
+
+struct Link {
+  char name[IFNAMSIZ];
+  int fd;  // a number of /dev/netmap that sends there, of `object`; -1 before there is one
+  Object* object;
+};
+Link g_links[kNames];
+std::atomic<unsigned> g_link_count{0};
+
+int fail(int err) {
+  errno = err;
+  return -1;
+}
+
+Link* link_named(const char* name) {
+  const unsigned count = g_link_count.load(std::memory_order_acquire);
+  for (unsigned i = 0; i < count; i++) {
+    if (std::strcmp(g_links[i].name, name) == 0) return &g_links[i];
+  }
+  return nullptr;
+}
+
+// A switch port's name, or a persistent port's that is no interface of the system.
+bool is_port_name(const char* name) {
+  if (memchr(name, 0, IFNAMSIZ) == nullptr || *name == 0) return false;
+  if (std::strncmp(name, "vale", 4) == 0 && std::strchr(name, ':') != nullptr) return true;
+  if (link_named(name) != nullptr) return true;
+  return real().if_nametoindex(name) == 0 && is_persistent_port(name);
+}
+
+// The index that stands for this port in this process; 0 when there is no room.
+int index_of(const char* name) {
+  Guard table(g_table_lock);
+  if (const Link* have = link_named(name)) return kFirstIndex + static_cast<int>(have - g_links);
+  const unsigned count = g_link_count.load(std::memory_order_relaxed);
+  if (count == kNames) return 0;
+  std::strcpy(g_links[count].name, name);
+  g_links[count].fd = -1;
+  g_link_count.store(count + 1, std::memory_order_release);
+  return kFirstIndex + static_cast<int>(count);
+}
+
+Link* link_of(int index) {
+  const unsigned i = static_cast<unsigned>(index - kFirstIndex);
+  return i < g_link_count.load(std::memory_order_acquire) ? &g_links[i] : nullptr;
+}
+
+// Opens the port for sending alone: somebody may be receiving on it.
+int open_link(Link& link) {
+  Guard table(g_table_lock);
+  if (!table.held) return EBUSY;
+  if (link.fd >= 0 && object_of(link.fd) == link.object) return 0;
+  OpenRequest request;
+  std::string wrong;
+  if (!parse_device(link.name, &request, &wrong)) return EINVAL;
+  request.flags |= NR_TX_RINGS_ONLY;
+  const int fd = open_device_locked(O_CLOEXEC);
+  if (fd < 0) return errno;
+  auto* file = static_cast<DeviceFile*>(object_of(fd));
+  PortInfo info;
+  int err;
+  {
+    Guard guard(file->lock);
+    err = file->do_register(request, &info);
+  }
+  if (err == 0) {
+    link.fd = fd;
+    link.object = file;
+    return 0;
+  }
+  remove(fd);
+  real().close(fd);
+  end_if_unused(file);
+  return err;
+}
+
+ssize_t send_frame(int index, const void* frame, size_t size) {
+  Link* link = link_of(index);
+  if (link == nullptr) return fail(ENXIO);
+  if (const int err = open_link(*link)) return fail(err);
+  Use use(link->fd);
+  if (use.port() == nullptr) return fail(ENETDOWN);
+  if (const int err = inject(*use.port(), frame, size)) return fail(err);
+  return static_cast<ssize_t>(size);
+}
+
+// A packet socket that was bound to a port, or stands in for one that the system did not give.
+class PacketSocket final : public Object {
+ public:
+  PacketSocket() : Object(Kind::packet) {}
+  void ended() override { index = 0; }
+  int index = 0;
+};
+
+PacketSocket* packet_of(int fd) {
+  return kind_of(fd) == Kind::packet ? static_cast<PacketSocket*>(object_of(fd)) : nullptr;
+}
+
+PacketSocket* make_packet(int fd) {
+  if (PacketSocket* have = packet_of(fd)) return have;
+  Guard table(g_table_lock);
+  auto* socket = new (std::nothrow) PacketSocket;
+  return table.held && socket != nullptr && add(fd, socket) ? socket : nullptr;
+}
+
+int index_in(const sockaddr* address, socklen_t length) {
+  if (address == nullptr || length < sizeof(sockaddr_ll) || address->sa_family != AF_PACKET)
+    return 0;
+  sockaddr_ll ll;
+  std::memcpy(&ll, address, sizeof ll);
+  return link_of(ll.sll_ifindex) != nullptr ? ll.sll_ifindex : 0;
+}
+
+}  // namespace
+
+void send_through(const char* name, int fd) {
+  if (std::strlen(name) >= IFNAMSIZ) return;
+  const int index = index_of(name);
+  if (Link* link = link_of(index)) {
+    link->object = object_of(fd);
+    link->fd = fd;
+  }
+}
+
+bool port_ioctl(unsigned long request, void* argument, int* result) {
+  if (request < SIOCGIFNAME || request > SIOCGIFTXQLEN || argument == nullptr) return false;
+  auto* r = static_cast<ifreq*>(argument);
+  if (!is_port_name(r->ifr_name)) return false;
+  *result = 0;
+  switch (request) {
+    case SIOCGIFINDEX:
+      r->ifr_ifindex = index_of(r->ifr_name);
+      if (r->ifr_ifindex == 0) *result = fail(ENODEV);
+      break;
+    case SIOCGIFHWADDR: {
+      // Locally administered, the same for the same name.
+      uint64_t sum = 1469598103934665603u;
+      for (const char* c = r->ifr_name; *c != 0; c++)
+        sum = (sum ^ static_cast<unsigned char>(*c)) * 1099511628211u;
+      r->ifr_hwaddr.sa_family = ARPHRD_ETHER;
+      std::memcpy(r->ifr_hwaddr.sa_data, &sum, 6);
+      r->ifr_hwaddr.sa_data[0] = 2;
+      break;
+    }
+    case SIOCGIFFLAGS:
+      r->ifr_flags = IFF_UP | IFF_RUNNING | IFF_BROADCAST | IFF_MULTICAST;
+      break;
+    case SIOCSIFFLAGS:
+      break;
+    case SIOCGIFMTU:
+      r->ifr_mtu = 1500;
+      break;
+    default:
+      *result = fail(EADDRNOTAVAIL);
+  }
+  return true;
+}
+
+EXPORT(unsigned, if_nametoindex, (const char* name)) {
+  char padded[IFNAMSIZ] = "";
+  if (std::strlen(name) < sizeof padded) std::strcpy(padded, name);
+  if (is_port_name(padded)) return static_cast<unsigned>(index_of(padded));
+  return real().if_nametoindex(name);
+}
+
+EXPORT(char*, if_indextoname, (unsigned index, char* name)) {
+  if (const Link* link = link_of(static_cast<int>(index))) return std::strcpy(name, link->name);
+  return real().if_indextoname(index, name);
+}
+
+EXPORT(int, socket, (int domain, int type, int protocol)) {
+  const int fd = real().socket(domain, type, protocol);
+  if (fd >= 0 || domain != AF_PACKET || (errno != EPERM && errno != EACCES)) return fd;
+  // Who may not have one can still send on ports.
+  const int stand_in = real().socket(AF_UNIX, SOCK_DGRAM | (type & SOCK_CLOEXEC), 0);
+  if (stand_in >= 0) make_packet(stand_in);
+  return stand_in;
+}
+
+EXPORT(int, bind, (int fd, const sockaddr* address, socklen_t length)) {
+  const int index = index_in(address, length);
+  if (index == 0) {
+    PacketSocket* socket = packet_of(fd);
+    if (socket != nullptr && address != nullptr && address->sa_family == AF_PACKET)
+      return fail(EPERM);
+    return real().bind(fd, address, length);
+  }
+  if (const int err = open_link(*link_of(index))) return fail(err);
+  PacketSocket* socket = make_packet(fd);
+  if (socket == nullptr) return fail(ENOMEM);
+  socket->index = index;
+  return 0;
+}
+
+EXPORT(int, setsockopt, (int fd, int level, int option, const void* value, socklen_t length)) {
+  if (kind_of(fd) == Kind::packet && (level == SOL_PACKET || option == SO_BROADCAST)) return 0;
+  return real().setsockopt(fd, level, option, value, length);
+}
+
+EXPORT(ssize_t, sendto,
+       (int fd, const void* frame, size_t size, int flags, const sockaddr* to, socklen_t length)) {
+  if (g_link_count.load(std::memory_order_relaxed) != 0) {
+    int index = index_in(to, length);
+    if (const PacketSocket* socket = packet_of(fd); index == 0 && socket != nullptr)
+      index = socket->index;
+    if (index != 0) return send_frame(index, frame, size);
+  }
+  return real().sendto(fd, frame, size, flags, to, length);
+}
+
+EXPORT(ssize_t, send, (int fd, const void* frame, size_t size, int flags)) {
+  if (const PacketSocket* socket = packet_of(fd); socket != nullptr && socket->index != 0)
+    return send_frame(socket->index, frame, size);
+  return real().send(fd, frame, size, flags);
+}
+
+bool write_to_port(int fd, const void* frame, size_t size, ssize_t* result) {
+  const PacketSocket* socket = packet_of(fd);
+  if (socket == nullptr || socket->index == 0) return false;
+  *result = send_frame(socket->index, frame, size);
+  return true;
+}
+
+}  // namespace vale::preload
