@@ -17,7 +17,7 @@ if (!/^[1-9]\d{0,3}$/.test(values.kills) || Number(values.kills) > 4000)
 
 const programs = [
   ['crash_test', 'killed'],
-  ['directory_test', 'killed'],
+  ['directory_life_test', 'killed'],
 ];
 await make(programs.map(([program]) => `../build/native/test/${program}`));
 const failed = programs.filter(([program, test]) => {
