@@ -66,6 +66,16 @@ class Directory {
   enum class Array { procs, switches, ports, regs, tx, rx, regions, agents };
   Status grow(Array array, uint32_t count);
 
+  // The first free one of the `have` records that record(i) gives, or the next after them, made
+  // usable. Call under the lock.
+  template <class Record>
+  Status free_record(Array array, uint32_t have, Record&& record, uint32_t* index) {
+    uint32_t i = 0;
+    while (i < have && record(i).state.load(std::memory_order_relaxed) != State::free) i++;
+    *index = i;
+    return grow(array, i + 1);
+  }
+
  private:
   Status choose(const char* path);
   Status check();

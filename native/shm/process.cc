@@ -29,12 +29,12 @@ Status Process::enter(Directory& directory) {
     lease_ = -1;
   }
   const Control& c = directory.control();
-  uint32_t slot = 0;
-  const uint32_t count = c.header().procs.load(std::memory_order_relaxed);
-  while (slot < count && c.proc(slot).state.load(std::memory_order_relaxed) != State::free) slot++;
-  if (slot == count) {
-    if (Status s = directory.grow(Directory::Array::procs, slot + 1); !s.ok()) return s;
-  }
+  uint32_t slot;
+  const auto proc_at = [&](uint32_t i) -> ProcRec& { return c.proc(i); };
+  if (Status s =
+          directory.free_record(Directory::Array::procs, c.header().procs.load(), proc_at, &slot);
+      !s.ok())
+    return s;
   ProcRec& r = c.proc(slot);
   uint32_t gen = c.header().next_gen++ & 0xfffff;
   if (gen == 0) gen = c.header().next_gen++ & 0xfffff;

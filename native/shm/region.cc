@@ -98,13 +98,12 @@ PoolsInfo region_pools(const Geometry& g) {
 Status region_create(Runtime& rt, const Geometry& g, uint32_t* out) {
   const Control& c = rt.control();
   Header& h = c.header();
-  uint32_t slot = 0;
   const uint32_t count = h.regions.load(std::memory_order_relaxed);
-  while (slot < count && c.region(slot).state.load(std::memory_order_relaxed) != State::free)
-    slot++;
-  if (slot == count) {
-    if (Status s = rt.directory.grow(Directory::Array::regions, slot + 1); !s.ok()) return s;
-  }
+  uint32_t slot;
+  const auto region_at = [&](uint32_t i) -> RegionRec& { return c.region(i); };
+  if (Status s = rt.directory.free_record(Directory::Array::regions, count, region_at, &slot);
+      !s.ok())
+    return s;
   RegionRec& r = c.region(slot);
   // Mem ids are 16 bits, increase, and come round; 1 is the NICs' common one in the reference.
   auto taken = [&](uint32_t id) {

@@ -56,10 +56,11 @@ Status port_create(Runtime& rt, const std::string& bare, const OpenRequest& wish
     uint32_t region;
     if (Status s = region_find(rt, wish.mem_id, &region); !s.ok()) return s;
   }
-  uint32_t slot = 0;
-  const uint32_t have = h.ports.load(std::memory_order_relaxed);
-  while (slot < have && c.port(slot).state.load(std::memory_order_relaxed) != State::free) slot++;
-  if (Status s = rt.directory.grow(Directory::Array::ports, slot + 1); !s.ok()) return s;
+  uint32_t slot;
+  const auto port_at = [&](uint32_t i) -> PortRec& { return c.port(i); };
+  if (Status s = rt.directory.free_record(Directory::Array::ports, h.ports.load(), port_at, &slot);
+      !s.ok())
+    return s;
   const uint32_t tx =
       free_rings(h.rings_tx.load(), g.tx_rings, [&](uint32_t i) -> TxRing& { return c.tx(i); });
   if (Status s = rt.directory.grow(Directory::Array::tx, tx + g.tx_rings); !s.ok()) return s;
@@ -109,10 +110,12 @@ Status port_create(Runtime& rt, const std::string& bare, const OpenRequest& wish
 
 Status switch_create(Runtime& rt, const std::string& name, uint32_t* out) {
   const Control& c = rt.control();
-  uint32_t slot = 0;
-  const uint32_t have = c.header().switches.load(std::memory_order_relaxed);
-  while (slot < have && c.sw(slot).state.load(std::memory_order_relaxed) != State::free) slot++;
-  if (Status s = rt.directory.grow(Directory::Array::switches, slot + 1); !s.ok()) return s;
+  uint32_t slot;
+  const auto switch_at = [&](uint32_t i) -> SwitchRec& { return c.sw(i); };
+  if (Status s = rt.directory.free_record(Directory::Array::switches, c.header().switches.load(),
+                                          switch_at, &slot);
+      !s.ok())
+    return s;
   SwitchRec& sw = c.sw(slot);
   std::memset(static_cast<void*>(&sw), 0, sizeof sw);
   sw.gen = next_gen(c.header());

@@ -104,10 +104,11 @@ Status add_registration(Runtime& rt, const OpenRequest& q, uint32_t port, Regist
   }
   if (Status s = check_exclusive(c, p, q, tx, rx); !s.ok()) return s;
 
-  uint32_t index = 0;
-  const uint32_t have = h.regs.load(std::memory_order_relaxed);
-  while (index < have && c.reg(index).state.load(std::memory_order_relaxed) != State::free) index++;
-  if (Status s = rt.directory.grow(Directory::Array::regs, index + 1); !s.ok()) return s;
+  uint32_t index;
+  const auto reg_at = [&](uint32_t i) -> RegRec& { return c.reg(i); };
+  if (Status s = rt.directory.free_record(Directory::Array::regs, h.regs.load(), reg_at, &index);
+      !s.ok())
+    return s;
   const uint32_t bit = static_cast<uint32_t>(__builtin_ctzll(~mask));
   RegRec& r = c.reg(index);
   r.gen = h.next_gen++;
