@@ -20,6 +20,7 @@ constexpr unsigned kTurnsPerSilenceCheck = 1024;
 // One rx ring, and the start of the frame that is just being received from it.
 struct RxRing {
   netmap_ring* ring;
+  uint32_t slots;  // read once: the region may be overwritten while we run
   SequenceCheck sequence;
   FrameHead head{};
 };
@@ -37,7 +38,8 @@ class Receiver {
     const bool several = port_.last_rx() - port_.first_rx() > 1 || run.ports.size() > 1;
     for (unsigned i = port_.first_rx(); i < port_.last_rx(); i++) {
       const std::string where = several ? " on ring " + std::to_string(i) : "";
-      rings_.push_back({port_.rx_ring(i), SequenceCheck(engine, where)});
+      netmap_ring* ring = port_.rx_ring(i);
+      rings_.push_back({ring, ring->num_slots, SequenceCheck(engine, where)});
     }
   }
 
@@ -86,17 +88,17 @@ class Receiver {
     uint32_t used = 0, total = 0;
     for (RxRing& rx : rings_) {
       netmap_ring* ring = rx.ring;
-      const uint32_t filled = ring->tail >= ring->head ? ring->tail - ring->head
-                                                       : ring->tail + ring->num_slots - ring->head;
+      const uint32_t filled =
+          ring->tail >= ring->head ? ring->tail - ring->head : ring->tail + rx.slots - ring->head;
       used += filled;
-      total += ring->num_slots - 1;
+      total += rx.slots - 1;
       if (filled == 0) continue;
       lane_.add_event();
       const uint32_t n = std::min(filled, config_.burst);
       if (inspects_) {
         frames += inspect(rx, n, &bytes);
       } else {
-        frames += count(ring, n, &bytes);
+        frames += count(rx, n, &bytes);
       }
     }
     if (used == 0) return false;
@@ -111,8 +113,9 @@ class Receiver {
     return true;
   }
 
-  static uint32_t count(netmap_ring* ring, uint32_t n, uint64_t* bytes) {
-    const uint32_t slots = ring->num_slots;
+  static uint32_t count(const RxRing& rx, uint32_t n, uint64_t* bytes) {
+    netmap_ring* ring = rx.ring;
+    const uint32_t slots = rx.slots;
     uint32_t head = ring->head, frames = n;
     uint64_t sum = 0;
     for (uint32_t left = n; left > 0;) {
@@ -134,7 +137,7 @@ class Receiver {
     uint32_t frames = 0, i = ring->head;
     for (; n > 0; n--) {
       const netmap_slot slot = ring->slot[i];
-      const uint32_t next = i + 1 == ring->num_slots ? 0 : i + 1;
+      const uint32_t next = i + 1 == rx.slots ? 0 : i + 1;
       if (config_.options & kOptPrefetch) {
         __builtin_prefetch(NETMAP_BUF(ring, ring->slot[next].buf_idx));
       }
