@@ -15,6 +15,8 @@ const LOOK = 1000;
 /** ms: a loop that always finds frames lets timers and signals run this often. */
 const TURN = 5;
 const BATCH = 256;
+/** Part of a ring that may be read before its slots are given back to the senders. */
+const SHARE = 4;
 /** Bytes of the longest virtio-net header. */
 const MAX_HEADER = 12;
 
@@ -61,6 +63,8 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
   readonly #memoryKey: bigint;
   #batch: RxBatch | undefined;
   #capacity = 0;
+  /** Slots read since the last sync. */
+  #owed = 0;
   #header: number;
   #turn = 0;
   #iterating = false;
@@ -298,8 +302,11 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
     const batch = this.#batch!;
     // Anyone may change it, from another process too.
     this.#header = this.native.headerLength;
-    if (this.#next(batch, most)) return batch;
+    // Small batches must not keep a ring full of frames that were read long ago.
+    const full = this.#owed * SHARE >= this.info.rxSlots;
+    if (!full && this.#next(batch, most)) return batch;
     this.native.rxsync();
+    this.#owed = 0;
     return this.#next(batch, most) ? batch : undefined;
   }
 
@@ -321,7 +328,7 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
   }
 
   #release(): void {
-    if (!this.#closed && !this.#lent) this.#batch?.release();
+    if (!this.#closed && !this.#lent) this.#owed += this.#batch?.release() ?? 0;
   }
 
   #claim(): void {

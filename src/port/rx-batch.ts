@@ -87,10 +87,14 @@ export class RxBatch {
     return count > 0;
   }
 
-  /** @internal */
-  release(): void {
-    if (this.length > 0) this.#from?.advance(this.#end);
+  /** @returns how many slots were given back @internal */
+  release(): number {
+    const ring = this.#from;
+    if (this.length === 0 || ring === undefined) return 0;
+    const slots = (this.#end - this.#slot[0]! + ring.slots) % ring.slots;
+    ring.advance(this.#end);
     this.length = 0;
+    return slots;
   }
 
   /** Bytes of frame `i`, without FCS, over all its fragments. */
