@@ -183,6 +183,9 @@ describe('from flags to configuration', () => {
     expect(config({ destination: '[2001:db8::7]:1-[2001:db8::8]:2' }).family).toBe(6);
     expect(config({ destination: '10.2.0.1:1-10.2.0.2:9' }).family).toBe(4);
     expect(config({ family: 6 }).source.start).toHaveLength(16);
+    // The headers alone are 62 bytes: the frame must be whole.
+    expect(config({ family: 6 }).size).toBe(62);
+    expect(config({ family: 6, size: [60] }).size).toBe(60);
     expect(() => config({ family: 4, source: '2001:db8::7' })).toThrow(/for -s but received/);
     expect(() => config({ source: '10.0.0.1', destination: '::1' })).toThrow(/IPv4 .* for -d/);
   });

@@ -67,7 +67,7 @@ export default class PktGen extends BaseCommand {
       helpValue: 'SIZE',
       multiple: true,
       summary:
-        'Frame size in bytes without FCS, 16 to 65536. Given twice: random sizes, at least the second and below the first. Default: 60.',
+        'Frame size in bytes without FCS, 16 to 65536. Given twice: random sizes, at least the second and below the first. Default: 60, or 62 with IPv6.',
     }),
     burst: numberFlag({ what: 'a burst from 0 to 65536', max: 65536 })({
       char: 'b',

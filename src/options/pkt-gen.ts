@@ -15,8 +15,9 @@ const NO_MAC = '00:00:00:00:00:00';
 const BROADCAST = 'ff:ff:ff:ff:ff:ff';
 
 const DEFAULTS = {
-  4: { source: '10.0.0.1', destination: '10.1.0.1' },
-  6: { source: '2001:db8::1', destination: '2001:db8:1::1' },
+  4: { source: '10.0.0.1', destination: '10.1.0.1', size: 60 },
+  // The least that holds the headers.
+  6: { source: '2001:db8::1', destination: '2001:db8:1::1', size: 62 },
 };
 
 /** What the flags of pkt-gen hold after each was checked alone. Absent = not typed. */
@@ -94,8 +95,8 @@ export function wantsStatistics(flags: PktGenFlags): boolean {
  * forPort(). Throws UsageError.
  */
 export function pktGenConfig(flags: PktGenFlags, machine: Machine): PktGenConfig {
-  const [size, sizeMin] = sizes(flags.size);
   const family = flags.family ?? inferFamily(flags);
+  const [size, sizeMin] = sizes(flags.size, DEFAULTS[family].size);
   const bits = optionBits(flags);
   const cpus = flags.cpus ?? 0;
   if (cpus > machine.onlineCpus)
@@ -171,8 +172,8 @@ export function routeOf(config: PktGenConfig): string {
   );
 }
 
-function sizes(typed: number[]): [size: number, sizeMin: number] {
-  const size = typed[0] ?? 60;
+function sizes(typed: number[], preset: number): [size: number, sizeMin: number] {
+  const size = typed[0] ?? preset;
   const sizeMin = typed.length > 1 ? (typed.at(-1) ?? 0) : 0;
   if (sizeMin > size)
     throw expected(`at most the first -l, ${size}, as the least random size`, '-l', sizeMin);
