@@ -298,7 +298,12 @@ describe('what cannot be is one line', () => {
     [['-i', 'vale0:'], 2, /"vale0:"/],
     [['-i', 'vale0:a-0', '-p', '2'], 2, /-p 2: vale0:a-0 names certain rings/],
     [['-i', 'nosuchif0', '-w', '0'], 1, /nosuchif0/],
-    [['-i', 'vale0:a', '-p', '2'], 1, /vale0:a/],
+    [
+      ['-i', 'vale0:a', '-p', '2'],
+      1,
+      /^vale: -p 2: vale0:a has 1 ring, and each thread takes a ring of its own; make it with 2: add -C 1024,1024,2,2 where it is opened first, or use -p 1$/m,
+    ],
+    [['-i', 'vale0:a', '-p', '17'], 1, /use at most -p 16/],
     [['-i', 'vale0:a^'], 1, /vale0:a/],
   ])('%j', async (args, exit, line) => {
     const { code, stdout, stderr } = await vale('pkt-gen', ...args);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // From a name as typed to open ports.
-import { UsageError } from '../errors.js';
+import { UsageError, ValeError } from '../errors.js';
 import type { NativeBinding, NativePort, NativeRuntime, WireOptions } from '../native-types.js';
 import type { RingConfig } from '../options/ring-config.js';
 import { parse, toOpenRequest, type Exists, type PortSpec } from '../port/name.js';
 import { RegMode } from '../port/registration.js';
 import { elsewhere } from './sudo.js';
+
+/** Rings of a port, each direction. */
+const MAX_RINGS = 16;
 
 /** The user's runtime; `warn` takes one line about its directory. */
 export function openRuntime(binding: NativeBinding, warn: (line: string) => void): NativeRuntime {
@@ -79,11 +82,30 @@ export function openForThreads(
     );
   const ports: NativePort[] = [];
   try {
-    for (let ringId = 0; ringId < threads; ringId += 1)
+    for (let ringId = 0; ringId < threads; ringId += 1) {
+      const [first] = ports;
+      if (first !== undefined && ringId >= Math.max(first.info.txRings, first.info.rxRings))
+        throw tooFewRings(spec, first, threads);
       ports.push(runtime.open({ ...request, mode: RegMode.OneNic, ringId }, wire));
+    }
   } catch (error) {
     for (const port of ports) port.close();
     throw error;
   }
   return ports;
+}
+
+/** A port has the rings it was made with; whoever makes it says how many. */
+function tooFewRings(spec: PortSpec, { info }: NativePort, threads: number): ValeError {
+  const has = Math.max(info.txRings, info.rxRings);
+  const wish = `-C ${info.txSlots},${info.rxSlots},${threads},${threads}`;
+  const hint =
+    spec.kind === 'interface'
+      ? `use -p ${has}`
+      : threads > MAX_RINGS
+        ? `use at most -p ${MAX_RINGS}`
+        : `make it with ${threads}: add ${wish} where it is opened first, or use -p ${has}`;
+  return new ValeError(
+    `-p ${threads}: ${spec.text} has ${has} ${has === 1 ? 'ring' : 'rings'}, and each thread takes a ring of its own; ${hint}`,
+  );
 }
