@@ -69,7 +69,7 @@ export function readWords(argv: readonly string[], flags: Flags): Words {
   const take = (name: string, spelled: string): void => {
     const value = rest.shift();
     if (value === undefined || isFlag(flags, value))
-      throw new UsageError(`missing value for ${spelled}`);
+      throw new UsageError(`missing value for ${spelled}: see --help`);
     words.flags.push({ name, spelled, value });
   };
 

@@ -66,7 +66,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     else await runVerb(verb, rest);
   } catch (error) {
     const code = (error as { oclif?: { exit?: number } }).oclif?.exit;
-    if ((error as { code?: string }).code === 'EEXIT') process.exit(code ?? 0);
-    die(error);
+    if ((error as { code?: string }).code !== 'EEXIT') die(error);
+    // No process.exit(): what was printed may fail to be written yet.
+    process.exitCode = code ?? 0;
   }
 }

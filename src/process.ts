@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // How the process ends: signals, closed pipes, and errors nobody caught.
-import { explain } from './errors.js';
+import { explain, ValeError } from './errors.js';
 
 let controller: AbortController | undefined;
 
@@ -15,10 +15,11 @@ function onSignal(): void {
   controller.abort();
 }
 
-/** The reader of our output has gone (`| head`): that is a normal end. */
-function onOutputError(error: NodeJS.ErrnoException): void {
+/** The reader of our output has gone (`| head`): that is a normal end. Anything else is a failure. */
+function onOutputError(error: NodeJS.ErrnoException, where: string): never {
   if (error.code === 'EPIPE') process.exit(0);
-  die(error);
+  const reason = error.code === 'ENOSPC' ? 'no space left on that device' : error.message;
+  die(new ValeError(`cannot write to ${where}: ${reason}`));
 }
 
 /** Prints an error as one line and ends the process with its exit code. */
@@ -35,9 +36,13 @@ export function die(error: unknown): never {
 
 /** Installs the handlers of this file, once, for a process that is the CLI. */
 export function ownProcess(): void {
-  for (const stream of [process.stdout, process.stderr]) {
+  const streams = [
+    [process.stdout, 'standard output'],
+    [process.stderr, 'standard error'],
+  ] as const;
+  for (const [stream, name] of streams) {
     stream.removeAllListeners('error');
-    stream.on('error', onOutputError);
+    stream.on('error', (error) => onOutputError(error, name));
   }
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);

@@ -2,7 +2,7 @@
 // What every verb shares, seen from outside: errors, exit codes, help, closed pipes.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
@@ -39,9 +39,17 @@ describe('a wrong command line is one line on stderr and exit code 2', () => {
       "vale: unknown option '--durration': did you mean '--duration'?",
     ],
     [['pkt-gen', '-i', 'vale0:a', '-XQ'], "vale: unknown option '-Q' in '-XQ': see --help"],
-    [['pkt-gen', '-i', 'vale0:a', '-l'], 'vale: missing value for -l'],
-    [['pkt-gen', '-i', '-f', 'tx'], 'vale: missing value for -i'],
+    [['pkt-gen', '-i', 'vale0:a', '-l'], 'vale: missing value for -l: see --help'],
+    [['pkt-gen', '-i', '-f', 'tx'], 'vale: missing value for -i: see --help'],
     [['pkt-gen', '-f', 'tx'], 'vale: missing -i PORT: see --help'],
+    [
+      ['pkt-gen', '-i', 'vale0:a', '--json', '--ndjson'],
+      'vale: --json and --ndjson exclude each other: give one of them',
+    ],
+    [
+      ['bridge', 'vale0:a', 'vale1:b', '--json', '--ndjson'],
+      'vale: --json and --ndjson exclude each other: give one of them',
+    ],
     [['pkt-gen', '-i', 'vale0:a', '-X=1'], "vale: unknown option '-=' in '-X=1': see --help"],
     [['pkt-gen', '-i', 'vale0:a', '--dump=1'], 'vale: --dump takes no value: --dump=1'],
     [['pkt-gen', '-i', 'vale0:a', 'more'], "vale: unexpected argument 'more': see --help"],
@@ -115,6 +123,22 @@ describe('the end of the process', () => {
     const [code] = (await once(child, 'close')) as [number];
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   });
+
+  test.each([[['--version']], [['pkt-gen', '-h']], [['ctl', '--json']]])(
+    'output that cannot be written is an error: vale %j >/dev/full',
+    (args) => {
+      const full = openSync('/dev/full', 'w');
+      const { status, stderr } = spawnSync(process.execPath, [bin, ...args], {
+        encoding: 'utf8',
+        stdio: ['ignore', full, 'pipe'],
+      });
+      closeSync(full);
+      expect({ status, stderr }).toEqual({
+        status: 1,
+        stderr: 'vale: cannot write to standard output: no space left on that device\n',
+      });
+    },
+  );
 
   test('an error has its own exit code, or 1; more lines become one', () => {
     expect(explain(new UsageError('x'))).toEqual({ line: 'x', exitCode: 2 });

@@ -14,7 +14,10 @@ export const secondsFlag = Flags.custom<number>({ parse: async (text) => seconds
 
 /** How a run reports and how it waits: the same on every verb with an engine. */
 export const runFlags = {
-  json: Flags.boolean({ summary: 'Print one JSON object at the end instead of text.' }),
+  json: Flags.boolean({
+    summary: 'Print one JSON object at the end instead of text.',
+    exclusive: ['ndjson'],
+  }),
   ndjson: Flags.boolean({
     summary: 'Print one JSON object a line: one for each interval, then the one of --json.',
   }),
