@@ -245,7 +245,16 @@ describe('a failure is one line in the form of the reference, and exit code 1', 
       'failed to list vale7:a: No such device or address',
     );
     expect(failure('stats', 'nosuch0')).toContain(
-      'failed to list nosuch0: No such device or address',
+      'failed to obtain counters of nosuch0: No such device or address',
+    );
+    expect(failure('index', 'vale7:a')).toContain(
+      'failed to obtain indices of vale7:a: No such file or directory (vale7: no such switch',
+    );
+    expect(failure('index', 'nosuch0')).toContain(
+      'failed to obtain indices of nosuch0: Invalid argument (this is no port of a switch; name both, as in vale0:nosuch0)',
+    );
+    expect(failure('-r', 'vale0:a')).toContain(
+      'failed to remove vale0:a: No such device or address (only a persistent port is removed, by its own name as in a; others go when they are closed)',
     );
     expect(failure('fdb', 'vale7')).toContain(
       'failed to list addresses of vale7: No such file or directory (no such switch',
@@ -300,7 +309,8 @@ describe('a wrong command line is one line and exit code 2', () => {
     ],
     [['lst'], "unknown action 'lst': did you mean 'list'?"],
     [['fdb', 'flsh'], "unknown action 'flsh': did you mean 'flush'?"],
-    [['-n'], 'missing value for -n'],
+    [['-n'], 'missing value for -n: see --help'],
+    [['-h'], 'missing value for -h: see --help'],
     [['-l', 'em0'], 'expected a port of a switch, as in vale0:a, for -l but received em0'],
     [
       ['-n', 'p0', '-C', 'x'],

@@ -77,9 +77,15 @@ export class Control {
   }
 
   remove(name: string): void {
-    this.attempt('remove', name, () =>
-      this.runtime.remove(parsePersistent(name, this.names).fullName),
-    );
+    this.attempt('remove', name, () => {
+      const { kind, port } = parse(name, this.names);
+      if (kind === 'port')
+        throw new Failure(
+          'ENXIO',
+          `only a persistent port is removed, by its own name as in ${port === '' ? 'p0' : port}; others go when they are closed`,
+        );
+      this.runtime.remove(parsePersistent(name, this.names).fullName);
+    });
   }
 
   /** @returns the port's index on its switch */
@@ -126,10 +132,20 @@ export class Control {
     }
   }
 
-  /** Indices of a port; for a switch, or a port that is not on it, 255 as the port's. */
-  index(name: string): { switchIndex: number; portIndex: number } {
-    return this.attempt('list', name, () => {
+  /**
+   * Indices of a port; for a switch, or a port that is not on it, 255 as the port's.
+   * @param action what a failure says could not be done
+   */
+  index(name: string, action = 'list'): { switchIndex: number; portIndex: number } {
+    return this.attempt(action, name, () => {
       const target = parseSwitchOrPort(name, this.names);
+      if (target.kind === 'interface')
+        throw new NameError(
+          name,
+          name,
+          'this is no port of a switch',
+          `name both, as in vale0:${target.port}`,
+        );
       return this.runtime.index(target.kind === 'switch' ? target.switch : target.fullName);
     });
   }
@@ -181,9 +197,12 @@ export class Control {
     }
   }
 
-  /** All there is, or of `name`: that switch with its ports, or that port with its switch. */
-  look(name?: string): Snapshot {
-    return this.attempt('list', name, () => {
+  /**
+   * All there is, or of `name`: that switch with its ports, or that port.
+   * @param action what a failure says could not be done
+   */
+  look(name?: string, action = 'list'): Snapshot {
+    return this.attempt(action, name, () => {
       const switches = this.runtime.switches();
       const ports = this.runtime.list();
       const { directory } = this.runtime;

@@ -22,7 +22,7 @@ export default class PortIndex extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(PortIndex);
-    const index = await withControl((control) => control.index(args.name));
+    const index = await withControl((control) => control.index(args.name, 'obtain indices of'));
     if (flags.json) {
       const { indexJson } = await import('../../report/ctl-json.js');
       const { toJson } = await import('../../report/json.js');

@@ -25,6 +25,9 @@ export default class Stats extends BaseCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Stats);
     const stop = flags.watch ? this.stop : undefined;
-    await withControl((control) => show(statsView, flags, () => control.look(args.name), stop));
+    const action = 'obtain counters of';
+    await withControl((control) =>
+      show(statsView, flags, () => control.look(args.name, action), stop),
+    );
   }
 }
