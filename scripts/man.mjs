@@ -48,10 +48,23 @@ function item(name, flag) {
   return [`.It ${short}${long}`, ...prose(named), ...preset.flatMap(prose)];
 }
 
-/** The list of options, in mdoc. */
+/** Options that mean more when they are given again: those with several values, and "May be repeated". */
+const repeatable = ({ multiple, summary }) => multiple || /may be repeated/i.test(summary);
+
+/** The list of options, in mdoc, and what becomes of one that is given twice. */
 export function optionList(flags) {
-  const items = Object.entries(flags).flatMap(([name, flag]) => item(name, flag));
-  return ['.Bl -tag -width Ds', ...items, '.It Fl -help', 'Show a summary of the options.', '.El'];
+  const entries = Object.entries(flags);
+  const items = entries.flatMap(([name, flag]) => item(name, flag));
+  const all = entries.filter(([, flag]) => repeatable(flag));
+  const except = all.map(([name, { char }]) => `.Fl ${char ?? `-${name}`}`);
+  return [
+    ...['.Bl -tag -width Ds', ...items, '.It Fl -help', 'Show a summary of the options.', '.El'],
+    ...[
+      '.Pp',
+      `Of an option given more than once the last one counts${except.length ? ', except for' : '.'}`,
+    ],
+    ...(except.length ? listed(except) : []),
+  ];
 }
 
 /** The synopsis, in mdoc: options with a letter, then those without. */
