@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { inRoot } from './lib.mjs';
 
 /** Verbs with a page of their own in section 8. */
-export const VERBS = ['pkt-gen', 'bridge', 'ctl', 'run'];
+export const VERBS = ['pkt-gen', 'bridge', 'ctl', 'run', 'doctor', 'completion'];
 
 /** Text with what roff would take for itself escaped. */
 function escape(text) {
@@ -57,18 +57,24 @@ export function optionList(flags) {
   const items = entries.flatMap(([name, flag]) => item(name, flag));
   const all = entries.filter(([, flag]) => repeatable(flag));
   const except = all.map(([name, { char }]) => `.Fl ${char ?? `-${name}`}`);
+  const list = [
+    '.Bl -tag -width Ds',
+    ...items,
+    '.It Fl -help',
+    'Show a summary of the options.',
+    '.El',
+  ];
+  if (items.length === 0) return list;
+  const rule = 'Of an option given more than once the last one counts';
   return [
-    ...['.Bl -tag -width Ds', ...items, '.It Fl -help', 'Show a summary of the options.', '.El'],
-    ...[
-      '.Pp',
-      `Of an option given more than once the last one counts${except.length ? ', except for' : '.'}`,
-    ],
-    ...(except.length ? listed(except) : []),
+    ...list,
+    '.Pp',
+    ...(all.length > 0 ? [`${rule}, except for`, ...listed(except)] : [`${rule}.`]),
   ];
 }
 
 /** The synopsis, in mdoc: options with a letter, then those without. */
-export function synopsis(verb, { flags, args = {} }) {
+export function synopsis(verb, { flags = {}, args = {} }) {
   const lines = [`.Nm vale ${verb}`];
   const words = Object.entries(flags).map(([name, flag]) => {
     const spelled = flag.char
@@ -127,7 +133,7 @@ export function fill(page, name, lines) {
 export function manPage(verb, page, commands) {
   const parts = {
     SYNOPSIS: () => synopsis(verb, commands[verb]),
-    OPTIONS: () => optionList(commands[verb].flags),
+    OPTIONS: () => optionList(commands[verb].flags ?? {}),
     ACTIONS: () => actionList(verb, commands),
   };
   return Object.entries(parts)

@@ -366,6 +366,27 @@ export interface NativeEngine {
   readonly done: Promise<void>;
 }
 
+/** What the kernel answers when wires ask for what they need: an errno, 0 = it works. */
+export interface WireProbe {
+  packetSocket: number;
+  xdpSocket: number;
+  bpfProgram: number;
+  tcxLink: number;
+  tapDevice: number;
+}
+
+/** A runtime directory seen from outside. */
+export interface DirectoryFacts {
+  /** Layout of its control file; 0 = there is none, or it is none of ours. */
+  layout: number;
+  /** The layout this program makes and takes. */
+  expectedLayout: number;
+  /** Processes that use it. */
+  living: number;
+  /** Processes that ended without leaving, and have not been looked after yet. */
+  dead: number;
+}
+
 export interface NativeBinding {
   /** package version the addon was built from */
   readonly version: string;
@@ -374,6 +395,10 @@ export interface NativeBinding {
   /** ports[i] belongs to thread i; they must not be used from JavaScript until done. */
   startPktGen(ports: NativePort[], config: PktGenConfig): NativeEngine;
   startBridge(a: NativePort, b: NativePort, config: BridgeConfig): NativeEngine;
+  /** Changes nothing: no interface is touched, no device made. */
+  probe(): WireProbe;
+  /** Reads only. */
+  inspect(directory: string): DirectoryFacts;
   /** Local interfaces: name, mac, mtu. */
   interfaces(): { name: string; mac: string; mtu: number }[];
   /** This process becomes that program; returns only by throwing. */

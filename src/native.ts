@@ -76,11 +76,16 @@ export function preloadLibrary(): string {
 
 let binding: NativeBinding | undefined;
 
+/** The file that native() loads; undefined when there is none. */
+export function addonFile(): string | undefined {
+  return candidates(packageRoot(), process.platform, process.arch).find((path) => existsSync(path));
+}
+
 /** The addon. Loaded at the first call; throws a ValeError with the way out when it cannot be. */
 export function native(): NativeBinding {
   if (binding) return binding;
   const root = packageRoot();
-  const file = candidates(root, process.platform, process.arch).find((path) => existsSync(path));
+  const file = addonFile();
   if (!file) throw new ValeError(missingAddon(root, process.platform, process.arch));
   try {
     binding = createRequire(import.meta.url)(file) as NativeBinding;

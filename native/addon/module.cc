@@ -9,6 +9,8 @@
 #include "addon/program.h"
 #include "addon/runtime.h"
 #include "device/wire.h"
+#include "nic/probe.h"
+#include "shm/inspect.h"
 
 namespace vale::addon {
 namespace {
@@ -27,6 +29,28 @@ Napi::Value list_interfaces(const Napi::CallbackInfo& call) {
   return array;
 }
 
+// What `vale doctor` asks: errno values, 0 = it works.
+Napi::Value probe(const Napi::CallbackInfo& call) {
+  const WireProbe found = probe_wires();
+  Napi::Object object = Napi::Object::New(call.Env());
+  object.Set("packetSocket", found.packet_socket);
+  object.Set("xdpSocket", found.xdp_socket);
+  object.Set("bpfProgram", found.bpf_program);
+  object.Set("tcxLink", found.tcx_link);
+  object.Set("tapDevice", found.tap_device);
+  return object;
+}
+
+Napi::Value inspect(const Napi::CallbackInfo& call) {
+  const DirectoryFacts facts = inspect_directory(call[0].ToString().Utf8Value());
+  Napi::Object object = Napi::Object::New(call.Env());
+  object.Set("layout", facts.layout);
+  object.Set("expectedLayout", facts.expected);
+  object.Set("living", facts.living);
+  object.Set("dead", facts.dead);
+  return object;
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   auto* data = new Environment;
   env.SetInstanceData(data);
@@ -38,6 +62,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("openRuntime", Napi::Function::New<RuntimeObject::open_runtime>(env, "openRuntime"));
   exports.Set("startPktGen", Napi::Function::New<EngineObject::start_pktgen>(env, "startPktGen"));
   exports.Set("startBridge", Napi::Function::New<EngineObject::start_bridge>(env, "startBridge"));
+  exports.Set("probe", Napi::Function::New<probe>(env, "probe"));
+  exports.Set("inspect", Napi::Function::New<inspect>(env, "inspect"));
   exports.Set("interfaces", Napi::Function::New<list_interfaces>(env, "interfaces"));
   exports.Set("execute", Napi::Function::New<execute>(env, "execute"));
   exports.Set("hasFileCapabilities",

@@ -9,4 +9,6 @@ export const verbs: Record<string, () => Promise<{ default: unknown }>> = {
   bridge: () => import('./bridge.js'),
   ctl: () => import('./ctl.js'),
   run: () => import('./run.js'),
+  doctor: () => import('./doctor.js'),
+  completion: () => import('./completion.js'),
 };

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Scripts that complete the command line, from the verbs' own definitions. Names of ports and
+// interfaces are asked for when they are needed: `vale completion names`.
+
+/** What a script knows of a verb, or of an action of one ("ctl fdb"). */
+export interface Verb {
+  /** Words after `vale`. */
+  path: string;
+  summary: string;
+  /** Words that may follow. */
+  actions: string[];
+  options: Option[];
+  /** Its arguments are names of ports or switches. */
+  named: boolean;
+}
+
+export interface Option {
+  /** As typed: "-i", "--interface". */
+  spelled: string[];
+  summary: string;
+  /** undefined: it takes no value. */
+  value?: 'name' | 'file' | 'other' | readonly string[];
+}
+
+const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
+const spellings = (verb: Verb) => verb.options.flatMap(({ spelled }) => spelled).join(' ');
+
+/** What completes the value of an option, as a line of the bash script; undefined: nothing. */
+function bashValue({ value }: Option): string | undefined {
+  if (value === undefined) return undefined;
+  if (value === 'name') return 'kind=names';
+  if (value === 'file') return 'kind=files';
+  return value === 'other' ? 'kind=none' : `offer=${quote(value.join(' '))}`;
+}
+
+/** For bash, and for zsh through its bashcompinit. */
+export function bashScript(verbs: readonly Verb[], root: readonly string[]): string {
+  const cases = verbs.flatMap((verb) => [
+    `    ${quote(verb.path)})`,
+    `      opts=${quote(spellings(verb))}`,
+    ...(verb.actions.length > 0 ? [`      offer=${quote(verb.actions.join(' '))}`] : []),
+    ...(verb.named ? ['      kind=names'] : []),
+    '      case $before in',
+    ...verb.options.flatMap((option) => {
+      const value = bashValue(option);
+      return value === undefined
+        ? []
+        : [`        ${option.spelled.join('|')}) opts= offer= kind=; ${value} ;;`];
+    }),
+    '      esac ;;',
+  ]);
+  const paths = verbs.map(({ path }) => quote(path)).join('|');
+  return `# vale: completion for bash, and for zsh after bashcompinit.
+_vale() {
+  [ -z "\${ZSH_VERSION-}" ] || setopt localoptions shwordsplit ksharrays
+  local line=\${COMP_LINE:0:$COMP_POINT} opts= offer= kind= word place=
+  local current=\${line##*[[:space:]]}
+  local typed=\${line% "$current"} before
+  before=\${typed##*[[:space:]]}
+  set -f
+  for word in \${typed#* }; do
+    case $word in -*) continue ;; esac
+    case "\${place:+$place }$word" in ${paths}) place="\${place:+$place }$word" ;; esac
+  done
+  set +f
+  case $place in
+    '')
+      opts='--help --version'
+      offer=${quote(root.join(' '))} ;;
+${cases.join('\n')}
+  esac
+  case $current in -*) [ -z "$opts" ] || offer=$opts kind= ;; esac
+  case $kind in
+    names) offer="$offer $(vale completion names 2>/dev/null)" ;;
+    files) COMPREPLY=($(compgen -f -- "$current")); return ;;
+  esac
+  COMPREPLY=($(compgen -W "$offer" -- "$current"))
+  # A colon ends a word for readline: what stands before it is on the line already.
+  if [ -z "\${ZSH_VERSION-}" ] && [[ $current == *:* && $COMP_WORDBREAKS == *:* ]]; then
+    COMPREPLY=("\${COMPREPLY[@]#"\${current%:*}:"}")
+  fi
+}
+complete -F _vale vale vale-switch
+`;
+}
+
+export function zshScript(verbs: readonly Verb[], root: readonly string[]): string {
+  return `autoload -U +X compinit bashcompinit
+(( \${+functions[compdef]} )) || compinit
+bashcompinit
+${bashScript(verbs, root)}`;
+}
+
+export function fishScript(verbs: readonly Verb[], root: readonly Verb[]): string {
+  const fishQuote = (text: string) => `'${text.replace(/['\\]/g, '\\$&')}'`;
+  const lines = root.map(
+    ({ path, summary }) =>
+      `complete -c vale -n __fish_use_subcommand -a ${path} -d ${fishQuote(summary)}`,
+  );
+  for (const { path, actions, options, named } of verbs) {
+    const [verb = '', ...deeper] = path.split(' ');
+    const on = ['__fish_seen_subcommand_from ' + verb]
+      .concat(deeper.map((word) => `__fish_seen_subcommand_from ${word}`))
+      .join('; and ');
+    const condition = fishQuote(on);
+    if (actions.length > 0)
+      lines.push(`complete -c vale -n ${condition} -a ${fishQuote(actions.join(' '))}`);
+    if (named) lines.push(`complete -c vale -n ${condition} -a '(vale completion names)'`);
+    for (const { spelled, summary, value } of options) {
+      const names = spelled.map((one) =>
+        one.startsWith('--') ? `-l ${one.slice(2)}` : `-s ${one.slice(1)}`,
+      );
+      const takes =
+        value === undefined
+          ? ''
+          : value === 'file'
+            ? ' -rF'
+            : value === 'name'
+              ? " -xa '(vale completion names)'"
+              : value === 'other'
+                ? ' -x'
+                : ` -xa ${fishQuote(value.join(' '))}`;
+      lines.push(
+        `complete -c vale -n ${condition} ${names.join(' ')}${takes} -d ${fishQuote(summary)}`,
+      );
+    }
+  }
+  return `# vale: completion for fish.
+complete -c vale -f
+${lines.join('\n')}
+complete -c vale-switch -w vale
+`;
+}
