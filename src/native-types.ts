@@ -223,7 +223,7 @@ export interface NativeRuntime {
   /** warning: one line when something could not be had, else "". */
   attach(request: OpenRequest, how: AttachHow): { portIndex: number; warning: string };
   detach(port: string): { portIndex: number };
-  /** Busy polling of an attached interface on `cores` CPUs from `first` on; 0 ends it. */
+  /** Busy polling of an attached interface on CPU `first`; `cores` 1 begins, 0 ends it. */
   poll(port: string, cores: number, first: number): void;
   agents(): AgentRow[];
   /** A death was reported or, with `logShown`, its log read: then it is forgotten. */

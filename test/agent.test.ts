@@ -175,6 +175,9 @@ needs(...labTools('ping', 'tc')).describe('attached interfaces', () => {
       test('are polled and left alone again, live', async () => {
         const name = `${sw}:ag1`;
         expect(await failure('-P', name)).toContain('Bad address (it is not being polled)');
+        expect(await failure('-p', name, '-C', '1,0,2')).toContain(
+          'Operation not supported (2 cores: one core polls all rings of an interface; use -C 0,0)',
+        );
         if (Number((await lab.run('nproc')).stdout) < 2) return;
         await good('-p', name, '-C', '0,0');
         expect((await row(name))!.interface!.polling).toEqual({ first_core: 0, cores: 1 });

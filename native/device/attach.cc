@@ -132,19 +132,17 @@ Status poll_interface(Runtime& rt, const std::string& port, uint32_t cores, uint
                           "ctl -P %s",
                           n, n);
     }
-    const AgentFacts facts = agent_facts(a);
-    const long online = sysconf(_SC_NPROCESSORS_ONLN);
-    if (cores != 0 && (cores >= static_cast<uint64_t>(online) ||
-                       uint64_t{first} + cores > static_cast<uint64_t>(online))) {
-      return Status::fail(EINVAL,
-                          "%s: cores %u to %u cannot be given away for polling: this machine has "
-                          "%ld, and one must be left",
-                          n, first, first + cores - 1, online);
+    if (cores > 1) {
+      return Status::fail(EOPNOTSUPP,
+                          "%s: %u cores: one core polls all rings of an interface; use -C 0,%u", n,
+                          cores, first);
     }
-    if (cores > 1 && cores > facts.rx_rings) {
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    if (cores != 0 && (online < 2 || first >= static_cast<uint64_t>(online))) {
       return Status::fail(EINVAL,
-                          "%s: %u cores cannot poll %u rx ring%s; use at most a core a ring", n,
-                          cores, facts.rx_rings, facts.rx_rings == 1 ? "" : "s");
+                          "%s: core %u cannot be given away for polling: this machine has %ld, "
+                          "numbered from 0, and one must be left",
+                          n, first, online);
     }
     a.poll_first.store(first, std::memory_order_relaxed);
     a.poll_cores.store(cores, std::memory_order_release);

@@ -27,7 +27,8 @@ Status attach_interface(Runtime& rt, const AttachRequest& request, uint32_t* por
 // `slot` is an agent's. EBUSY: polled, or its agent is stopped.
 Status detach_interface(Runtime& rt, uint32_t slot);
 
-// cores 0 ends polling. EFAULT: it is (not) polled already. EINVAL: cores that are not there.
+// cores 0 ends polling. EFAULT: it is (not) polled already. EINVAL: a core that is not there, or the
+// machine's only one. EOPNOTSUPP: more than one core.
 Status poll_interface(Runtime& rt, const std::string& port, uint32_t cores, uint32_t first);
 
 // Those that live, and those that died and have not been forgotten.

@@ -77,7 +77,7 @@ export default class Ctl extends BaseCommand {
     config: Flags.string({
       char: 'C',
       helpValue: 'CONFIG',
-      summary: `${wishFlags.config.summary} With -p: mode (0 one core, 1 several), first core, number of cores.`,
+      summary: `${wishFlags.config.summary} With -p: 0 and the core that polls.`,
     }),
     memid: wishFlags.memid,
     ...attachFlags,

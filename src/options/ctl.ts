@@ -71,11 +71,14 @@ export const attachFlags = {
   }),
 };
 
-/** -C of -p: "mode,core" or "1,core,cores". Absent: one core, the last. Throws UsageError. */
+/**
+ * -C of -p: "mode,core" or "1,core,cores", of which an agent takes one. Absent: one core, the last.
+ * Throws UsageError.
+ */
 export function pollingFor(text: string | undefined): { first: number; cores: number } {
   if (text === undefined) return { first: Math.max(0, cpus().length - 1), cores: 1 };
   const [mode, first = '0', cores] = text.split(',');
-  if (!/^[01](,\d{1,4}){0,2}$/.test(text) || (mode === '0' && cores !== undefined))
+  if (!/^[01](,\d{1,4}(,[1-9]\d{0,3})?)?$/.test(text) || (mode === '0' && cores !== undefined))
     throw expected('mode,core or 1,core,cores', '-C', text);
   return { first: Number(first), cores: Number(cores ?? 1) };
 }
