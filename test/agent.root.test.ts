@@ -120,4 +120,33 @@ needs('root', 'ip', 'ping', 'tc').describe('an attached interface', () => {
     expect(status).toMatch(/^Groups:\s*$/m);
     good('-d', 'vale0:we');
   }, 60_000);
+
+  test('may be in a namespace that has a name; what to run about its MTU is for there', () => {
+    const inner = `${mark}i`;
+    ip('netns', 'add', inner);
+    try {
+      ip('-n', inner, 'link', 'add', 'in0', 'mtu', '9000', 'type', 'veth', 'peer', 'name', 'in1');
+      ip('-n', inner, 'addr', 'add', '10.11.0.7/24', 'dev', 'in1');
+      for (const device of ['in0', 'in1']) ip('-n', inner, 'link', 'set', device, 'up');
+      const state = () => at(inner, 'sh', '-c', 'ip -d link; tc qdisc').stdout;
+      const before = state();
+      good('-a', 'vale0:ww');
+      const { status, stderr } = ctl('-a', 'vale0:in0', '--netns', inner);
+      expect(status).toBe(0);
+      const line = new RegExp(
+        `^vale: vale0:ww takes packets of 1500 bytes, vale0:in0 of 9000: longer ones will be dropped; run: (ip -n ${inner} link set in0 mtu 1500), and the same where they come from\n$`,
+      );
+      expect(stderr).toMatch(line);
+      expect(reaches(west, '10.11.0.7')).toContain('3 received');
+      good('-d', 'vale0:in0');
+      expect(state()).toBe(before);
+      execFileSync('sh', ['-c', line.exec(stderr)![1]!]);
+      good('-a', 'vale0:in0', '--netns', inner);
+      good('-d', 'vale0:in0');
+      good('-d', 'vale0:ww');
+    } finally {
+      ctl('-d', 'vale0:in0');
+      ip('netns', 'del', inner);
+    }
+  }, 60_000);
 });

@@ -29,7 +29,16 @@ needs(...labTools('ping')).describe('switches of two machines', () => {
     const machines: Host[] = [];
     const guests: Host[] = [];
     const directories: string[] = [];
-    const bridges: Vale[] = [];
+    const advice: string[] = [];
+
+    /** What it says on standard error; it must succeed. */
+    async function good(machine: number, ...args: string[]): Promise<string> {
+      const env = { VALE_DIR: directories[machine]! };
+      const run = new Vale(['ctl', ...args], env, machines[machine]!.inside);
+      const { code, stderr } = await run.result();
+      expect(code, stderr).toBe(0);
+      return stderr;
+    }
 
     beforeAll(async () => {
       folder = mkdtempSync(join(tmpdir(), 'vale-vxlan-'));
@@ -44,28 +53,23 @@ needs(...labTools('ping')).describe('switches of two machines', () => {
           'ip link set up0 up',
           `ip link add vx0 type vxlan id 42 remote ${other} dstport 4789 dev up0`,
           'ip link set vx0 up',
-          `ip link add g0 mtu ${1500 - OVERHEAD} type veth peer name eth0 netns ${guests[i]!.pid}`,
+          `ip link add g0 type veth peer name eth0 netns ${guests[i]!.pid}`,
           'ip link set g0 up',
         ])
           await machine.must(line);
-        for (const line of [
-          `ip link set eth0 mtu ${1500 - OVERHEAD} up`,
-          `ip addr add 10.10.0.${i + 1}/24 dev eth0`,
-        ])
-          await guests[i]!.must(line);
         const directory = mkdtempSync('/dev/shm/vale-machine-');
         chmodSync(directory, 0o700);
         directories.push(directory);
-        for (const device of ['vx0', 'g0']) {
-          const args = ['bridge', '-w', '0', '-i', device, '-i', `vale0:${device}`];
-          const bridge = new Vale(args, { VALE_DIR: directory }, machine.inside);
-          bridges.push(await bridge.says(/Ready to go/));
-        }
+        await good(i, '-a', 'vale0:vx0');
+        advice.push(await good(i, '-a', 'vale0:g0'));
+        await guests[i]!.must('ip link set eth0 up');
+        await guests[i]!.must(`ip addr add 10.10.0.${i + 1}/24 dev eth0`);
       }
     }, LONG);
 
     afterAll(async () => {
-      for (const bridge of bridges) await bridge.stop();
+      for (const i of directories.keys())
+        for (const device of ['vx0', 'g0']) await good(i, '-d', `vale0:${device}`);
       for (const host of [...machines, ...guests]) host.close();
       lab.close();
       for (const path of [folder, ...directories]) rmSync(path, { recursive: true, force: true });
@@ -74,6 +78,18 @@ needs(...labTools('ping')).describe('switches of two machines', () => {
     test('the device says how long a frame may be', async () => {
       const { mtu } = await link(machines[0]!, 'vx0');
       expect(mtu).toBe(1500 - OVERHEAD);
+    });
+
+    test('attaching what takes longer ones says what to run, and that mends it', async () => {
+      const line =
+        /^vale: vale0:vx0 takes packets of 1450 bytes, vale0:g0 of 1500: longer ones will be dropped; run: (ip link set g0 mtu 1450), and the same where they come from\n$/;
+      for (const [i, said] of advice.entries()) {
+        expect(said).toMatch(line);
+        await machines[i]!.must(line.exec(said)![1]!);
+        await guests[i]!.must('ip link set eth0 mtu 1450');
+        await good(i, '-d', 'vale0:g0');
+        expect(await good(i, '-a', 'vale0:g0')).toBe('');
+      }
     });
 
     test('guests reach each other, with the longest packets that fit', async () => {

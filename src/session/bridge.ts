@@ -9,6 +9,7 @@ import type { BridgeEnd, BridgeReporter } from '../report/bridge.js';
 import type { Output } from '../report/output.js';
 import { forwardedCounters } from './counters.js';
 import { Meter } from './meter.js';
+import { unequal, type Carrier } from './mtu.js';
 import { openForThreads, openRuntime, resolvePort } from './open.js';
 import { pause, supervise } from './supervise.js';
 
@@ -113,12 +114,14 @@ const ETHERNET_HEADER = 14;
 
 /** What to say when one of two interfaces takes longer frames than the other. */
 function narrower(a: NativePort, b: NativePort): string | undefined {
-  if (a.info.device === 'user' || b.info.device === 'user' || a.info.mtu === b.info.mtu) return;
-  const [less, more] = a.info.mtu < b.info.mtu ? [a, b] : [b, a];
-  const mtu = less.info.mtu - ETHERNET_HEADER;
-  // em0^ is the host's side of em0
-  const device = more.info.name.replace(/\^$/, '');
-  return `${less.info.name} takes packets of ${mtu} bytes, ${more.info.name} of ${more.info.mtu - ETHERNET_HEADER}: longer ones will be dropped; run: ip link set ${device} mtu ${mtu}, and the same where they come from`;
+  if (a.info.device === 'user' || b.info.device === 'user') return undefined;
+  const carrier = ({ info }: NativePort): Carrier => ({
+    name: info.name,
+    device: info.name.replace(/\^$/, ''), // em0^ is the host's side of em0
+    mtu: info.mtu - ETHERNET_HEADER,
+    netns: '',
+  });
+  return unequal(carrier(a), carrier(b));
 }
 
 function end(port: NativePort): BridgeEnd {

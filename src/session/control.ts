@@ -29,6 +29,7 @@ import {
 } from '../port/name.js';
 import { MAX_MEM_ID } from '../port/registration.js';
 import { errorText } from './errno.js';
+import { unequalOnSwitch } from './mtu.js';
 import { existing } from './open.js';
 import { elsewhere } from './sudo.js';
 
@@ -98,6 +99,10 @@ export class Control {
         agent: agentPath(),
       });
       if (warning !== '') this.warn(warning);
+      const agents = this.runtime.agents();
+      const attached = agents.find((row) => row.alive && row.port === spec.fullName);
+      const mtus = attached && unequalOnSwitch(attached, agents);
+      if (mtus !== undefined) this.warn(mtus);
       return portIndex;
     });
   }
