@@ -119,7 +119,7 @@ needs(...labTools()).describe('containers', () => {
       async () => {
         const lab = await Lab.open(); // as the container's network is
         const host = await lab.host('c0', '10.9.0.1/24');
-        const args = ['bridge', '-w', '0', '-i', 'c0', '-i', `${sw}:c0`];
+        const args = ['bridge', '-w', '0', '-i', 'c0', '-i', `${sw}:inside`];
         const bridge = new Vale(args, {}, [...lab.inside, 'unshare', '-pfm', '--kill-child', '--']);
         running.push(bridge);
         await bridge.says(/Ready to go/);
@@ -127,6 +127,59 @@ needs(...labTools()).describe('containers', () => {
         const arp = received(port).filter((bytes) => bytes[12] === 8 && bytes[13] === 6);
         expect(arp.length).toBeGreaterThan(0);
         lab.close();
+      },
+      40_000,
+    );
+
+    test.skipIf(!labAllowed)(
+      'one attached from inside is a port outside, until it is detached or the container ends',
+      async () => {
+        // Not the other tests' directory: they would be told of this agent's death.
+        const directory = mkdtempSync('/dev/shm/vale-container-');
+        const own = new Runtime(directory);
+        const outside = await own.openPort('vale0:outside');
+        const there = () => own.list().map(({ name }) => name);
+        const lab = await Lab.open();
+        const host = await lab.host('c0', '10.9.0.1/24');
+        const env = { VALE_DIR: directory };
+        const ctl = (...args: string[]) => new Vale(['ctl', ...args], env).result();
+        const place = join(folder, 'v');
+        mkdirSync(place);
+        const script =
+          'mount --bind "$VALE_DIR" "$0" && export VALE_DIR="$0" && "$@" && echo attached && exec sleep 60';
+        const inside = [
+          ...lab.inside,
+          ...['unshare', '-pfm', '--mount-proc', '--kill-child', 'sh', '-c', script, place],
+        ];
+        const start = async () => {
+          const run = new Vale(['ctl', '-a', 'vale0:c0'], env, inside);
+          running.push(run);
+          return run.says(/attached/);
+        };
+        /** Whether what the host asks of an address that nobody has arrives outside. */
+        const speaks = async (address: string) => {
+          received(outside);
+          await host.run('ping', '-n', '-c', '1', '-W', '1', address);
+          return received(outside).some((bytes) => bytes[12] === 8 && bytes[13] === 6);
+        };
+        const first = await start();
+        expect(await speaks('10.9.0.2')).toBe(true);
+        expect((await ctl('log', 'vale0:c0')).stdout).toContain('serving interface c0');
+        expect(await ctl('-d', 'vale0:c0')).toMatchObject({ code: 0, stderr: '' });
+        expect(there()).toEqual(['vale0:outside']);
+        await first.stop('SIGKILL');
+
+        const second = await start();
+        expect(await speaks('10.9.0.3')).toBe(true);
+        await second.stop('SIGKILL');
+        await expect.poll(there).toEqual(['vale0:outside']);
+        const { code, stderr } = await ctl();
+        expect(code).toBe(0);
+        expect(stderr).toContain('vale: vale0:c0: its agent was killed');
+        lab.close();
+        outside.close();
+        own.close();
+        rmSync(directory, { recursive: true });
       },
       40_000,
     );

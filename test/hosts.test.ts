@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Two hosts with all their offloads on, each on a wire to one switch: what they say to each other
-// arrives as they said it, whatever of it was left to the hardware that is not there.
+// Two hosts with all their offloads on, each on a wire to one switch, whoever serves the wires: what
+// they say to each other arrives as they said it, whatever of it was left to the hardware that is not
+// there.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join as path } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { Runtime, type ValePort } from '../src/index.js';
@@ -48,16 +49,56 @@ const NETWORKS = [
   },
 ];
 
-/** A test of each network that the kernel can make. */
-const each = (name: string, body: (of: Network) => Promise<void>, timeout?: number): void => {
-  for (const one of NETWORKS)
+type Network = (typeof NETWORKS)[number];
+
+/** A test of each of these networks that the kernel can make. */
+const eachOf = (
+  networks: Network[],
+  name: string,
+  body: (of: Network) => Promise<void>,
+  timeout?: number,
+): void => {
+  for (const one of networks)
     test.skipIf(one.tags.length > 0 && !VLANS)(
       name.replace('$name', one.name),
       () => body(one),
       timeout,
     );
 };
-type Network = (typeof NETWORKS)[number];
+/** What joins a wire to the switch, until it is undone. The first is given all networks. */
+const JOINS: {
+  by: string;
+  networks: Network[];
+  join: (sw: string, wire: string, inside: string[]) => Promise<() => Promise<void>>;
+}[] = [
+  {
+    by: 'vale bridge',
+    networks: NETWORKS,
+    join: async (sw, wire, inside) => {
+      const args = ['bridge', '-w', '0', '-i', wire, '-i', `${sw}:p${wire}`];
+      const bridge = await new Vale(args, {}, inside).says(/Ready to go/);
+      return async () => void (await bridge.stop());
+    },
+  },
+  {
+    by: 'vale ctl -a',
+    networks: NETWORKS.filter(({ tags }) => tags.length !== 2),
+    join: async (sw, wire, inside) => {
+      const ctl = async (option: string) => {
+        const { code, stderr } = await new Vale(
+          ['ctl', option, `${sw}:${wire}`],
+          {},
+          inside,
+        ).result();
+        expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      };
+      await ctl('-a');
+      return () => ctl('-d');
+    },
+  },
+];
+const CASES = JOINS.flatMap((how) => [1500, 9000].map((mtu) => ({ ...how, mtu })));
+
 type Report = { end: { sum_received: { bytes: number }; sum: { lost_packets: number } } };
 
 /** One run of iperf3 from `from` to the address; what its client reports. */
@@ -88,24 +129,26 @@ async function wrongChecksums(host: Host): Promise<number> {
 
 needs(...labTools('ping', 'iperf3', 'ethtool')).describe('two hosts and a switch', () => {
   describe.skipIf(!labAllowed)(`in namespaces${allowed}`, () => {
-    describe.each([1500, 9000])('MTU %i', (mtu) => {
+    describe.each(CASES)('joined by $by, MTU $mtu', ({ networks, join, mtu }) => {
+      const each = (...args: [string, (of: Network) => Promise<void>, number?]) =>
+        eachOf(networks, ...args);
       let lab: Lab;
       let folder: string;
       let first: Host;
       let second: Host;
-      let bridges: Vale[];
+      let undo: (() => Promise<void>)[];
       let runtime: Runtime;
       let spy: ValePort;
 
       beforeAll(async () => {
-        folder = mkdtempSync(join(tmpdir(), 'vale-hosts-'));
+        folder = mkdtempSync(path(tmpdir(), 'vale-hosts-'));
         lab = await Lab.open();
         first = await lab.host('w1', '10.8.0.1/24');
         second = await lab.host('w2', '10.8.0.2/24');
         for (const wire of ['w1', 'w2']) await lab.must(`ip link set ${wire} mtu ${mtu}`);
         for (const [i, host] of [first, second].entries()) {
           await host.must(`ip link set eth0 mtu ${mtu}`);
-          for (const { device, make, v4, v6, tags } of NETWORKS) {
+          for (const { device, make, v4, v6, tags } of networks) {
             if (tags.length > 0 && !VLANS) continue;
             for (const line of make) await host.must(line);
             await host.must(`ip link set ${device} up`);
@@ -114,13 +157,7 @@ needs(...labTools('ping', 'iperf3', 'ethtool')).describe('two hosts and a switch
           }
         }
         const sw = freshSwitch();
-        bridges = await Promise.all(
-          ['w1', 'w2'].map((wire) =>
-            new Vale(['bridge', '-w', '0', '-i', wire, '-i', `${sw}:${wire}`], {}, lab.inside).says(
-              /Ready to go/,
-            ),
-          ),
-        );
+        undo = await Promise.all(['w1', 'w2'].map((wire) => join(sw, wire, lab.inside)));
         runtime = new Runtime();
         spy = await runtime.openPort(`${sw}:spy`);
       }, LONG);
@@ -128,7 +165,7 @@ needs(...labTools('ping', 'iperf3', 'ethtool')).describe('two hosts and a switch
       afterAll(async () => {
         spy.close();
         runtime.close();
-        for (const bridge of bridges) await bridge.stop();
+        for (const one of undo) await one();
         lab.close();
         rmSync(folder, { recursive: true });
       });
@@ -151,11 +188,11 @@ needs(...labTools('ping', 'iperf3', 'ethtool')).describe('two hosts and a switch
       each(
         '$name: iperf3 moves its bytes over TCP, and datagrams of any size over UDP',
         async ({ v4, v6 }) => {
-          // What was under way when the client ended is not in its report.
+          // What was under way when the client ended, megabytes between busy hosts, is not in its report.
           const tcp = await iperf(first, second, `${v4}.2`, '-n', '32M');
-          expect(tcp.end.sum_received.bytes).toBeGreaterThan(28 << 20);
+          expect(tcp.end.sum_received.bytes).toBeGreaterThan(24 << 20);
           const back = await iperf(first, second, `${v6}::2`, '-n', '32M', '-R');
-          expect(back.end.sum_received.bytes).toBeGreaterThan(28 << 20);
+          expect(back.end.sum_received.bytes).toBeGreaterThan(24 << 20);
           // Longer than the MTU: the stack cuts them into fragments itself.
           for (const length of ['100', '1400', '20000']) {
             const args = ['-u', '-b', '10M', '-l', length, '-k', '50'];
@@ -185,7 +222,8 @@ needs(...labTools('ping', 'iperf3', 'ethtool')).describe('two hosts and a switch
       });
 
       test('nothing the switch took was dropped but by a full ring', () => {
-        const rows = runtime.list().filter(({ name }) => name.includes(':w'));
+        const rows = runtime.list().filter(({ name }) => /:p?w\d$/.test(name));
+        expect(rows).toHaveLength(2);
         for (const { counters } of rows) {
           const { ring_full, ...others } = counters.drops;
           expect(ring_full).toBeLessThan(1_000_000n);
