@@ -149,7 +149,8 @@ void Sender::wake() {
 }
 
 // True with the lock held and the destination still what the lookup said; else the copies are settled.
-bool Sender::lock_destination(RxRing& r, uint32_t rx_index, uint64_t member, uint32_t count) {
+bool Sender::lock_destination(RxRing& r, uint32_t rx_index, uint32_t dest, uint64_t member,
+                              uint32_t count) {
   const uint64_t word = me();
   if (!try_lock(r.lock, word)) [[unlikely]] {
     const Locked l = lock_bounded(*rt, r.lock, word, &stalled[rx_index]);
@@ -159,8 +160,7 @@ bool Sender::lock_destination(RxRing& r, uint32_t rx_index, uint64_t member, uin
     }
     if (l == Locked::taken) recover_rx(*rt, rx_index);
   }
-  if (r.tag.load(std::memory_order_relaxed) != member ||
-      r.bound.load(std::memory_order_acquire) == 0) [[unlikely]] {
+  if (!is_at(r, dest, member)) [[unlikely]] {
     settle(*tx, [&](SettleStat& s) { s.not_open += count; });
     unlock(r.lock);
     return false;
@@ -260,14 +260,14 @@ template <class Source>
 
 // Steps: lock, check, then for every piece: journal, intent, copy, descriptors, commit, settle; unlock.
 template <class Source>
-inline void Sender::deliver_from(uint64_t member, uint32_t ring, const Source& source, bool simple,
-                                 uint32_t total) {
+inline void Sender::deliver_from(uint32_t dest, uint64_t member, uint32_t ring,
+                                 const Source& source, bool simple, uint32_t total) {
   const Control& c = rt->control();
   const uint32_t rings = member_rx_count(member);
   const uint32_t rx_index = member_rx_base(member) + (ring < rings ? ring : ring % rings);
   RxRing& r = c.rx(rx_index);
   TxRing& t = *tx;
-  if (!lock_destination(r, rx_index, member, total)) return;
+  if (!lock_destination(r, rx_index, dest, member, total)) return;
   char* base = rt->mapper->region(r.region, r.region_gen);
   if (base == nullptr) [[unlikely]] {
     settle(t, [&](SettleStat& s) { s.unmappable += total; });
@@ -362,12 +362,13 @@ void Sender::intend(RxRing& r, uint32_t rx_index, uint32_t count) {
   r.intent_tx.store(tx_index + 1, std::memory_order_release);
 }
 
-void Sender::deliver(uint64_t member, uint32_t ring, const uint16_t* order, uint32_t count) {
-  deliver_from(member, ring, FrameSource{batch.frame, order}, batch.simple, count);
+void Sender::deliver(uint32_t dest, uint64_t member, uint32_t ring, const uint16_t* order,
+                     uint32_t count) {
+  deliver_from(dest, member, ring, FrameSource{batch.frame, order}, batch.simple, count);
 }
 
-void Sender::deliver_run(uint64_t member, uint32_t ring, uint32_t count) {
-  deliver_from(member, ring, RunSource{run, bufs, buf_size}, true, count);
+void Sender::deliver_run(uint32_t dest, uint64_t member, uint32_t ring, uint32_t count) {
+  deliver_from(dest, member, ring, RunSource{run, bufs, buf_size}, true, count);
 }
 
 }  // namespace vale

@@ -66,7 +66,7 @@ void deliver_flood(Sender& s, const uint16_t* order, uint32_t count) {
       if (member == 0) {
         settle(*s.tx, [&](SettleStat& x) { x.not_open += count; });
       } else {
-        s.deliver(member, 0, order, count);
+        s.deliver(d, member, 0, order, count);
       }
     }
   }
@@ -86,12 +86,12 @@ void deliver_mixed(Sender& s) {
       const uint32_t count = lists.merge(lists.head[d], floods, order);
       settle(*s.tx, [&](SettleStat& x) { x.not_open += count; });
     } else if (s.ring_number % member_rx_count(member) == 0) {
-      s.deliver(member, 0, order, lists.merge(lists.head[d], floods, order));
+      s.deliver(d, member, 0, order, lists.merge(lists.head[d], floods, order));
     } else {
       // Floods always enter ring 0.
       if (const uint32_t n = lists.merge(lists.head[d], kNone, order))
-        s.deliver(member, s.ring_number, order, n);
-      if (const uint32_t n = lists.merge(kNone, floods, order)) s.deliver(member, 0, order, n);
+        s.deliver(d, member, s.ring_number, order, n);
+      if (const uint32_t n = lists.merge(kNone, floods, order)) s.deliver(d, member, 0, order, n);
     }
   }
 }
@@ -112,7 +112,7 @@ void deliver_batch(Sender& s) {
   if (member == 0) {
     settle(*s.tx, [&](SettleStat& x) { x.not_open += b.count; });
   } else {
-    s.deliver(member, s.ring_number, nullptr, b.count);
+    s.deliver(d, member, s.ring_number, nullptr, b.count);
   }
 }
 
@@ -150,17 +150,17 @@ uint32_t send_run(Sender& s, uint32_t slot, uint32_t head) {
   if (targets == 0) return count;
   s.more_slots = head >= end ? head - end : head + s.num_slots - end;
   if (dest != kFlood) {
-    s.deliver_run(member, s.ring_number, count);
+    s.deliver_run(dest, member, s.ring_number, count);
     return count;
   }
   for (uint32_t w = 0; w < 4; w++) {
     for (uint64_t bits = members[w]; bits != 0; bits &= bits - 1) {
-      const uint64_t m = s.sw->member[w * 64 + static_cast<uint32_t>(__builtin_ctzll(bits))].load(
-          std::memory_order_relaxed);
+      const uint32_t d = w * 64 + static_cast<uint32_t>(__builtin_ctzll(bits));
+      const uint64_t m = s.sw->member[d].load(std::memory_order_relaxed);
       if (m == 0) {
         settle(*s.tx, [&](SettleStat& x) { x.not_open += count; });
       } else {
-        s.deliver_run(m, 0, count);
+        s.deliver_run(d, m, 0, count);
       }
     }
   }

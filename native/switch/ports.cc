@@ -97,7 +97,9 @@ Status port_create(Runtime& rt, const std::string& bare, const OpenRequest& wish
   for (uint32_t i = 0; i < g.rx_rings; i++) {
     RxRing& r = c.rx(rx + i);
     const uint32_t epoch = r.wake_epoch.load(std::memory_order_relaxed);  // senders remember it
-    std::memset(static_cast<void*>(&r), 0, sizeof r);
+    // But its lock: a sender that looked here for the port before may be about to unlock it.
+    static_assert(offsetof(RxRing, lock) == 0);
+    std::memset(reinterpret_cast<char*>(&r) + sizeof r.lock, 0, sizeof r - sizeof r.lock);
     r.wake_epoch.store(epoch, std::memory_order_relaxed);
     c.watch(rx + i).missed.store(0, std::memory_order_relaxed);
     r.port = slot;

@@ -51,13 +51,11 @@ struct Target {
 }  // namespace
 
 // Locks the ring of `plan` if that needs no waiting and its frames need no more than a copy.
-bool Sender::open_plan(uint64_t member, uint32_t rx_index, char** base) {
+bool Sender::open_plan(uint32_t dest, uint64_t member, uint32_t rx_index, char** base) {
   RxRing& r = rt->control().rx(rx_index);
   if (!try_lock(r.lock, me())) return false;
-  if (r.tag.load(std::memory_order_relaxed) == member &&
-      r.bound.load(std::memory_order_acquire) != 0 &&
-      member_header(member) == header_code(header) && r.buf_size >= buf_size &&
-      r.multi.load(std::memory_order_relaxed) == 0 &&
+  if (is_at(r, dest, member) && member_header(member) == header_code(header) &&
+      r.buf_size >= buf_size && r.multi.load(std::memory_order_relaxed) == 0 &&
       r.monitors.load(std::memory_order_relaxed) == 0) {
     *base = rt->mapper->region(r.region, r.region_gen);
     if (*base != nullptr) return true;
@@ -106,7 +104,7 @@ bool Sender::scatter() {
     uint64_t member;
     char* base;
     p.index = ring_of(d, &member);
-    p.open = member != 0 && open_plan(member, p.index, &base);
+    p.open = member != 0 && open_plan(d, member, p.index, &base);
     all = all && p.open;
     if (!p.open) continue;
     RxRing& r = c.rx(p.index);
@@ -178,7 +176,7 @@ bool Sender::scatter() {
       if (b.frame[k].dest == order[i]) frames[count++] = static_cast<uint16_t>(k);
     }
     if (const uint64_t member = sw->member[order[i]].load(std::memory_order_relaxed)) {
-      deliver(member, ring_number, frames, count);
+      deliver(order[i], member, ring_number, frames, count);
     } else {
       settle(*tx, [&](SettleStat& s) { s.not_open += count; });
     }

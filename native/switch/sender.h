@@ -69,10 +69,12 @@ struct Sender {
   uint64_t me() { return identity | ++sequence; }
 
   void classify(uint32_t from, uint32_t head);
-  void deliver(uint64_t member, uint32_t ring, const uint16_t* order, uint32_t count);
+  // `dest` is the port's index, `member` the word that was read there.
+  void deliver(uint32_t dest, uint64_t member, uint32_t ring, const uint16_t* order,
+               uint32_t count);
   // The common case of both, without a Batch: frames in a row with the same two addresses.
   uint32_t scan_run(uint32_t from, uint32_t head, uint16_t* dest, uint64_t* bytes);
-  void deliver_run(uint64_t member, uint32_t ring, uint32_t count);
+  void deliver_run(uint32_t dest, uint64_t member, uint32_t ring, uint32_t count);
   // The batch at hand to all its destinations at once (scatter.cc); false when they are few.
   bool scatter();
   void wake();
@@ -84,7 +86,9 @@ struct Sender {
   uint16_t resolve(Mac48 dest, Mac48 source, bool want_learn);
   uint32_t read_slow(uint32_t slot, uint32_t head, Frame* frame);
   bool stage(uint64_t pointer, uint32_t length, const char** data);
-  bool lock_destination(RxRing& r, uint32_t rx_index, uint64_t member, uint32_t count);
+  bool is_at(const RxRing& r, uint32_t dest, uint64_t member) const;
+  bool lock_destination(RxRing& r, uint32_t rx_index, uint32_t dest, uint64_t member,
+                        uint32_t count);
   struct Copied {
     uint32_t frames = 0, slots = 0, too_big = 0, ring_full = 0;
     uint64_t bytes = 0;
@@ -92,7 +96,7 @@ struct Sender {
   template <class Source>
   Copied copy_general(RxRing& r, uint32_t rx_index, char* base, uint32_t tail, uint32_t space,
                       const Source& source, uint32_t first, uint32_t count);
-  bool open_plan(uint64_t member, uint32_t rx_index, char** base);
+  bool open_plan(uint32_t dest, uint64_t member, uint32_t rx_index, char** base);
   void show(const RxRing& r, char* base, uint32_t tail);
   void intend(RxRing& r, uint32_t rx_index, uint32_t count);
   struct Whole {  // a frame
@@ -105,9 +109,18 @@ struct Sender {
   void deliver_converted(RxRing& r, uint32_t rx_index, char* base, uint32_t to, const Whole* whole,
                          uint32_t count);
   template <class Source>
-  void deliver_from(uint64_t member, uint32_t ring, const Source& source, bool simple,
-                    uint32_t total);
+  void deliver_from(uint32_t dest, uint64_t member, uint32_t ring, const Source& source,
+                    bool simple, uint32_t total);
   void touch(uint32_t rx_index);
 };
+
+// Whether the ring, whose lock is held, is that of the port at `dest` of this switch. Its tag alone does not say
+// so: records and generations of ports are used again, on any switch, and a sender may have been held up
+// for long since it read `member`.
+inline bool Sender::is_at(const RxRing& r, uint32_t dest, uint64_t member) const {
+  return r.tag.load(std::memory_order_relaxed) == member &&
+         sw->member[dest].load(std::memory_order_acquire) == member &&
+         r.bound.load(std::memory_order_acquire) != 0;
+}
 
 }  // namespace vale
