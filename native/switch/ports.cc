@@ -163,6 +163,14 @@ Fdb switch_fdb(Runtime& rt, uint32_t slot) {
 Status port_attach(Runtime& rt, uint32_t slot, const std::string& switch_name) {
   const Control& c = rt.control();
   PortRec& p = c.port(slot);
+  if (p.last_switch_gen != 0) {
+    // Its detachment could not wait for who was inside: what that one does counts for the old switch.
+    if (!memory_settled(rt, slot)) {
+      return Status::fail(
+          EBUSY, "%s: a stopped process is still inside it; continue or kill that process", p.name);
+    }
+    retire(rt, slot);
+  }
   uint32_t s;
   if (const int32_t found = switch_find(c, switch_name); found >= 0) {
     s = static_cast<uint32_t>(found);
@@ -177,7 +185,6 @@ Status port_attach(Runtime& rt, uint32_t slot, const std::string& switch_name) {
                         "them with vale bridge",
                         switch_name.c_str(), active);
   }
-  if (p.last_switch_gen != 0) retire(rt, slot);
   const uint32_t index = sw.order[active];
   sw.gen8[index] = static_cast<uint8_t>(sw.gen8[index] % 255 + 1);
   p.port_index.store(index, std::memory_order_relaxed);

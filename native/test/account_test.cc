@@ -248,7 +248,11 @@ void random_lives(bool commuting) {
       usleep(pick(random, 3000));
     } else if (home.name.empty()) {
       home.name = std::string(kSwitches[pick(random, 2)]) + ":home";
-      CHECK_OK(f.device->attach(home, &index));
+      // Who is inside may be waiting for a processor for so long that it counts as stopped.
+      Status s = f.device->attach(home, &index);
+      for (int tries = 0; s.err == EBUSY && tries < 100; tries++)
+        s = f.device->attach(home, &index);
+      CHECK_OK(s);
     } else {
       CHECK_OK(f.device->detach(home.name, &index));
       home.name.clear();
