@@ -107,7 +107,7 @@ describe('sending and receiving', () => {
     const sw = freshSwitch();
     const rx = await receiver(`${sw}:rx`, '-C', '512,512,2', '-p', '2', '-n', '1000');
     expect(rx.stdout).toContain(`${sw}:rx: 2 queues, 2 threads`);
-    const args = ['-C', '512,512,2', '-p', '2', '-n', '1000', '-R', '20k', '--json'];
+    const args = ['-C', '512,512,2', '-p', '2', '-n', '1000', '-R', '1000', '--json'];
     const tx = await vale('pkt-gen', '-i', `${sw}:tx`, '-f', 'tx', ...args);
     expect(final(tx.stdout)).toMatchObject({
       threads: 2,
