@@ -70,7 +70,7 @@ needs('root', 'ip', 'ping').test(
         ip('link', 'set', port, 'up');
         ip('-n', space, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
         ip('-n', space, 'link', 'set', 'eth0', 'up');
-        const bridge = new Vale(['bridge', '-w', '0', '-i', port, '-i', `vale0:${port}`], {
+        const bridge = new Vale(['bridge', '-w', '0', '-i', port, '-i', `vale0:to-${port}`], {
           VALE_DIR: directory,
         });
         bridges.push(bridge);
