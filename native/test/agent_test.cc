@@ -10,6 +10,7 @@
 #include "agent/log.h"
 #include "agent/options.h"
 #include "device/user.h"
+#include "test/support/agents.h"
 #include "test/support/check.h"
 #include "test/support/switch_fixture.h"
 #include "test/support/wire.h"
@@ -18,50 +19,11 @@ using namespace vale;
 
 namespace {
 
-std::string own_path() {
-  char path[512];
-  const ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-  return std::string(path, n > 0 ? static_cast<size_t>(n) : 0);
-}
-
-std::string agent_path() {
-  const std::string program = own_path();
-  return program.substr(0, program.rfind("/test/")) + "/vale-agent";
-}
-
-// A sanitizer's own threads keep this program from entering a user namespace: it starts again inside
-// one then. Null when there are namespaces.
-const char* enter() {
-  if (std::getenv("VALE_TEST_INSIDE") != nullptr) return nullptr;
-  const char* const why_not = netns::enter();
-  if (why_not == nullptr || std::string(why_not).find("sanitizer") == std::string::npos)
-    return why_not;
-  setenv("VALE_TEST_INSIDE", "1", 1);
-  execlp("unshare", "unshare", "-Urn", own_path().c_str(), static_cast<char*>(nullptr));
-  return why_not;
-}
-
-#define NEED_NETWORK()                     \
-  do {                                     \
-    const char* const why_not = enter();   \
-    if (why_not != nullptr) SKIP(why_not); \
+#define NEED_NETWORK()                           \
+  do {                                           \
+    const char* const why_not = agents::enter(); \
+    if (why_not != nullptr) SKIP(why_not);       \
   } while (0)
-
-AttachRequest attach_request(const std::string& port) {
-  AttachRequest q;
-  q.port.name = port;
-  q.agent = agent_path();
-  return q;
-}
-
-AgentRow agent_of(Device& device, const std::string& port) {
-  std::vector<AgentRow> rows;
-  CHECK_OK(device.agents(&rows));
-  for (const AgentRow& row : rows) {
-    if (row.port == port) return row;
-  }
-  return {};
-}
 
 // The next frame that the switch port receives of the test's own type; empty after a second.
 std::string next(Fixture& f, Port& port) {
@@ -86,11 +48,11 @@ TEST(an_attached_interface_carries_frames_both_ways_until_it_is_detached) {
   CHECK(veth.ok);
   const auto before = f.files();
   uint32_t index = 99;
-  CHECK_OK(f.device->attach(attach_request("vale0:v0"), &index));
+  CHECK_OK(f.device->attach(agents::request("vale0:v0"), &index));
   CHECK_EQ(index, 0u);
-  CHECK_EQ(f.device->attach(attach_request("vale0:v0"), &index).err, EBUSY);
-  CHECK_EQ(f.device->attach(attach_request("vale1:v0"), &index).err, EBUSY);
-  CHECK_EQ(f.device->attach(attach_request("vale0:v9"), &index).err, EINVAL);
+  CHECK_EQ(f.device->attach(agents::request("vale0:v0"), &index).err, EBUSY);
+  CHECK_EQ(f.device->attach(agents::request("vale1:v0"), &index).err, EBUSY);
+  CHECK_EQ(f.device->attach(agents::request("vale0:v9"), &index).err, EINVAL);
   {
     auto x = f.open("vale0:x");
     auto far = wire::open("v1");
@@ -104,7 +66,7 @@ TEST(an_attached_interface_carries_frames_both_ways_until_it_is_detached) {
       f.send(*x, std::string(sent.begin(), sent.end()));
       CHECK(wire::next(*far) == sent);
     }
-    const AgentRow row = agent_of(*f.device, "vale0:v0");
+    const AgentRow row = agents::row_of(*f.device, "vale0:v0");
     CHECK(row.alive && row.state.up && row.state.link);
     CHECK_EQ(row.state.mtu, 1500u);
     CHECK_EQ(row.state.backend, std::string("packet"));
@@ -125,13 +87,14 @@ TEST(a_killed_agent_leaves_its_log_and_no_port) {
   Fixture f;
   wire::Veth veth;
   uint32_t index;
-  CHECK_OK(f.device->attach(attach_request("vale0:v0"), &index));
+  CHECK_OK(f.device->attach(agents::request("vale0:v0"), &index));
   const auto files = f.files();
-  const AgentRow row = agent_of(*f.device, "vale0:v0");
+  const AgentRow row = agents::row_of(*f.device, "vale0:v0");
   CHECK(row.pid != 0);
   kill(static_cast<pid_t>(row.pid), SIGKILL);
-  for (int turn = 0; turn < 500 && agent_of(*f.device, "vale0:v0").alive; turn++) usleep(10'000);
-  const AgentRow dead = agent_of(*f.device, "vale0:v0");
+  for (int turn = 0; turn < 500 && agents::row_of(*f.device, "vale0:v0").alive; turn++)
+    usleep(10'000);
+  const AgentRow dead = agents::row_of(*f.device, "vale0:v0");
   CHECK(!dead.alive && dead.ended != 0);
   CHECK_EQ(dead.told, false);
   std::vector<PortRow> ports;
@@ -139,8 +102,8 @@ TEST(a_killed_agent_leaves_its_log_and_no_port) {
   CHECK(ports.empty());
   CHECK_EQ(access(dead.log.c_str(), R_OK), 0);
   CHECK_OK(f.device->forget_agent("vale0:v0", false));
-  CHECK_EQ(agent_of(*f.device, "vale0:v0").told, true);
-  CHECK_OK(f.device->attach(attach_request("vale0:v0"), &index));
+  CHECK_EQ(agents::row_of(*f.device, "vale0:v0").told, true);
+  CHECK_OK(f.device->attach(agents::request("vale0:v0"), &index));
   CHECK_EQ(access(dead.log.c_str(), R_OK), -1);
   CHECK_OK(f.device->detach("vale0:v0", &index));
 }
