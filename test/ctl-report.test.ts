@@ -15,6 +15,7 @@ import { Control, type Snapshot } from '../src/session/control.js';
 import { ratesBetween } from '../src/session/rates.js';
 import { elsewhere, type Caller } from '../src/session/sudo.js';
 import {
+  attached,
   binding,
   busy,
   counters,
@@ -78,9 +79,52 @@ describe('tables', () => {
     ]);
   });
 
+  test('say of attached interfaces how they are driven, taken over, and linked', () => {
+    const [heading = '', ...rows] = listTables(attached, look(140)).slice(3);
+    const to = heading.indexOf('INDEX');
+    expect([heading, ...rows].map((line) => line.slice(0, to).trimEnd())).toEqual([
+      'PORT        BACKEND             TAKE-OVER   MTU  LINK',
+      'vale0:em0   packet              tcx        1500  up 10.000 Gbit/s',
+      'vale0:em0^  host stack          tcx        1500  up 10.000 Gbit/s',
+      'vale0:em1   xdp-native, polled  tcx        9000  up',
+      'vale0:em2   packet              none       1500  no carrier',
+      'vale0:em3   packet              nftables   1500  down',
+      'vale0:a     -                   -             -  -',
+    ]);
+  });
+
+  test('leave those columns out where nothing is attached, some where there is no room', () => {
+    const heading = (rows: Snapshot, width: number) => listTables(rows, look(width))[3];
+    expect(heading(busy, 200)).not.toMatch(/BACKEND|TAKE-OVER|MTU|LINK/);
+    expect(heading(attached, 60)).toContain('LINK');
+    expect(heading(attached, 60)).not.toContain('TAKE-OVER');
+  });
+
+  test('alert to an interface that is down', () => {
+    const alerts: string[] = [];
+    listTables(attached, {
+      width: 140,
+      paint: (style, text) => {
+        if (style === 'alert') alerts.push(text);
+        return text;
+      },
+    });
+    expect(alerts).toEqual(['no carrier', 'down']);
+  });
+
+  test("of statistics have a column for the interface's own side, its drops named", () => {
+    const lines = statsTables({ ...attached, ports: attached.ports.slice(0, 2) }, look(140));
+    expect(lines.join('\n')).toMatch(
+      /vale0:em0 \(interface\) +vale0:em0\^ +vale0:em0\^ \(interface\)/,
+    );
+    const ring = lines.find((line) => line.startsWith('drop ring full'));
+    expect(ring?.split(/ +/)).toEqual(['drop', 'ring', 'full', '0', '0', '3', '0', '0']);
+  });
+
   test.each([60, 80, 100, 132])('fit %i columns', (width) => {
     const later = { ...busy, time: busy.time + 1 };
     const lines = [
+      ...listTables(attached, look(width)),
       ...listTables(busy, look(width)),
       ...listTables(later, look(width), ratesBetween(busy, later)),
       ...statsTables(busy, look(width)),

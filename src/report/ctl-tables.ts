@@ -69,10 +69,10 @@ function link({ state: { up, link: carrier, speed } }: AgentRow): Cell {
 
 /** How a port is joined to its interface; nothing for other ports. */
 function interfaceCells(port: string, agent: AgentRow | undefined): Cell[] {
-  if (agent === undefined) return ['-', '-', '-'];
+  if (agent === undefined) return ['-', '-', '-', '-'];
   const polls = agent.pollCores > 0 ? ', polled' : '';
   const side = agent.port === port ? agent.state.backend : 'host stack';
-  return [`${side}${polls}`, agent.state.takeOver, link(agent)];
+  return [`${side}${polls}`, agent.state.takeOver, String(agent.state.mtu), link(agent)];
 }
 
 function portTable(
@@ -85,7 +85,12 @@ function portTable(
     [
       { title: 'PORT' },
       ...(attached
-        ? [{ title: 'BACKEND', spare: 6 }, { title: 'TAKE-OVER', spare: 10 }, { title: 'LINK' }]
+        ? [
+            { title: 'BACKEND', spare: 6 },
+            { title: 'TAKE-OVER', spare: 10 },
+            right('MTU', 11),
+            { title: 'LINK' },
+          ]
         : []),
       right('INDEX', 5),
       right('OPEN', 7),

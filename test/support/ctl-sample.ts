@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Made-up rows of a runtime, for what a real one cannot be brought to show at will.
 import type {
+  AgentRow,
   DropReason,
   NativeBinding,
   NativeRuntime,
@@ -89,6 +90,46 @@ export function sw(name: string, more: Partial<SwitchRow> = {}): SwitchRow {
   return { name, index: 0, ports: 1, fdbEntries: 0, ageing: 300, totals: counters(), ...more };
 }
 
+export function agent(port: string, more: Partial<AgentRow> = {}): AgentRow {
+  const name = port.slice(port.indexOf(':') + 1);
+  return {
+    port,
+    interface: name,
+    netns: '',
+    alive: true,
+    told: false,
+    host: false,
+    state: {
+      interface: name,
+      backend: 'packet',
+      takeOver: 'tcx',
+      warning: '',
+      host: false,
+      removed: false,
+      up: true,
+      link: true,
+      linkDowns: 0n,
+      speed: 10_000,
+      mtu: 1500,
+      promiscuous: true,
+      kernelDrops: 0n,
+      nicRxDropped: 0n,
+      nicTxDropped: 0n,
+    },
+    pid: 4711,
+    pollCores: 0,
+    pollFirst: 0,
+    started: 900,
+    ended: 0,
+    why: '',
+    olderLog: '',
+    log: '',
+    wire: counters(),
+    hostSide: counters(),
+    ...more,
+  };
+}
+
 export function snapshot(more: Partial<Snapshot> = {}): Snapshot {
   return {
     directory: '/run/user/1000/vale',
@@ -125,6 +166,25 @@ export const busy: Snapshot = snapshot({
       counters: counters({ rxFrames: 4_999_999_999n, rxBytes: 300_000_000_000n }),
     }),
     port('p0', { attached: false, persistent: true, registrations: 0 }),
+  ],
+});
+
+const quiet = agent('vale0:em0').state;
+
+/** Interfaces in every state, one with its host's stack, beside a port of a process. */
+export const attached: Snapshot = snapshot({
+  switches: [sw('vale0', { ports: 6 })],
+  ports: ['em0', 'em0^', 'em1', 'em2', 'em3', 'a'].map((name, portIndex) =>
+    port(`vale0:${name}`, { portIndex }),
+  ),
+  agents: [
+    agent('vale0:em0', { host: true, wire: counters({ rxFrames: 7n, drops: { ring_full: 3n } }) }),
+    agent('vale0:em1', {
+      pollCores: 1,
+      state: { ...quiet, backend: 'xdp-native', speed: 0, mtu: 9000 },
+    }),
+    agent('vale0:em2', { state: { ...quiet, takeOver: 'none', link: false } }),
+    agent('vale0:em3', { state: { ...quiet, takeOver: 'nftables', up: false, link: false } }),
   ],
 });
 
