@@ -11,7 +11,7 @@ import { needs } from './support/need.js';
 const bin = join(packageRoot(), 'bin', 'vale.js');
 const USER = 65_534;
 
-needs('root', 'ip', 'ping', 'tc').describe('an attached interface', () => {
+needs('root', 'ip', 'ping', 'tc', 'unshare').describe('an attached interface', () => {
   const mark = `vt${process.pid % 100_000}`;
   const machine = `${mark}m`;
   const [east, west] = [`${mark}e`, `${mark}w`];
@@ -148,5 +148,19 @@ needs('root', 'ip', 'ping', 'tc').describe('an attached interface', () => {
       ctl('-d', 'vale0:in0');
       ip('netns', 'del', inner);
     }
+  }, 60_000);
+
+  test('is as before after every detaching and every killed agent', () => {
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      [join(packageRoot(), 'scripts', 'attach.mjs'), '5', '2'],
+      { encoding: 'utf8' },
+    );
+    expect({ status, stderr }).toEqual({
+      status: 0,
+      stderr:
+        'vale-switch: 5 times attached and detached: all as before\n' +
+        'vale-switch: 2 agents killed: noticed, and all as before\n',
+    });
   }, 60_000);
 });
