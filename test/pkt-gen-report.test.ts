@@ -18,6 +18,7 @@ import { counters, noDrops, sample } from './support/samples.js';
 const run: PktGenRun = {
   function: 'tx',
   port: 'vale0:a',
+  typed: 'vale0:a',
   device: 'user',
   queues: 1,
   threads: 1,
@@ -107,9 +108,18 @@ describe("not on a terminal: the reference's lines", () => {
     );
   });
 
-  test('a wire has its prefix, ping and pong no summary', () => {
-    const { out } = plain({ function: 'pong', port: 'eth0', device: 'packet' });
-    expect(out).toEqual(['Working on netmap:eth0: 1 queues, 1 threads and 1 cpus.']);
+  test('ping and pong have no summary', () => {
+    expect(plain({ function: 'pong' }).out).toHaveLength(1);
+  });
+
+  test.each([
+    ['eth0', 'netmap:eth0'],
+    ['netmap:eth0', 'netmap:eth0'],
+    ['eth0^', 'netmap:eth0^'],
+    ['tap:t0', 'tap:t0'],
+  ])('a wire opened as %s is shown as %s', (typed, shown) => {
+    const { out } = plain({ typed, port: typed.replace(/^\w+:/, ''), device: 'packet' });
+    expect(out[0]).toBe(`Sending on ${shown}: 1 queues, 1 threads and 1 cpus.`);
   });
 
   test('nothing sent', () => {

@@ -21,6 +21,10 @@ const BODY: Record<PktGenFunction, string> = {
   rxseq: 'rxseq_body',
 };
 
+/** An interface as the reference shows it: as typed, behind a prefix. */
+const withPrefix = (typed: string): string =>
+  /^(netmap|tap):/.test(typed) ? typed : `netmap:${typed}`;
+
 /** The reference's lines, for scripts: intervals on stderr, beginning and end on stdout. */
 export class PlainReport implements PktGenReporter {
   private run!: PktGenRun;
@@ -36,7 +40,7 @@ export class PlainReport implements PktGenReporter {
     this.run = run;
     const kind = direction(run.function);
     const verb = { sender: 'Sending on', receiver: 'Receiving from', other: 'Working on' }[kind];
-    const port = run.device === 'user' ? run.port : `netmap:${run.port}`;
+    const port = run.device === 'user' ? run.port : withPrefix(run.typed);
     this.output.out(
       `${verb} ${port}: ${run.queues} queues, ${run.threads} threads and ${run.cpus} cpus.`,
     );

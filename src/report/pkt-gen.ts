@@ -8,6 +8,8 @@ export interface PktGenRun {
   function: PktGenFunction;
   /** Full name of the port; for a wire the interface's. */
   port: string;
+  /** The port's name as typed. */
+  typed: string;
   device: string;
   /** Rings of the port in the function's direction, host rings included. */
   queues: number;

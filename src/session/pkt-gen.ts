@@ -110,6 +110,7 @@ function describe(job: PktGenJob, config: PktGenConfig, port: NativePort): PktGe
   return {
     function: config.function,
     port: info.name,
+    typed: job.port,
     device: info.device,
     queues: sender ? info.txRings + info.hostTxRings : info.rxRings + info.hostRxRings,
     threads: job.flags.threads,
