@@ -3,10 +3,6 @@
 
 #include <linux/if_ether.h>
 #include <sys/epoll.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
-
-#include <cstring>
 
 #include "nic/packet_batch.h"
 
@@ -23,7 +19,7 @@ Status PacketPort::open(WireParts parts, std::unique_ptr<FrameSocket> socket, co
   std::unique_ptr<PacketPort> port(new PacketPort);
   port->socket_ = std::move(socket);
   port->bind(std::move(parts), backend);
-  Status status = port->open_sleep();
+  Status status = port->sleep_.open({port->socket_->fd()}, port->sends());
   if (!status.ok()) return status;
   port->tx_hwtail_ = port->tx()->num_slots - 1;
   port->batch_.reset(new Batch);
@@ -32,26 +28,7 @@ Status PacketPort::open(WireParts parts, std::unique_ptr<FrameSocket> socket, co
   return Status::good();
 }
 
-Status PacketPort::open_sleep() {
-  sleep_fd_ = epoll_create1(EPOLL_CLOEXEC);
-  retry_fd_ = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-  epoll_event socket_event = {};
-  epoll_event retry_event = {};
-  retry_event.events = EPOLLIN;
-  if (sleep_fd_ < 0 || retry_fd_ < 0 ||
-      epoll_ctl(sleep_fd_, EPOLL_CTL_ADD, socket_->fd(), &socket_event) != 0 ||
-      epoll_ctl(sleep_fd_, EPOLL_CTL_ADD, retry_fd_, &retry_event) != 0) {
-    const int err = errno;
-    return Status::fail(err, "cannot make the descriptors an interface needs: %s",
-                        std::strerror(err));
-  }
-  return Status::good();
-}
-
-PacketPort::~PacketPort() {
-  if (retry_fd_ >= 0) close(retry_fd_);
-  if (sleep_fd_ >= 0) close(sleep_fd_);
-}
+PacketPort::~PacketPort() = default;
 
 short PacketPort::ready(short events) {
   short found = 0;
@@ -87,24 +64,11 @@ void PacketPort::arm(short events) {
       wanted |= EPOLLOUT;
     }
   }
-  if (look_again != 0) {
-    const itimerspec in = {{0, 0}, {0, look_again}};
-    timerfd_settime(retry_fd_, 0, &in, nullptr);
-    retry_armed_ = true;
-  }
-  if (wanted == watched_) return;
-  epoll_event event = {};
-  event.events = wanted;
-  epoll_ctl(sleep_fd_, EPOLL_CTL_MOD, socket_->fd(), &event);
-  watched_ = wanted;
+  sleep_.watch(wanted, look_again);
 }
 
 void PacketPort::disarm() {
-  if (retry_armed_) {
-    const itimerspec off = {};
-    timerfd_settime(retry_fd_, 0, &off, nullptr);
-    retry_armed_ = false;
-  }
+  sleep_.leave();
   look_for_removal();
 }
 

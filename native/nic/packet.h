@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "nic/frame_socket.h"
+#include "nic/sleep.h"
 #include "nic/wire_port.h"
 #include "offload/segment.h"
 
@@ -39,7 +40,7 @@ class PacketPort final : public WirePort {
   int rxsync() override;
   short ready(short events) override;
   void arm(short events) override;
-  int fd() const override { return sleep_fd_; }
+  int fd() const override { return sleep_.fd(); }
   short poll_events(short) const override { return POLLIN; }
   void disarm() override;
   PortCounters counters() const override;
@@ -52,7 +53,6 @@ class PacketPort final : public WirePort {
   };
 
   PacketPort() = default;
-  Status open_sleep();
 
   // tx
   void push(netmap_ring* ring);
@@ -90,9 +90,7 @@ class PacketPort final : public WirePort {
   Segmenter segmenter_;
   uint32_t idle_syncs_ = 0;
 
-  int sleep_fd_ = -1, retry_fd_ = -1;
-  uint32_t watched_ = 0;  // epoll events of the socket
-  bool retry_armed_ = false;
+  Sleep sleep_;
   bool down_ = false;  // as far as the sleeper knows
 
   mutable std::atomic<uint64_t> collected_drops_{0};  // collected when asked for

@@ -4,7 +4,6 @@
 #include <linux/if_packet.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -62,7 +61,9 @@ Status XdpPort::open(WireParts parts, const std::vector<XdpMode>& modes,
   if (!status.ok()) return status;
   port->promiscuous_ = promiscuous_socket(parts.interface.index);
   port->bind(std::move(parts), backend_name(port->socket_.mode()));
-  status = port->open_sleep();
+  std::vector<int> sockets;
+  for (unsigned i = 0; i < port->socket_.queues(); i++) sockets.push_back(port->socket_.fd(i));
+  status = port->sleep_.open(sockets, port->sends());
   if (!status.ok()) return status;
 
   port->lent_.resize(port->parts_.region->buffers().limit);
@@ -81,26 +82,8 @@ Status XdpPort::open(WireParts parts, const std::vector<XdpMode>& modes,
   return Status::good();
 }
 
-Status XdpPort::open_sleep() {
-  sleep_fd_ = epoll_create1(EPOLL_CLOEXEC);
-  retry_fd_ = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-  epoll_event event = {};
-  event.events = EPOLLIN;
-  bool good = sleep_fd_ >= 0 && retry_fd_ >= 0 &&
-              epoll_ctl(sleep_fd_, EPOLL_CTL_ADD, retry_fd_, &event) == 0;
-  event.events = 0;
-  for (unsigned i = 0; good && i < socket_.queues(); i++) {
-    good = epoll_ctl(sleep_fd_, EPOLL_CTL_ADD, socket_.fd(i), &event) == 0;
-  }
-  if (good) return Status::good();
-  return Status::fail(errno, "cannot make the descriptors an interface needs: %s",
-                      std::strerror(errno));
-}
-
 XdpPort::~XdpPort() {
-  for (const int fd : {promiscuous_, retry_fd_, sleep_fd_}) {
-    if (fd >= 0) close(fd);
-  }
+  if (promiscuous_ >= 0) close(promiscuous_);
   // Only now does the kernel no longer write.
   socket_.close();
   for (uint32_t i = 0; i < lent_.size(); i++) {
@@ -130,26 +113,11 @@ void XdpPort::arm(short events) {
   // The socket tells neither when a buffer is done with nor that an interface is gone.
   int64_t look_again = down_ ? kDownLookNs : 0;
   if (sends() && tx_done_ != tx()->head) look_again = kRetryNs;
-  if (look_again != 0) {
-    const itimerspec in = {{0, 0}, {0, look_again}};
-    timerfd_settime(retry_fd_, 0, &in, nullptr);
-    retry_armed_ = true;
-  }
-  if (watch == watching_) return;
-  epoll_event event = {};
-  event.events = watch ? uint32_t{EPOLLIN} : 0;
-  for (unsigned i = 0; i < socket_.queues(); i++) {
-    epoll_ctl(sleep_fd_, EPOLL_CTL_MOD, socket_.fd(i), &event);
-  }
-  watching_ = watch;
+  sleep_.watch(watch ? uint32_t{EPOLLIN} : 0, look_again);
 }
 
 void XdpPort::disarm() {
-  if (retry_armed_) {
-    const itimerspec off = {};
-    timerfd_settime(retry_fd_, 0, &off, nullptr);
-    retry_armed_ = false;
-  }
+  sleep_.leave();
   look_for_removal();
 }
 

@@ -20,6 +20,7 @@
 #include <memory>
 #include <vector>
 
+#include "nic/sleep.h"
 #include "nic/wire_port.h"
 #include "nic/xdp_socket.h"
 
@@ -42,7 +43,7 @@ class XdpPort final : public WirePort {
   int rxsync() override;
   short ready(short events) override;
   void arm(short events) override;
-  int fd() const override { return sleep_fd_; }
+  int fd() const override { return sleep_.fd(); }
   short poll_events(short) const override { return POLLIN; }
   void disarm() override;
   PortCounters counters() const override;
@@ -51,7 +52,6 @@ class XdpPort final : public WirePort {
   static constexpr uint32_t kBatch = 64;
 
   XdpPort() = default;
-  Status open_sleep();
   uint64_t kernel_drops() const override { return socket_.drops() - drops_before_; }
   uint64_t address(uint32_t buffer) const {
     return static_cast<uint64_t>(parts_.region->buffers().at(buffer) - memory_);
@@ -92,8 +92,7 @@ class XdpPort final : public WirePort {
   uint32_t idle_syncs_ = 0;
   std::vector<uint8_t> lent_;  // per buffer: the kernel has it for a frame to come
 
-  int sleep_fd_ = -1, retry_fd_ = -1;
-  bool watching_ = false, retry_armed_ = false;
+  Sleep sleep_;
 };
 
 }  // namespace vale

@@ -5,6 +5,8 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 
+#include <fstream>
+#include <string>
 #include <thread>
 
 #include "test/support/check.h"
@@ -102,6 +104,34 @@ TEST(a_sleeper_wakes_for_a_frame_and_not_otherwise) {
   CHECK((after.ru_utime.tv_sec - before.ru_utime.tv_sec) * 1000000 + after.ru_utime.tv_usec -
             before.ru_utime.tv_usec <
         100'000);
+}
+
+namespace {
+
+// Descriptors in the epoll set, of which one is a timer.
+int in_set(int set) {
+  std::ifstream info("/proc/self/fdinfo/" + std::to_string(set));
+  int count = 0;
+  for (std::string line; std::getline(info, line);) count += line.rfind("tfd:", 0) == 0 ? 1 : 0;
+  return count;
+}
+
+}  // namespace
+
+// There it would be told of every frame that is sent.
+TEST(a_socket_that_sends_is_waited_for_only_in_sleep) {
+  NEED_NAMESPACES();
+  Veth veth;
+  auto a = wire::open("v0");
+  REQUIRE(a != nullptr);
+  CHECK(in_set(a->fd()) == 1);
+  a->arm(POLLIN);
+  CHECK(in_set(a->fd()) == 2);
+  a->disarm();
+  CHECK(in_set(a->fd()) == 1);
+  PortWait wait = {a.get(), POLLIN};
+  wait_ports(&wait, 1, 10, 0, -1);
+  CHECK(in_set(a->fd()) == 1);
 }
 
 TEST(the_interface_may_go_down_and_come_back) {
