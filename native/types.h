@@ -143,8 +143,9 @@ struct PortRow {
 struct AgentRow {
   std::string port;  // full name; its host side is the same with ^
   std::string interface, netns;
-  bool alive = false;  // else it died, and what it left is its log
-  bool told = false;   // and somebody was told
+  uint64_t netns_inode = 0;  // of the interface's network namespace, whatever it is called
+  bool alive = false;        // else it died, and what it left is its log
+  bool told = false;         // and somebody was told
   bool host = false;
   WireState state;
   uint32_t pid = 0;

@@ -184,6 +184,8 @@ export interface AgentRow {
   interface: string;
   /** As it was asked for; "" the namespace of whoever attached it. */
   netns: string;
+  /** Of /proc/PID/ns/net: says which namespace, whatever it is called. */
+  netnsInode: number;
   alive: boolean;
   /** Its death was reported. */
   told: boolean;

@@ -2,7 +2,7 @@
 // A container with the runtime directory mounted is a full citizen: namespaces of users, processes,
 // mounts and networks change nothing for its ports, not even for who notices its death.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -171,6 +171,21 @@ needs(...labTools()).describe('containers', () => {
 
         const second = await start();
         expect(await speaks('10.9.0.3')).toBe(true);
+        // Its process id is the container's, and so is what is to be run about its MTU.
+        await lab.must('ip link add thin mtu 1400 type veth peer name thinner');
+        await lab.must('ip link set thin up');
+        const near = new Vale(['ctl', '-a', 'vale0:thin'], env, lab.inside);
+        expect((await near.result()).stderr).toContain('run: ip link set c0 mtu 1400, and');
+        expect((await ctl('-d', 'vale0:thin')).code).toBe(0);
+        const children = (pid: number) =>
+          readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
+        const agent = children(children(second.process.pid!)[0]!).find((pid) =>
+          readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('vale-agent'),
+        )!;
+        process.kill(agent, 'SIGSTOP');
+        expect((await ctl('-d', 'vale0:c0')).stderr).toMatch(
+          /Device or resource busy \(its agent, process \d+ of another container, does not answer; run there: kill -CONT \d+, or/,
+        );
         await second.stop('SIGKILL');
         await expect.poll(there).toEqual(['vale0:outside']);
         const { code, stderr } = await ctl();

@@ -382,6 +382,7 @@ Napi::Object to_js(Napi::Env env, const AgentRow& row) {
   object.Set("port", row.port);
   object.Set("interface", row.interface);
   object.Set("netns", row.netns);
+  object.Set("netnsInode", static_cast<double>(row.netns_inode));
   object.Set("alive", row.alive);
   object.Set("told", row.told);
   object.Set("host", row.host);

@@ -43,6 +43,13 @@ Status look(Runtime& rt, const char* what) {
 }
 
 Status stuck(const AgentRec& a) {
+  if (agent_elsewhere(a)) {
+    return Status::fail(
+        EBUSY,
+        "%s: its agent, process %u of another container, does not answer; run there: "
+        "kill -CONT %u, or to end it kill -KILL %u",
+        a.port, a.pid, a.pid, a.pid);
+  }
   return Status::fail(EBUSY,
                       "%s: its agent, process %u, does not answer; let it go on with kill -CONT %u "
                       "or end it with kill -KILL %u",
@@ -181,6 +188,7 @@ Status list_agents(Runtime& rt, std::vector<AgentRow>* out) {
     r.port = a.port;
     r.interface = a.interface;
     r.netns = a.netns;
+    r.netns_inode = a.netns_inode;
     r.alive = state == State::live;
     r.told = a.told != 0;
     r.host = a.host != 0;

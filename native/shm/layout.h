@@ -26,7 +26,7 @@
 namespace vale {
 
 constexpr uint64_t kControlMagic = 0x6c6f72746e6f4356;  // "VControl" in a little-endian file
-constexpr uint32_t kControlVersion = 4;
+constexpr uint32_t kControlVersion = 5;
 
 constexpr uint32_t kMaxProcs = 4096;
 constexpr uint32_t kMaxSwitches = 4096;
@@ -239,7 +239,7 @@ struct alignas(64) AgentRec {
   Shared<State> state;  // creating: not attached yet; live; dying: dead, its log is kept
   uint32_t gen;
   uint32_t proc, proc_gen;  // it lives as long as this ProcRec's lease is held
-  uint32_t pid;             // for people only
+  uint32_t pid;             // for people only, in `pid_namespace`
   uint32_t host;            // 1: it serves the port "…^" as well
   char port[64];            // full name
   char interface[16];
@@ -248,6 +248,7 @@ struct alignas(64) AgentRec {
       netns_inode;  // with `interface_index` it says which interface this is, whatever its name
   uint32_t interface_index;
   uint32_t told;            // its death was reported
+  uint64_t pid_namespace;   // inode
   uint64_t started, ended;  // s since 1970; when its end was noticed
   char why[96];             // it ended; empty: something killed it
   // What it is asked for: written by whoever asks, then `asked` counts up and its doorbell is rung.

@@ -19,6 +19,11 @@ uint64_t wall_clock() {
   return static_cast<uint64_t>(ts.tv_sec);
 }
 
+uint64_t pid_namespace() {
+  struct stat st;
+  return stat("/proc/self/ns/pid", &st) == 0 ? st.st_ino : 0;
+}
+
 AgentFile file(char kind, uint32_t slot, uint32_t gen) {
   AgentFile f;
   std::snprintf(f.text, sizeof f.text, "%c%u.%u", kind, slot, gen);
@@ -85,6 +90,7 @@ Status agent_create(Runtime& rt, const std::string& port, uint32_t* out, int* do
   a.proc = rt.process.slot();
   a.proc_gen = rt.process.gen();
   a.pid = static_cast<uint32_t>(getpid());
+  a.pid_namespace = pid_namespace();
   a.started = wall_clock();
   std::snprintf(a.port, sizeof a.port, "%s", port.c_str());
   a.state.store(State::creating, std::memory_order_release);
@@ -160,6 +166,8 @@ AgentFacts agent_facts(const AgentRec& a) {
     before = after;
   }
 }
+
+bool agent_elsewhere(const AgentRec& a) { return a.pid_namespace != pid_namespace(); }
 
 void agents_reap(Runtime& rt) {
   const Control& c = rt.control();

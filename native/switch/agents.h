@@ -48,6 +48,9 @@ bool agent_answered(const AgentRec& a, uint32_t asked);
 void agent_publish(AgentRec& a, const AgentFacts& facts);
 AgentFacts agent_facts(const AgentRec& a);
 
+// Whether its process id is one of another namespace, such as a container's.
+bool agent_elsewhere(const AgentRec& a);
+
 void agents_reap(Runtime& rt);
 
 }  // namespace vale

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What to say when one interface takes longer packets than another that gets its frames: nobody on the
 // way can cut them, or tell their sender.
+import { statSync } from 'node:fs';
+
 import type { AgentRow } from '../native-types.js';
 
 /** An interface and how long a packet it takes. */
@@ -11,8 +13,11 @@ export interface Carrier {
   device: string;
   /** Bytes, without the Ethernet header. */
   mtu: number;
-  /** The network namespace it is in, as `vale ctl attach --netns` takes it; "" this one. */
-  netns: string;
+  /**
+   * The network namespace it is in, as `vale ctl attach --netns` takes it; "" this one; undefined
+   * another, for which there is no name here, as of what was attached inside a container.
+   */
+  netns: string | undefined;
 }
 
 /** The line for two interfaces; undefined when they take the same. */
@@ -45,8 +50,17 @@ export function unequalOnSwitch(
 
 const switchOf = (port: string): string => port.slice(0, port.indexOf(':'));
 
-function carrier({ port, interface: device, netns, state }: AgentRow): Carrier {
-  return { name: port, device, mtu: state.mtu, netns };
+function carrier({ port, interface: device, netns, netnsInode, state }: AgentRow): Carrier {
+  const foreign = netns === '' && netnsInode !== thisNamespace();
+  return { name: port, device, mtu: state.mtu, netns: foreign ? undefined : netns };
+}
+
+function thisNamespace(): number {
+  try {
+    return statSync('/proc/self/ns/net').ino;
+  } catch {
+    return 0; // as the agent has it where there is no /proc
+  }
 }
 
 function line(less: Carrier, more: Carrier, change: Carrier[]): string {
@@ -57,6 +71,7 @@ function line(less: Carrier, more: Carrier, change: Carrier[]): string {
 /** What makes it take packets of `mtu` bytes, for a shell. */
 function command({ device, netns }: Carrier, mtu: number): string {
   const set = `link set ${word(device)} mtu ${mtu}`;
+  if (netns === undefined) return `ip ${set} (in its container)`;
   if (netns === '') return `ip ${set}`;
   if (netns.includes('/')) return `nsenter --net=${word(netns)} ip ${set}`;
   if (!/^\d+$/.test(netns)) return `ip -n ${word(netns)} ${set}`;
