@@ -145,10 +145,13 @@ needs(...labTools('ping', 'tcpdump')).describe('wires', () => {
       );
     });
 
-    test('an interface removed under a bridge ends it with one line', async () => {
+    test.each([
+      ['a bridge', () => bridge('-i', 'gone0', '-i', `${freshSwitch()}:a`)],
+      ['a receiver', () => vale('pkt-gen', '-w', '0', '-i', 'gone0').says(/Receiving from/)],
+    ])('an interface removed under %s ends it with one line', async (_, start) => {
       await lab.must('ip link add gone0 type veth peer name gone1');
       await lab.must('ip link set gone0 up');
-      const one = await bridge('-i', 'gone0', '-i', `${freshSwitch()}:a`);
+      const one = await start();
       await lab.must('ip link del gone0');
       const { code, stderr } = await one.result();
       expect(code).toBe(1);

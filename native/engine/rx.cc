@@ -185,8 +185,9 @@ class Receiver {
       return false;
     }
     PortWait wait{&port_, POLLIN};
-    const bool found = wait_ports(&wait, 1, kWaitMs, config_.spin, engine_.stop_fd()) > 0 &&
-                       (wait.revents & POLLIN) != 0;
+    wait_ports(&wait, 1, kWaitMs, config_.spin, engine_.stop_fd());
+    // With an error, the next sync says which.
+    const bool found = (wait.revents & (POLLIN | POLLERR)) == POLLIN;
     if (!found && config_.wait_once) look_for_silence();
     return found;
   }
