@@ -263,7 +263,13 @@ needs(...labTools('ping', 'tc')).describe('attached interfaces', () => {
       expect(readdirSync(directory)).toEqual(files);
       expect(await failure('log', name)).toContain('No such device or address');
       await good('-a', name);
-      await good('-d', name);
+      const follow = await vale('ctl', 'log', name, '--follow').says(/serving/);
+      process.kill(await pid(name), 'SIGKILL');
+      expect(await follow.result()).toMatchObject({
+        code: 0,
+        stderr: expect.stringMatching(/:ag5: its agent was killed /),
+      });
+      expect(await good('log', name)).toContain('serving interface ag5');
       expect(readdirSync(directory)).toEqual(files);
     });
 

@@ -65,7 +65,8 @@ export async function showLog(control: Control, name: string, stop?: AbortSignal
   }
   tail.print();
   tail.close();
-  if (!agent.alive || (stop !== undefined && !lives(control, agent))) control.forget(agent.port);
+  if (!agent.alive) control.forget(agent.port);
+  else if (!lives(control, agent)) control.tellDeaths();
 }
 
 function lives(control: Control, { port, pid, started }: AgentRow): boolean {
