@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Super-frames are made by whoever is at the other end of a wire. Input: GSO type, segment size (two
-// bytes), then the frame. The segments of what is accepted must add up to the frame's payload.
+// bytes), then the frame. The segments of what is accepted must add up to the frame.
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -8,6 +8,9 @@
 
 #include "offload/checksum.h"
 #include "offload/segment.h"
+#include "offload/vnet_header.h"
+
+constexpr uint32_t kIpv6FragmentHeader = 8;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 3 || size > 3 + 65550) return 0;
@@ -19,18 +22,24 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
   vale::Segmenter segmenter;
   if (segmenter.start(frame.data(), bytes, data[0], segment)) {
-    uint32_t payload = 0, header = 0;
+    const bool fragments = (data[0] & ~vale::kGsoEcn) == vale::kGsoUdpFragments;
+    uint64_t sent = 0;
+    uint32_t segments = 0, header = 0;
     while (!segmenter.done()) {
       const uint32_t promised = segmenter.next_bytes();
       const vale::Segment one = segmenter.next();
-      if (one.header_bytes + one.payload_bytes != promised || one.payload_bytes == 0 ||
-          one.payload_bytes > segment) {
+      // To IP a transport header is payload: a short first fragment carries nothing else.
+      const bool may_be_empty = fragments && segments == 0;
+      if (one.header_bytes + one.payload_bytes != promised || one.payload_bytes > segment ||
+          (one.payload_bytes == 0 && !may_be_empty)) {
         std::abort();
       }
+      sent += promised;
       header = one.header_bytes;
-      payload += one.payload_bytes;
+      segments++;
     }
-    if (header + payload != bytes) std::abort();
+    const uint64_t once = sent - uint64_t{segments - 1} * header;  // each repeats the headers
+    if (once != bytes && !(fragments && once == bytes + kIpv6FragmentHeader)) std::abort();
   }
 
   std::vector<char> copy = frame;
