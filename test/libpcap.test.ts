@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect } from 'vitest';
 
 import { Runtime } from '../src/index.js';
 import { packageRoot } from '../src/native.js';
-import { ALL, frame, mac } from './support/frames.js';
+import { ALL, frame, mac, received } from './support/frames.js';
 import { needs } from './support/need.js';
 
 const LONG = 60_000;
@@ -131,10 +131,34 @@ describe('tcpreplay to tcpdump', () => {
     LONG,
   );
 
-  needs('tcpdump').test('lists ports among the interfaces', () => {
+  needs('tcpdump').test('lists ports among the interfaces, and what can be watched', async () => {
+    await using port = await runtime.openPort('vale0:live');
     const { stdout } = run('tcpdump', '-D');
     expect(stdout).toMatch(/^\d+\.sender0 \(persistent port vale0:sender0\)/m);
+    expect(stdout).toMatch(/^\d+\.vale0:sender0 \(port of a switch/m);
+    expect(stdout).toMatch(/^\d+\.vale0:live \(port of a switch/m);
+    expect(stdout).toMatch(/^\d+\.vale0:live\/rt \(what vale0:live sends and receives\)/m);
+    expect(stdout).not.toContain('sender0/rt'); // nobody has it open
+    expect(port.info.name).toBe('vale0:live');
   });
+
+  needs('tcpdump', 'tcpreplay').test(
+    'one of the interfaces that are listed, by its number, watches without disturbing',
+    async () => {
+      await using port = await runtime.openPort('vale0:live');
+      writeFileSync(join(scratch, 'in.pcap'), pcap(frames.slice(0, 4)));
+      const number = /^(\d+)\.vale0:live\/rt/m.exec(run('tcpdump', '-D').stdout)![1]!;
+      const dump = await start(
+        /listening on/,
+        ...['tcpdump', '-i', number, '-n', '-c', '4', '-w', 'out.pcap'],
+      );
+      run('tcpreplay', '-t', '-i', 'sender0', 'in.pcap');
+      expect((await dump.ended).code).toBe(0);
+      expect(framesOf('out.pcap')).toEqual(frames.slice(0, 4).map((bytes) => hex(bytes)));
+      expect(received(port)).toHaveLength(4);
+    },
+    LONG,
+  );
 
   needs('tcpdump').test('says in one line why a port cannot be opened', () => {
     const { status, stderr } = run('tcpdump', '-i', 'vale0:a/q', '-c', '1');

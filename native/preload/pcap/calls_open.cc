@@ -35,6 +35,17 @@ Interface* make_interface(const std::string& name, const std::string& descriptio
   return i;
 }
 
+// The list's end, where each new interface goes.
+struct Tail {
+  Interface** end;
+  bool add(const std::string& name, const std::string& description) {
+    *end = make_interface(name, description);
+    if (*end == nullptr) return false;
+    end = &(*end)->next;
+    return true;
+  }
+};
+
 // What there is on our switches now, behind the interfaces of the machine; freed by pcap_freealldevs().
 void append_ports(Interface** list) {
   Guard table(g_table_lock);
@@ -42,21 +53,21 @@ void append_ports(Interface** list) {
   Device* device = table.held ? device_of(nullptr, &err) : nullptr;
   std::vector<PortRow> rows;
   if (device == nullptr || !device->list(&rows).ok()) return;
-  Interface** end = list;
-  while (*end != nullptr) end = &(*end)->next;
+  Tail tail{list};
+  while (*tail.end != nullptr) tail.end = &(*tail.end)->next;
   for (const PortRow& row : rows) {
+    if (std::strcmp(row.kind, "port") != 0) continue;
     // A persistent port is an interface under its bare name.
-    if (row.persistent) {
-      const size_t colon = row.name.find(':');
-      *end = make_interface(row.name.substr(colon == std::string::npos ? 0 : colon + 1),
-                            "persistent port " + row.name);
-      if (*end == nullptr) return;
-      end = &(*end)->next;
-    }
-    if (!row.attached) continue;
-    *end = make_interface(row.name, "port of a switch; who opens it too shares its rings");
-    if (*end == nullptr) return;
-    end = &(*end)->next;
+    const size_t colon = row.name.find(':');
+    if (row.persistent && !tail.add(row.name.substr(colon == std::string::npos ? 0 : colon + 1),
+                                    "persistent port " + row.name))
+      return;
+    if (row.attached && !tail.add(row.name, "port of a switch; who opens it too shares its rings"))
+      return;
+    // Who is open can be watched.
+    if (row.registrations != 0 && row.attached &&
+        !tail.add(row.name + "/rt", "what " + row.name + " sends and receives"))
+      return;
   }
 }
 
