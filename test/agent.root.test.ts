@@ -121,6 +121,20 @@ needs('root', 'ip', 'ping', 'tc', 'unshare').describe('an attached interface', (
     good('-d', 'vale0:we');
   }, 60_000);
 
+  test('is served by AF_XDP where the directory is of a user who may lock little memory', () => {
+    const before = look();
+    for (const mode of ['xdp', 'xdp-native', 'xdp-generic']) {
+      const { status } = ctl('-a', 'vale0:we', '--backend', mode);
+      expect(status, mode).toBe(0);
+      const { ports } = JSON.parse(good('list', '--json')) as {
+        ports: { interface: { backend: string } }[];
+      };
+      expect(ports[0]!.interface.backend).toBe(mode === 'xdp' ? 'xdp-native' : mode);
+      good('-d', 'vale0:we');
+    }
+    expect(look()).toBe(before);
+  }, 60_000);
+
   test('may be in a namespace that has a name; what to run about its MTU is for there', () => {
     const inner = `${mark}i`;
     ip('netns', 'add', inner);

@@ -27,8 +27,9 @@ bool join(int fd, int kind) { return fd >= 0 && setns(fd, kind) == 0; }
 #ifndef CAP_BPF
 #define CAP_BPF 39
 #endif
-// What opening takes: packet sockets, programs at the interface, netfilter tables, TAP devices.
-constexpr int kOpening[] = {CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF};
+// What opening takes: packet sockets, programs at the interface, netfilter tables, TAP devices; memory
+// that AF_XDP locks, of which most limits leave room for one interface only.
+constexpr int kOpening[] = {CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF, CAP_IPC_LOCK};
 
 __user_cap_header_struct version() { return {_LINUX_CAPABILITY_VERSION_3, 0}; }
 

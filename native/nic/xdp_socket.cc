@@ -26,7 +26,7 @@ constexpr uint16_t kUseSg = 1 << 4;     // XDP_USE_SG, Linux 6.6
 constexpr uint32_t kContinued = 1;      // XDP_PKT_CONTD
 constexpr uint32_t kHasFrags = 1 << 5;  // BPF_F_XDP_HAS_FRAGS
 constexpr int kMaxTxBudget = 9;         // XDP_MAX_TX_SKB_BUDGET, Linux 6.17
-constexpr int kBusyTries = 200;         // of 10 ms: a queue just freed is busy for a while
+constexpr int kFreedTries = 200;        // of 10 ms: what was just closed is freed after a while
 constexpr int kRedirectMap = 51;        // BPF_FUNC_redirect_map
 constexpr int kXdpDrop = 1;
 
@@ -35,6 +35,42 @@ void release(uint32_t* word, uint32_t value) { __atomic_store_n(word, value, __A
 
 bool set(int fd, int option, const void* value, socklen_t bytes) {
   return setsockopt(fd, SOL_XDP, option, value, bytes) == 0;
+}
+
+uint64_t lockable_bytes() {
+  rlimit limit = {};
+  return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 ? limit.rlim_cur : 0;
+}
+
+// 0 or an errno. What sockets closed a moment ago had locked still counts until the kernel has freed it.
+int lock_memory(int fd, char* memory, uint64_t bytes, uint32_t chunk) {
+  xdp_umem_reg region = {};
+  region.addr = reinterpret_cast<uint64_t>(memory);
+  region.len = bytes;
+  region.chunk_size = chunk;
+  region.flags = XDP_UMEM_UNALIGNED_CHUNK_FLAG;
+  for (int attempt = 0;; attempt++) {
+    if (set(fd, XDP_UMEM_REG, &region, sizeof region)) return 0;
+    if (errno != ENOBUFS || bytes > lockable_bytes() || attempt == kFreedTries) return errno;
+    usleep(10'000);
+  }
+}
+
+Status no_memory(const char* name, uint64_t bytes) {
+  const auto kib = [](uint64_t n) { return static_cast<unsigned long long>(n >> 10); };
+  const uint64_t most = lockable_bytes();
+  if (bytes <= most) {
+    return Status::fail(ENOBUFS,
+                        "cannot open interface \"%s\" by AF_XDP: it locks %llu KiB of memory, and "
+                        "with what others of this user have locked that is more than %llu; run: "
+                        "ulimit -l unlimited, or use --backend packet",
+                        name, kib(bytes), kib(most));
+  }
+  return Status::fail(
+      ENOBUFS,
+      "cannot open interface \"%s\" by AF_XDP: it locks %llu KiB of memory and this "
+      "process may lock %llu; run: ulimit -l %llu, or use --backend packet",
+      name, kib(bytes), kib(most), kib(bytes));
 }
 
 }  // namespace
@@ -72,17 +108,7 @@ Status XdpSocket::open(const Interface& interface, const std::vector<XdpMode>& m
   }
   const int err = status.err;
   close();
-  rlimit limit = {};
-  getrlimit(RLIMIT_MEMLOCK, &limit);
-  if (err == ENOBUFS) {
-    return Status::fail(
-        err,
-        "cannot open interface \"%s\" by AF_XDP: it locks %llu KiB of memory and this "
-        "process may lock %llu; run: ulimit -l %llu, or use --backend packet",
-        name, static_cast<unsigned long long>(bytes >> 10),
-        static_cast<unsigned long long>(limit.rlim_cur >> 10),
-        static_cast<unsigned long long>(bytes >> 10));
-  }
+  if (err == ENOBUFS) return no_memory(name, bytes);
   if (err == EPERM) {
     return Status::fail(err,
                         "cannot open interface \"%s\" by AF_XDP: it takes root (CAP_NET_RAW, "
@@ -106,14 +132,8 @@ Status XdpSocket::try_open(const Interface& interface, char* memory, uint64_t by
     queue.fd = Handle(socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0));
     if (!queue.fd.valid()) return Status::fail(errno, "socket: %s", std::strerror(errno));
     if (i == 0) {
-      xdp_umem_reg region = {};
-      region.addr = reinterpret_cast<uint64_t>(memory);
-      region.len = bytes;
-      region.chunk_size = chunk;
-      region.flags = XDP_UMEM_UNALIGNED_CHUNK_FLAG;
-      if (!set(queue.fd.fd(), XDP_UMEM_REG, &region, sizeof region)) {
-        return Status::fail(errno, "XDP_UMEM_REG: %s", std::strerror(errno));
-      }
+      const int err = lock_memory(queue.fd.fd(), memory, bytes, chunk);
+      if (err != 0) return Status::fail(err, "XDP_UMEM_REG: %s", std::strerror(err));
     }
     queues_.push_back(std::move(queue));
     const int err = make_queue(interface, i, mode);
@@ -178,7 +198,7 @@ int XdpSocket::make_queue(const Interface& interface, unsigned index, XdpMode mo
   }
   for (int attempt = 0;; attempt++) {
     if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return 0;
-    if (errno != EBUSY || attempt == kBusyTries) return errno;
+    if (errno != EBUSY || attempt == kFreedTries) return errno;
     usleep(10'000);
   }
 }

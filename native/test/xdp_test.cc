@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Interfaces through AF_XDP: frames of every size, what the stack sees, buffers shared with a switch
 // port, and what is left when the process is killed.
+#include <linux/capability.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include <thread>
 
@@ -82,6 +84,31 @@ TEST(frames_cross_unchanged_in_each_mode) {
     CHECK_EQ(c.tx_copies, c.tx_delivered);
     CHECK_EQ(c.drops[static_cast<unsigned>(Drop::ring_full)], 0u);
   }
+}
+
+// The driver refuses its own mode when the far end sends on more queues than there are to receive.
+TEST(a_refused_mode_is_followed_by_the_next_within_the_lockable_memory) {
+  NEED_ROOT_NAMESPACE();
+  if (!netns::run("command -v ethtool")) SKIP("needs the tool \"ethtool\"");
+  REQUIRE(netns::run("ip link add v0 type veth peer name v1 numtxqueues 2 numrxqueues 2"));
+  REQUIRE(netns::run("ip link set v0 up && ip link set v1 up"));
+  REQUIRE(netns::run("ethtool -L v1 tx 2 rx 2"));
+  const pid_t child = fork();
+  if (child == 0) {
+    __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct held[2] = {};
+    syscall(SYS_capget, &header, held);
+    held[0].effective &= ~(1u << CAP_IPC_LOCK);
+    const rlimit most = {8 << 20, 8 << 20};
+    if (syscall(SYS_capset, &header, held) != 0 || setrlimit(RLIMIT_MEMLOCK, &most) != 0) _exit(2);
+    auto port = open_xdp("v0", WireBackend::xdp);
+    WireState state;
+    _exit(port != nullptr && port->wire_state(&state) && state.backend == "xdp-generic" ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  CHECK_EQ(status, 0);
+  netns::run("ip link del v0");
 }
 
 TEST(zero_copy_is_refused_where_the_driver_has_none) {
