@@ -59,7 +59,6 @@ describe('a pipe', () => {
 
   test.each([
     [`vale0:a{`, 2, 'no pipe id after "{"; give one, as in {1'],
-    [`lo{1`, 1, 'lo is a network interface, which has no pipes'],
     [`vale0:a{1^`, 1, 'a pipe has no host rings; drop the ^ or *'],
   ])('%s is refused in one line', async (name, code, line) => {
     const result = await vale('pkt-gen', '-i', name, '-f', 'tx');

@@ -307,7 +307,10 @@ Status UserDevice::get_header_length(const std::string& port, uint32_t* length) 
   Look look(*rt_, "looking up a port");
   if (!look.status.ok()) return look.status;
   uint32_t slot;
-  if (Status s = find_port(port, &slot); !s.ok()) return s;
+  if (Status s = find_port(port, &slot); !s.ok()) {
+    if (is_pipe(port)) s.err = ENODEV;
+    return s;
+  }
   *length = control().port(slot).header_length.load();
   return Status::good();
 }

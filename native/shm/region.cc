@@ -67,8 +67,8 @@ Status geometry_of(const OpenRequest& q, Geometry* g) {
   };
   g->tx_rings = clamp(q.tx_rings, 1, kRingsPerPort);
   g->rx_rings = clamp(q.rx_rings, 1, kRingsPerPort);
-  g->tx_slots = std::max(2u, clamp(q.tx_slots, kDefaultSlots, kMaxSlots));
-  g->rx_slots = std::max(2u, clamp(q.rx_slots, kDefaultSlots, kMaxSlots));
+  g->tx_slots = clamp(q.tx_slots, kDefaultSlots, kMaxSlots);
+  g->rx_slots = clamp(q.rx_slots, kDefaultSlots, kMaxSlots);
   g->extra_bufs = std::min(q.extra_bufs, 512u * 1024);
   g->buf_size = q.buf_size == 0 ? kDefaultBufSize : (q.buf_size + 63) / 64 * 64;
   if (q.buf_size != 0 && (q.buf_size < 64 || q.buf_size > 65535)) {

@@ -83,6 +83,7 @@ uint32_t Sender::read_slow(uint32_t slot, uint32_t head, Frame* f) {
   do {
     const uint64_t w = load_slot(slots[slot]);
     const uint32_t index = static_cast<uint32_t>(w), length = w >> 32 & 0xffff;
+    seen |= w;
     flags = static_cast<uint32_t>(w >> 48);
     if (total == 0) flags0 = flags;
     total++;
@@ -162,7 +163,7 @@ uint32_t Sender::scan_run(uint32_t slot, uint32_t head, uint16_t* dest, uint64_t
   std::memcpy(&first, p, 8);
   std::memcpy(&second, p + 8, 4);
   run[0] = w;
-  uint64_t sum = w >> 32 & 0xffff;
+  uint64_t sum = w >> 32 & 0xffff, flags = w;
   uint32_t ahead = slot + kPrefetch >= n ? slot + kPrefetch - n : slot + kPrefetch;
   uint32_t count = 1;
   for (; count < most; count++) {
@@ -179,8 +180,10 @@ uint32_t Sender::scan_run(uint32_t slot, uint32_t head, uint16_t* dest, uint64_t
     std::memcpy(&b, p + 8, 4);
     if (a != first || b != second) break;
     run[count] = w;
+    flags |= w;
     sum += w >> 32 & 0xffff;
   }
+  seen |= flags;
   const Mac48 source = first >> 48 | static_cast<uint64_t>(second) << 16;
   *dest = resolve(first & kMacMask, source, true);
   *bytes = sum;
@@ -217,6 +220,7 @@ void Sender::classify(uint32_t slot, uint32_t head) {
   while (slot != head && b.count < kMaxFrames && b.fragments < kBatchFragments) {
     Frame& f = b.frame[b.count++];
     const uint64_t w = load_slot(slots[slot]);
+    seen |= w;
     const uint32_t index = static_cast<uint32_t>(w), length = w >> 32 & 0xffff;
     if (ahead != head) {
       const uint32_t next = __atomic_load_n(&slots[ahead].buf_idx, __ATOMIC_RELAXED);

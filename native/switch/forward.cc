@@ -178,6 +178,7 @@ void discard(Sender& s, uint32_t slot, uint32_t head, bool want_learn) {
         __atomic_load_n(reinterpret_cast<const uint64_t*>(&s.slots[slot]), __ATOMIC_RELAXED);
     const uint32_t index = static_cast<uint32_t>(w), length = w >> 32 & 0xffff;
     const uint32_t flags = static_cast<uint32_t>(w >> 48);
+    s.seen |= w;
     bytes += length;
     if (want_learn && first && (flags & (NS_INDIRECT | NS_NO_LEARN)) == 0 &&
         length >= s.header + 14 && length <= s.buf_size && index >= 2 && index < s.buf_bound) {
@@ -222,6 +223,15 @@ bool find_switch(Sender& s) {
   return s.self_gen != 0;
 }
 
+// The flag says that the application replaced a buffer, which was noticed by now.
+void clear_changed(Sender& s, uint32_t slot, uint32_t head) {
+  while (slot != head) {
+    uint16_t& flags = s.slots[slot].flags;
+    if (flags & NS_BUF_CHANGED) flags = static_cast<uint16_t>(flags & ~NS_BUF_CHANGED);
+    if (++slot == s.num_slots) slot = 0;
+  }
+}
+
 bool alone(const Sender& s) { return s.sw->active.load(std::memory_order_relaxed) == 1; }
 
 }  // namespace
@@ -251,6 +261,7 @@ void forward(Sender& s, netmap_ring* ring, char* base) {
     if (t.monitors.load(std::memory_order_relaxed) != 0) [[unlikely]]
       watch_sent(*s.rt, s.watched, t, {s.slots, n, from, head, s.bufs, s.buf_size, s.buf_bound});
     s.expect();
+    s.seen = 0;
     s.now = now_seconds();
     uint32_t slot = from;
     const bool attached = find_switch(s);
@@ -272,6 +283,7 @@ void forward(Sender& s, netmap_ring* ring, char* base) {
       if (slot >= n) slot -= n;
       if (count < kShortRun) short_runs++;
     }
+    if (s.seen & uint64_t{NS_BUF_CHANGED} << 48) clear_changed(s, from, head);
   }
   const uint32_t tail = head == 0 ? n - 1 : head - 1;
   __atomic_store_n(&ring->tail, tail, __ATOMIC_RELEASE);

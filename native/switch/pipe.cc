@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "switch/pipe.h"
 
-#include <net/if.h>
-
 #include <utility>
 #include <vector>
 
@@ -26,14 +24,6 @@ Status find_parent(Runtime& rt, const OpenRequest& q, const SplitPipe& name, uin
   if (const int32_t found = persistent_find(c, bare.port); found >= 0) {
     *parent = static_cast<uint32_t>(found);
     return Status::good();
-  }
-  const char* n = q.name.c_str();
-  if (if_nametoindex(bare.port.c_str()) != 0) {
-    return Status::fail(
-        EOPNOTSUPP,
-        "%s: %s is a network interface, which has no pipes; take a name that is not "
-        "an interface's, or a switch port's",
-        n, bare.port.c_str());
   }
   if (Status s = port_create(rt, bare.port, wish, true, parent); !s.ok()) return s;
   PortRec& p = c.port(*parent);

@@ -21,7 +21,9 @@ Status resolve_port(Runtime& rt, const OpenRequest& q, uint32_t* slot) {
   SplitName name;
   if (Status s = split_name(q.name, ENOMEM, &name); !s.ok()) return s;
   const int32_t found = port_find(c, name);
-  if (found >= 0) {
+  // The memory of an interface's pipes is not the interface.
+  const bool hidden = found >= 0 && c.port(static_cast<uint32_t>(found)).hidden != 0;
+  if (found >= 0 && !(hidden && if_nametoindex(name.port.c_str()) != 0)) {
     *slot = static_cast<uint32_t>(found);
     if (c.port(*slot).agent != q.agent) {
       return Status::fail(EBUSY,

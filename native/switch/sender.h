@@ -40,6 +40,7 @@ struct Sender {
   netmap_slot* slots = nullptr;
   const char* bufs = nullptr;
   uint32_t num_slots = 0, buf_size = 0, buf_bound = 0;
+  uint64_t seen = 0;  // all slot words of this sync, or-ed
 
   // Between syncs.
   const SwitchRec* cached_sw = nullptr;

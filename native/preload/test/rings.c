@@ -137,6 +137,7 @@ static void transmission(void) {
   put(&a, 0, MAC("b"), MAC("a"), 60, 5);
   t->slot[(t->head + t->num_slots - 1) % t->num_slots].flags = NS_BUF_CHANGED | NS_REPORT;
   txsync(&a);
+  EQUAL(t->slot[(t->head + t->num_slots - 1) % t->num_slots].flags, NS_REPORT, "is taken note of");
   rxsync(&b);
   EQUAL(take(&b, 0), 5, "arrives as any other");
   /* Indirect: from the sender's own memory. */
