@@ -374,11 +374,18 @@ export interface WireProbe {
   xdpSocket: number;
   bpfProgram: number;
   tcxLink: number;
+  netfilterTable: number;
   tapDevice: number;
 }
 
 /** A runtime directory seen from outside. */
 export interface DirectoryFacts {
+  /** Absolute path. */
+  directory: string;
+  /** What opening it would fail with; 0 = it can be used, or made. */
+  errno: number;
+  /** And would say, as one line; else "". */
+  refusal: string;
   /** Layout of its control file; 0 = there is none, or it is none of ours. */
   layout: number;
   /** The layout this program makes and takes. */
@@ -399,8 +406,8 @@ export interface NativeBinding {
   startBridge(a: NativePort, b: NativePort, config: BridgeConfig): NativeEngine;
   /** Changes nothing: no interface is touched, no device made. */
   probe(): WireProbe;
-  /** Reads only. */
-  inspect(directory: string): DirectoryFacts;
+  /** Makes nothing. directory undefined: the one openRuntime() would use. */
+  inspect(directory?: string): DirectoryFacts;
   /** Local interfaces: name, mac, mtu. */
   interfaces(): { name: string; mac: string; mtu: number }[];
   /** This process becomes that program; returns only by throwing. */

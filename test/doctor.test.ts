@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // `vale doctor` on this machine: what it finds, what it advises, and that it changes nothing.
+import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -15,6 +16,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { packageRoot } from '../src/native.js';
 import type { Check } from '../src/session/doctor.js';
+import { Lab } from './support/lab.js';
+import { needs } from './support/need.js';
 import { violations } from './support/json-schema.js';
 import { onTerminal } from './support/pty.js';
 import { Vale } from './support/vale.js';
@@ -24,6 +27,7 @@ interface Report {
   checks: Check[];
 }
 
+const vale = join(packageRoot(), 'bin/vale.js');
 let base: string;
 
 beforeEach(() => {
@@ -65,45 +69,135 @@ test('what a killed process left is told, and left alone', async () => {
     });
 });
 
-test.each([
+/** Makes of a path that is not there yet what cannot be used, or can. */
+const places: [what: string, make: (at: string) => void, matters: RegExp | undefined][] = [
+  ['nothing yet', () => undefined, undefined],
+  ['an empty directory', (at) => mkdirSync(at, { mode: 0o700 }), undefined],
   [
-    'everybody may write it',
-    (at: string) => {
+    'one that everybody may write',
+    (at) => {
       mkdirSync(at);
       chmodSync(at, 0o777);
     },
-    /^chmod 700 /,
+    /^it may be written by everybody/,
   ],
-  ['a symbolic link is not followed', (at: string) => symlinkSync('/tmp', at), /^rm /],
-  ['it is no directory', (at: string) => writeFileSync(at, ''), /VALE_DIR/],
-])(
-  'a directory that cannot be used: %s: exit code 3 and the command that mends it',
-  async (why, make, mend) => {
+  [
+    'one like /tmp',
+    (at) => {
+      mkdirSync(at);
+      chmodSync(at, 0o1777);
+    },
+    /^it may be written by everybody/,
+  ],
+  ['a symbolic link', (at) => symlinkSync('/tmp', at), /^it is a symbolic link/],
+  ['a file', (at) => writeFileSync(at, ''), /^it is not a directory/],
+  [
+    'one of something else',
+    (at) => {
+      mkdirSync(at, { mode: 0o700 });
+      writeFileSync(join(at, 'thesis.tex'), '');
+    },
+    /^it holds other files \(thesis\.tex\)/,
+  ],
+  [
+    'one with a planted lock',
+    (at) => {
+      mkdirSync(at, { mode: 0o700 });
+      symlinkSync('/etc/passwd', join(at, 'lock'));
+    },
+    /lock: it is a symbolic link/,
+  ],
+  [
+    'another layout',
+    (at) => {
+      mkdirSync(at, { mode: 0o700 });
+      writeFileSync(join(at, 'control'), Buffer.from(`VControl\xff${'\0'.repeat(9000)}`, 'latin1'));
+    },
+    /^two versions/,
+  ],
+  [
+    'a damaged control file',
+    (at) => {
+      mkdirSync(at, { mode: 0o700 });
+      writeFileSync(join(at, 'control'), 'VControl');
+    },
+    /^nothing can use it/,
+  ],
+];
+
+test.each(places)(
+  'a runtime directory, %s: good exactly if vale ctl takes it, and it does after what mends it',
+  async (_what, make, matters) => {
     const directory = join(base, 'run');
     make(directory);
-    const { code, of } = await look(directory);
-    expect(code).toBe(3);
-    expect(of('directory')).toMatchObject({ verdict: 'missing', matters: why });
-    expect(of('directory')?.mend).toMatch(mend);
+    const { code, report, of } = await look(directory);
+    const found = [of('directory'), of('contents')].find((check) => check?.verdict === 'missing');
+    expect(found?.matters ?? '').toMatch(matters ?? /^$/);
+    expect({ code, ready: report.ready }).toEqual({
+      code: matters ? 3 : 0,
+      ready: matters === undefined,
+    });
+    const ctl = () => new Vale(['ctl'], { VALE_DIR: directory }).result();
+    expect((await ctl()).code).toBe(matters ? 1 : 0);
+    if (found === undefined) return;
+    const mend = found.mend!.replace(/^stop what uses it, then: /, '');
+    const { stdout, stderr, status } = spawnSync(
+      'sh',
+      ['-euc', `${mend}; "$0" "$1" ctl; echo "$VALE_DIR"`, process.execPath, vale],
+      { env: { ...process.env, VALE_DIR: directory }, encoding: 'utf8' },
+    );
+    expect([status, stderr]).toEqual([0, '']);
+    if (stdout.trim() !== directory) rmSync(stdout.trim(), { recursive: true });
   },
 );
 
-test('another layout is told, with the command', async () => {
-  writeFileSync(join(base, 'control'), 'VControl\xff\0\0\0\0\0\0\0', 'latin1');
-  const { code, of } = await look(base);
+test('a directory whose place is not there, or is not yours', async () => {
+  const { code, of } = await look(join(base, 'no/such/place'));
   expect(code).toBe(3);
-  expect(of('contents')?.found).toContain('layout 255');
-  expect(of('contents')?.mend).toContain(`rm -r ${base}`);
+  expect(of('directory')).toMatchObject({
+    verdict: 'missing',
+    matters: expect.stringMatching(/No such file or directory$/) as string,
+    mend: 'export VALE_DIR=$(mktemp -d /dev/shm/vale-XXXXXX)',
+  });
+  expect((await look('/etc')).of('directory')).toMatchObject({ verdict: 'missing' });
 });
+
+needs('unshare').test(
+  'in a user namespace: nftables takes interfaces over, as it says',
+  async () => {
+    const lab = await Lab.open();
+    try {
+      const env = { VALE_DIR: base };
+      const run = async (...args: string[]) => new Vale(args, env, lab.inside).result();
+      const { stdout } = await run('doctor', '--json');
+      const { checks } = JSON.parse(stdout) as Report;
+      const of = (id: string) => checks.find((check) => check.id === id);
+      expect(of('user_namespaces')?.found).toBe('this is one');
+      expect(of('nftables')).toMatchObject({ verdict: 'good', found: 'works' });
+      expect(of('tcx')).toMatchObject({ verdict: 'limited' });
+      expect(of('tcx')?.matters).toMatch(/taken over by nftables instead/);
+      expect(of('af_xdp')).toMatchObject({ verdict: 'limited' });
+      await lab.must('ip link add dr0 type veth peer name dr1');
+      expect(await run('ctl', '-a', 'vale0:dr0')).toMatchObject({ code: 0, stderr: '' });
+      const listed = JSON.parse((await run('ctl', 'list', '--json')).stdout) as {
+        ports: { interface: { take_over: string } }[];
+      };
+      expect(listed.ports.map((port) => port.interface.take_over)).toEqual(['nftables']);
+      expect(await run('ctl', '-d', 'vale0:dr0')).toMatchObject({ code: 0 });
+    } finally {
+      lab.close();
+    }
+  },
+  30_000,
+);
 
 test('piped, a line a check; on a terminal, a table', async () => {
   const { stdout } = await doctor(base);
   for (const line of stdout.trimEnd().split('\n'))
     expect(line).toMatch(/^(good|limited|missing) [a-z_]+ \S/);
-  const { screen, status } = onTerminal(
-    [process.execPath, join(packageRoot(), 'bin/vale.js'), 'doctor'],
-    { env: { VALE_DIR: base, NO_COLOR: '1' } },
-  );
+  const { screen, status } = onTerminal([process.execPath, vale, 'doctor'], {
+    env: { VALE_DIR: base, NO_COLOR: '1' },
+  });
   expect(status).toBe(0);
   expect(screen).toMatch(/^good +Node\.js +v\d/m);
 });

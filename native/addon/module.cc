@@ -37,13 +37,18 @@ Napi::Value probe(const Napi::CallbackInfo& call) {
   object.Set("xdpSocket", found.xdp_socket);
   object.Set("bpfProgram", found.bpf_program);
   object.Set("tcxLink", found.tcx_link);
+  object.Set("netfilterTable", found.netfilter_table);
   object.Set("tapDevice", found.tap_device);
   return object;
 }
 
 Napi::Value inspect(const Napi::CallbackInfo& call) {
-  const DirectoryFacts facts = inspect_directory(call[0].ToString().Utf8Value());
+  const bool own = call[0].IsUndefined();
+  const DirectoryFacts facts = inspect_directory(own ? "" : call[0].ToString().Utf8Value());
   Napi::Object object = Napi::Object::New(call.Env());
+  object.Set("directory", facts.path);
+  object.Set("errno", facts.refusal.err);
+  object.Set("refusal", facts.refusal.text);
   object.Set("layout", facts.layout);
   object.Set("expectedLayout", facts.expected);
   object.Set("living", facts.living);

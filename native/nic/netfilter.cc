@@ -72,7 +72,7 @@ class Batch {
 uint16_t of(int message) { return static_cast<uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message); }
 
 void add_chain(Batch& batch, const char* table, const char* name, uint32_t hook,
-               const char* interface) {
+               const char* interface, uint32_t policy) {
   batch.begin(of(NFT_MSG_NEWCHAIN), NLM_F_CREATE | NLM_F_ACK, NFPROTO_NETDEV, 0);
   batch.text(NFTA_CHAIN_TABLE, table);
   batch.text(NFTA_CHAIN_NAME, name);
@@ -81,7 +81,7 @@ void add_chain(Batch& batch, const char* table, const char* name, uint32_t hook,
     batch.number(NFTA_HOOK_PRIORITY, 0);
     batch.text(NFTA_HOOK_DEV, interface);
   });
-  batch.number(NFTA_CHAIN_POLICY, NF_DROP);
+  batch.number(NFTA_CHAIN_POLICY, policy);
   batch.text(NFTA_CHAIN_TYPE, "filter");
   batch.end();
 }
@@ -144,43 +144,89 @@ int answers(int fd, uint32_t last) {
   }
 }
 
-}  // namespace
-
-int netfilter_take(const Interface& interface, Handle* out) {
-  Handle socket_fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
-  if (!socket_fd.valid()) return errno;
-  sockaddr_nl self = {};
-  self.nl_family = AF_NETLINK;
-  socklen_t bytes = sizeof self;
-  if (bind(socket_fd.fd(), reinterpret_cast<sockaddr*>(&self), bytes) != 0 ||
-      getsockname(socket_fd.fd(), reinterpret_cast<sockaddr*>(&self), &bytes) != 0) {
-    return errno;
-  }
-  // A lost answer must not hold an open up for ever.
-  const timeval patience = {5, 0};
-  setsockopt(socket_fd.fd(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-
-  char table[64];
-  std::snprintf(table, sizeof table, "vale_%d_%u", interface.index, self.nl_pid);
-  const char* name = interface.name.c_str();
-  Batch batch;
+void begin(Batch& batch) {
   batch.begin(NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
   batch.end();
+}
+
+void end(Batch& batch) {
+  batch.begin(NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
+  batch.end();
+}
+
+void add_table(Batch& batch, const char* table, const char* interface, uint32_t policy) {
   batch.begin(of(NFT_MSG_NEWTABLE), NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, NFPROTO_NETDEV, 0);
   batch.text(NFTA_TABLE_NAME, table);
   batch.number(NFTA_TABLE_FLAGS, kOwned);
   batch.end();
-  add_chain(batch, table, "received", NF_NETDEV_INGRESS, name);
-  add_chain(batch, table, "sent", kEgressHook, name);
+  add_chain(batch, table, "received", NF_NETDEV_INGRESS, interface, policy);
+  add_chain(batch, table, "sent", kEgressHook, interface, policy);
   add_exception(batch, table, "sent", kOwnMark);
-  const uint32_t last = batch.last();
-  batch.begin(NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
-  batch.end();
+}
 
-  if (send(socket_fd.fd(), batch.data(), batch.size(), 0) < 0) return errno;
-  if (const int err = answers(socket_fd.fd(), last)) return err;
-  *out = std::move(socket_fd);
+// A socket that speaks netfilter's netlink.
+struct Conversation {
+  Handle socket;
+  uint32_t id = 0;  // of it, among those of the network namespace
+
+  // 0 or an errno
+  int open() {
+    socket = Handle(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
+    if (!socket.valid()) return errno;
+    sockaddr_nl self = {};
+    self.nl_family = AF_NETLINK;
+    socklen_t bytes = sizeof self;
+    if (bind(socket.fd(), reinterpret_cast<sockaddr*>(&self), bytes) != 0 ||
+        getsockname(socket.fd(), reinterpret_cast<sockaddr*>(&self), &bytes) != 0) {
+      return errno;
+    }
+    // A lost answer must not hold an open up for ever.
+    const timeval patience = {5, 0};
+    setsockopt(socket.fd(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    id = self.nl_pid;
+    return 0;
+  }
+
+  // The first error among the answers, up to the one to message `last`.
+  int say(const Batch& batch, uint32_t last) {
+    if (send(socket.fd(), batch.data(), batch.size(), 0) < 0) return errno;
+    return answers(socket.fd(), last);
+  }
+};
+
+}  // namespace
+
+int netfilter_take(const Interface& interface, Handle* out) {
+  Conversation with;
+  if (const int err = with.open()) return err;
+  char table[64];
+  std::snprintf(table, sizeof table, "vale_%d_%u", interface.index, with.id);
+  Batch batch;
+  begin(batch);
+  add_table(batch, table, interface.name.c_str(), NF_DROP);
+  const uint32_t last = batch.last();
+  end(batch);
+  if (const int err = with.say(batch, last)) return err;
+  *out = std::move(with.socket);
   return 0;
+}
+
+int netfilter_probe() {
+  Conversation with;
+  if (const int err = with.open()) return err;
+  char table[64], nobody[80];
+  std::snprintf(table, sizeof table, "vale_probe_%u", with.id);
+  std::snprintf(nobody, sizeof nobody, "%s_", table);
+  Batch batch;
+  begin(batch);
+  add_table(batch, table, "lo", NF_ACCEPT);
+  const uint32_t last = batch.last();
+  // There is no such table: with this the kernel takes back all of it.
+  batch.begin(of(NFT_MSG_DELTABLE), NLM_F_ACK, NFPROTO_NETDEV, 0);
+  batch.text(NFTA_TABLE_NAME, nobody);
+  batch.end();
+  end(batch);
+  return with.say(batch, last);
 }
 
 }  // namespace vale

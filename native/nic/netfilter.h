@@ -14,5 +14,7 @@ namespace vale {
 
 // 0 or an errno: EPERM, EOPNOTSUPP or EINVAL (before Linux 5.16, or without nf_tables).
 int netfilter_take(const Interface& interface, Handle* out);
+// Whether that could be, as far as the kernel goes: 0 or an errno. Nothing of it stays or drops a frame.
+int netfilter_probe();
 
 }  // namespace vale

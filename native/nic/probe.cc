@@ -9,6 +9,7 @@
 #include <climits>
 
 #include "nic/bpf.h"
+#include "nic/netfilter.h"
 
 namespace vale {
 namespace {
@@ -25,6 +26,7 @@ WireProbe probe_wires() {
   WireProbe probe;
   probe.packet_socket = socket_error(AF_PACKET);
   probe.xdp_socket = socket_error(AF_XDP);
+  probe.netfilter_table = netfilter_probe();
   probe.tap_device = error_of(Handle(open("/dev/net/tun", O_RDWR | O_CLOEXEC)));
 
   static const bpf_insn drop[] = {bpf::op::move(0, 2), bpf::op::exit()};

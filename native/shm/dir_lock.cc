@@ -10,16 +10,26 @@
 #include "shm/directory.h"
 
 namespace vale {
+namespace {
+
+Status cannot_open(const Directory& directory, int err) {
+  return Status::fail(err == ELOOP ? EPERM : err, "cannot open %s/%s: %s", directory.path().c_str(),
+                      kLockName, Directory::explain(err).c_str());
+}
+
+}  // namespace
+
+Status DirLock::would_acquire(const Directory& directory) {
+  const int fd = directory.open_file(kLockName, O_RDWR);
+  if (fd < 0) return errno == ENOENT ? Status::good() : cannot_open(directory, errno);
+  close(fd);
+  return Status::good();
+}
 
 Status DirLock::acquire(const Directory& directory, const char* who) {
   int fd = openat(directory.fd(), kLockName, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
                   directory.file_mode());
-  if (fd < 0) {
-    const int err = errno;
-    if (err == ENOENT) return directory.present();
-    return Status::fail(err == ELOOP ? EPERM : err, "cannot open %s/%s: %s",
-                        directory.path().c_str(), kLockName, Directory::explain(err).c_str());
-  }
+  if (fd < 0) return errno == ENOENT ? directory.present() : cannot_open(directory, errno);
   struct stat st;
   if (fstat(fd, &st) == 0 && st.st_uid == geteuid()) {
     if (Status s = directory.adopt(fd); !s.ok()) {

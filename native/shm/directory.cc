@@ -97,14 +97,58 @@ Status Directory::choose(const char* path) {
 
 Status Directory::open(const char* path) {
   if (Status s = choose(path); !s.ok()) return s;
-  const char* p = path_.c_str();
-  if (mkdir(p, 0700) != 0 && errno != EEXIST) {
-    const int err = errno;
-    return Status::fail(
-        err,
-        "cannot create the runtime directory %s: %s; set VALE_DIR to a directory of yours on tmpfs",
-        p, strerror(err));
+  if (mkdir(path_.c_str(), 0700) != 0 && errno != EEXIST) return cannot_create(errno);
+  if (Status s = enter(); !s.ok()) return s;
+  Status s = map_control();
+  if (s.err != ENOENT) return s;
+  if (Status empty = check_empty(); !empty.ok()) {
+    s = map_control();  // somebody else may just have made it
+    return s.err != ENOENT ? s : empty;
   }
+
+  DirLock lock;
+  if (s = lock.acquire(*this, "creating the runtime directory"); !s.ok()) return s;
+  s = map_control();
+  if (s.err != ENOENT) return s;
+  if (s = make_control(); !s.ok()) return s;
+  return map_control();
+}
+
+Status Directory::would_open(const char* path) {
+  if (Status s = choose(path); !s.ok()) return s;
+  struct stat st;
+  if (lstat(path_.c_str(), &st) != 0) {
+    if (errno != ENOENT) return cannot_create(errno);
+    const std::string above = path_.substr(0, std::max<size_t>(path_.rfind('/'), 1));
+    if (faccessat(AT_FDCWD, above.c_str(), W_OK | X_OK, AT_EACCESS) != 0)
+      return cannot_create(errno);
+    const int fd = ::open(above.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return cannot_create(errno);
+    const Status s = check_file_system(fd);
+    close(fd);
+    return s;
+  }
+  if (Status s = enter(); !s.ok()) return s;
+  Status s = map_control();
+  if (s.err == ENOENT) s = check_empty();
+  if (s.ok()) s = DirLock::would_acquire(*this);
+  if (s.ok() && faccessat(fd_, ".", W_OK | X_OK, AT_EACCESS) != 0) {
+    const int err = errno;
+    return Status::fail(err, "cannot create files in %s: %s", path_.c_str(), explain(err).c_str());
+  }
+  return s;
+}
+
+Status Directory::cannot_create(int err) const {
+  return Status::fail(
+      err,
+      "cannot create the runtime directory %s: %s; set VALE_DIR to a directory of yours on tmpfs",
+      path_.c_str(), strerror(err));
+}
+
+// A directory that is there: opened, and its owner, mode and file system looked at.
+Status Directory::enter() {
+  const char* p = path_.c_str();
   const int fd = ::open(p, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) {
     const int err = errno;
@@ -119,20 +163,7 @@ Status Directory::open(const char* path) {
                         strerror(err));
   }
   fd_ = move_high(fd);
-  if (Status s = check(); !s.ok()) return s;
-  Status s = map_control();
-  if (s.err != ENOENT) return s;
-  if (Status empty = check_empty(); !empty.ok()) {
-    s = map_control();  // somebody else may just have made it
-    return s.err != ENOENT ? s : empty;
-  }
-
-  DirLock lock;
-  if (s = lock.acquire(*this, "creating the runtime directory"); !s.ok()) return s;
-  s = map_control();
-  if (s.err != ENOENT) return s;
-  if (s = make_control(); !s.ok()) return s;
-  return map_control();
+  return check();
 }
 
 // A directory that serves something else is not turned into a runtime directory by a slip in VALE_DIR.
@@ -160,8 +191,7 @@ Status Directory::check_empty() const {
 
 Status Directory::check() {
   struct stat st;
-  struct statfs fs;
-  if (fstat(fd_, &st) != 0 || fstatfs(fd_, &fs) != 0) {
+  if (fstat(fd_, &st) != 0) {
     return Status::fail(errno, "%s: %s", path_.c_str(), strerror(errno));
   }
   const uid_t me = geteuid();
@@ -173,9 +203,28 @@ Status Directory::check() {
           path_.c_str(), st.st_uid, me);
     }
   }
+  // One like /tmp is nobody's to change.
+  if ((st.st_mode & 0002) && ((st.st_mode & S_ISVTX) || st.st_uid != me)) {
+    return Status::fail(EPERM,
+                        "%s may be written by everybody (mode %04o); set VALE_DIR to a "
+                        "directory of its own, as in VALE_DIR=%s/vale-%u",
+                        path_.c_str(), st.st_mode & 07777, path_ == "/" ? "" : path_.c_str(), me);
+  }
   if (st.st_mode & 0002) {
     return Status::fail(EPERM, "%s may be written by everybody (mode %04o); run: chmod 700 %s",
                         path_.c_str(), st.st_mode & 07777, path_.c_str());
+  }
+  if (Status s = check_file_system(fd_); !s.ok()) return s;
+  owner_ = st.st_uid;
+  group_ = st.st_gid;
+  mode_ = st.st_mode & 0666;
+  return Status::good();
+}
+
+Status Directory::check_file_system(int fd) {
+  struct statfs fs;
+  if (fstatfs(fd, &fs) != 0) {
+    return Status::fail(errno, "%s: %s", path_.c_str(), strerror(errno));
   }
   if (is_network(fs.f_type)) {
     return Status::fail(EPERM,
@@ -186,9 +235,6 @@ Status Directory::check() {
   if (fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC) {
     warning_ = path_ + " is not on tmpfs; frames may be written to a disk";
   }
-  owner_ = st.st_uid;
-  group_ = st.st_gid;
-  mode_ = st.st_mode & 0666;
   return Status::good();
 }
 

@@ -40,6 +40,8 @@ class Directory {
   // /dev/shm/vale-<uid>. ENOENT, ENOTEMPTY (holds something else), EACCES, EPERM, EROFS, ENOMEM (no room), EPROTO (another layout),
   // EUCLEAN (corrupt).
   Status open(const char* path);
+  // What open() would say, making nothing: good too where there is no directory and one can be made.
+  Status would_open(const char* path);
 
   const std::string& path() const { return path_; }
   const std::string& warning() const { return warning_; }  // one line, or empty
@@ -78,7 +80,10 @@ class Directory {
 
  private:
   Status choose(const char* path);
+  Status cannot_create(int err) const;
+  Status enter();
   Status check();
+  Status check_file_system(int fd);
   Status check_empty() const;
   Status map_control();
   Status make_control();
@@ -104,6 +109,8 @@ class DirLock {
 
   // Waits at most 5 s; EBUSY then names the holder. `who` says what this process is doing.
   Status acquire(const Directory& directory, const char* who);
+  // Whether its file is one that acquire() can lock, sooner or later; makes and locks nothing.
+  static Status would_acquire(const Directory& directory);
   void release();
   bool held() const { return fd_ >= 0; }
 

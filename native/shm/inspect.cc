@@ -7,7 +7,7 @@
 
 #include <cstring>
 
-#include "shm/layout.h"
+#include "shm/directory.h"
 
 namespace vale {
 namespace {
@@ -34,10 +34,15 @@ uint32_t layout_of(int control) {
 DirectoryFacts inspect_directory(const std::string& path) {
   DirectoryFacts facts;
   facts.expected = kControlVersion;
-  DIR* directory = opendir(path.c_str());
+  {
+    Directory seen;
+    facts.refusal = seen.would_open(path.c_str());
+    facts.path = seen.path();
+  }
+  DIR* directory = opendir(facts.path.c_str());
   if (directory == nullptr) return facts;
   while (const dirent* entry = readdir(directory)) {
-    const bool control = std::strcmp(entry->d_name, "control") == 0;
+    const bool control = std::strcmp(entry->d_name, kControlName) == 0;
     const bool lease =
         entry->d_name[0] == 'p' && entry->d_name[1] >= '0' && entry->d_name[1] <= '9';
     if (!control && !lease) continue;

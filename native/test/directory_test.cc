@@ -141,6 +141,8 @@ TEST(a_directory_that_everybody_may_write) {
   Folder f;
   chmod(f.path.c_str(), 0777);
   check_line(try_everything(f.path), EPERM, f.path, ("chmod 700 " + f.path).c_str());
+  chmod(f.path.c_str(), 01777);  // as /tmp, which is not to be changed for this
+  check_line(try_everything(f.path), EPERM, f.path, "set VALE_DIR");
 }
 
 TEST(a_file_where_the_directory_should_be) {
