@@ -15,6 +15,7 @@ namespace vale {
 struct Status {
   int err = 0;
   std::string text;
+  int option = 0;  // which option of the request is to blame (NETMAP_REQ_OPT_*), 0 = none
 
   bool ok() const { return err == 0; }
   static Status good() { return {}; }
@@ -25,7 +26,7 @@ struct Status {
     va_start(ap, format);
     std::vsnprintf(line, sizeof line, format, ap);
     va_end(ap);
-    return {err, line};
+    return {err, line, 0};
   }
 };
 

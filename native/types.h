@@ -4,12 +4,20 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "abi/netmap.h"
 
 namespace vale {
+
+// Frames that begin somewhere in their buffers (NETMAP_REQ_OPT_OFFSETS).
+struct Offsets {
+  uint64_t most = 0;     // no slot has a larger one; a larger value found in a slot counts as this
+  uint64_t initial = 0;  // in all slots of rings that nobody has open yet
+  uint32_t bits = 0;     // of netmap_slot::ptr, from the lowest; 0 or 64 = all
+};
 
 // What to open. Wishes (slots, rings) count only for the one who creates the port; 0 = default.
 struct OpenRequest {
@@ -23,7 +31,8 @@ struct OpenRequest {
   uint16_t mem_id = 0;  // 0 = memory of its own
   uint32_t extra_bufs = 0;
   uint32_t buf_size = 0;  // bytes a buffer, 0 = default; additions of ours end here
-  uint32_t agent = 0;     // of an agent: its record + 1, the port is its own; 0 for everybody else
+  std::optional<Offsets> offsets;
+  uint32_t agent = 0;  // of an agent: its record + 1, the port is its own; 0 for everybody else
 };
 
 // What to attach: a persistent port, or a network interface that an agent will serve.
@@ -52,8 +61,9 @@ struct PortInfo {
   uint16_t mem_id = 0;
   uint32_t extra_bufs = 0;  // how many were really given
   uint32_t buf_size = 0;
-  uint32_t mtu = 65536;  // most bytes of a frame the port carries
-  uint8_t mac[6] = {};   // of the interface; zeros when the port has none
+  std::optional<Offsets> offsets;  // as they count, where they were asked for
+  uint32_t mtu = 65536;            // most bytes of a frame the port carries
+  uint8_t mac[6] = {};             // of the interface; zeros when the port has none
 };
 
 // The three pools of a region (POOLS_INFO_GET): offset in bytes, objects, bytes each.

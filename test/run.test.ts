@@ -33,7 +33,7 @@ function run(args: string[], env: NodeJS.ProcessEnv = {}) {
 const client = (name: string) => join(root, 'build/native/preload-test', name);
 
 describe('the netmap API through /dev/netmap, as C programs have it', () => {
-  const names = ['requests', 'rings', 'ports', 'descriptors', 'pipes', 'monitors'];
+  const names = ['requests', 'rings', 'ports', 'descriptors', 'pipes', 'monitors', 'options'];
   const built = names.flatMap((name) => [name, `${name}-lfs`]);
 
   test.each(built)(
@@ -43,7 +43,7 @@ describe('the netmap API through /dev/netmap, as C programs have it', () => {
       const wrong = stdout.split('\n').filter((line) => line.startsWith('not ok'));
       expect({ wrong, stderr }).toEqual({ wrong: [], stderr: '' });
       const checks = Number(/^(\d+) passed, 0 failed/m.exec(stdout)?.[1]);
-      expect(checks).toBeGreaterThan(80);
+      expect(checks).toBeGreaterThan(70);
       expect(status).toBe(0);
     },
     60_000,

@@ -51,8 +51,8 @@ struct netmap_ring {
   uint32_t cur;       /* application: wake-up point */
   uint32_t tail;      /* switch: first slot the application does not own */
   uint32_t flags;
-  struct timeval ts; /* time of the last rxsync */
-  uint64_t offset_mask;
+  struct timeval ts;          /* time of the last rxsync */
+  const uint64_t offset_mask; /* which bits of slot->ptr are an offset into the buffer */
   uint64_t buf_align;
   uint8_t reserved_[56];
   uint8_t sem[128]; /* scratch space for applications, preserved */
@@ -106,6 +106,12 @@ enum {
 #define NETMAP_RXRING(nifp, i)           \
   ((struct netmap_ring*)((char*)(nifp) + \
                          (nifp)->ring_ofs[(i) + (nifp)->ni_tx_rings + (nifp)->ni_host_tx_rings]))
+/* Where a frame begins in its buffer, on a ring that was opened with NETMAP_REQ_OPT_OFFSETS. */
+#define NETMAP_ROFFSET(ring, slot) ((slot)->ptr & (ring)->offset_mask)
+#define NETMAP_WOFFSET(ring, slot, offset) \
+  ((slot)->ptr = ((slot)->ptr & ~(ring)->offset_mask) | ((offset) & (ring)->offset_mask))
+#define NETMAP_BUF_OFFSET(ring, slot) \
+  (NETMAP_BUF(ring, (slot)->buf_idx) + NETMAP_ROFFSET(ring, slot))
 #define NETMAP_BUF(ring, i) ((char*)(ring) + (ring)->buf_ofs + (uint64_t)(i) * (ring)->nr_buf_size)
 
 #ifdef __cplusplus

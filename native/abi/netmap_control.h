@@ -55,6 +55,16 @@ enum {
   NETMAP_REQ_OPT_MAX = 6
 };
 
+/* Frames that begin at an offset into their buffers: slot->ptr, as far as ring->offset_mask. */
+struct nmreq_opt_offsets {
+  struct nmreq_option nro_opt;
+  uint64_t nro_max_offset; /* in: no slot has a larger one; out: the larger one already in use */
+  uint64_t nro_initial_offset; /* in all slots, if the ring is not in use yet */
+  uint32_t nro_offset_bits;    /* of slot->ptr, 0 = all; out: as many as are in use */
+  uint32_t nro_tx_align;       /* not looked at */
+  uint64_t nro_min_gap;        /* not looked at */
+};
+
 struct nmreq_register {
   uint64_t nr_offset;   /* out: of the netmap_if in the region */
   uint64_t nr_memsize;  /* out: bytes of the region */
@@ -193,6 +203,7 @@ static_assert(sizeof(nmreq_vale_attach) == 64 && sizeof(nmreq_vale_detach) == 8,
 static_assert(sizeof(nmreq_vale_list) == 8 && sizeof(nmreq_port_hdr) == 8, "body");
 static_assert(sizeof(nmreq_vale_newif) == 16 && sizeof(nmreq_vale_polling) == 16, "body");
 static_assert(sizeof(nmreq_pools_info) == 64 && sizeof(nmreq) == 60, "body");
+static_assert(sizeof(nmreq_opt_offsets) == 24 + 32, "option");
 static_assert(NIOCGINFO == 0xc03c6991 && NIOCREGIF == 0xc03c6992 && NIOCCTRL == 0xc0586997, "");
 #endif
 

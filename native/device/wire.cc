@@ -101,6 +101,10 @@ Status check(const OpenRequest& request, bool tap) {
       return Status::fail(EINVAL, "interface \"%s\" cannot be opened in mode %u", name,
                           request.mode);
   }
+  if (request.offsets) {
+    return Status::fail(EOPNOTSUPP, "interface \"%s\": frames of a wire begin where buffers do",
+                        name);
+  }
   if ((request.flags & NR_EXCLUSIVE) != 0) {
     return Status::fail(EOPNOTSUPP,
                         "interface \"%s\" cannot be opened exclusively, others may always listen; "

@@ -9,11 +9,6 @@ namespace {
 constexpr uint64_t kMost = 4096;     // bytes of one option's body, of a list
 constexpr uint64_t kScratch = 4208;  // bytes the reference copies a request into
 
-struct Option {
-  uint64_t address;
-  nmreq_option header;
-};
-
 // Bytes of a request's body, 0 for requests without one and for unknown ones.
 size_t body_size(uint16_t type) {
   switch (type) {
@@ -66,7 +61,7 @@ int read_options(uint64_t first, size_t body, std::vector<Option>* options) {
   uint64_t scratch = 16 + body + 48;
   uint64_t total = body;
   for (uint64_t at = first; at != 0;) {
-    Option o{at, {}};
+    Option o{at, {}, {}};
     if (!copy_in(&o.header, at, sizeof o.header)) return EFAULT;
     const uint64_t size = option_body_size(o.header);
     o.header.nro_status = EOPNOTSUPP;
@@ -87,8 +82,10 @@ int read_options(uint64_t first, size_t body, std::vector<Option>* options) {
         return EINVAL;
       }
     }
-    options->push_back(o);
+    o.body.resize(size);
+    if (size != 0 && !copy_in(o.body.data(), at + sizeof o.header, size)) return EFAULT;
     at = o.header.nro_next;
+    options->push_back(std::move(o));
   }
   return 0;
 }
@@ -108,11 +105,14 @@ int answer(int fd, nmreq_header& header) {
     Use use(fd);
     if (!table.held || use.file() == nullptr) return EBUSY;
     use.file()->adopt_if_inherited();
-    Request request{*use.file(), header, body, !options.empty()};
+    Request request{*use.file(), header, body, options};
     err = serve(request);
   }
   for (const Option& o : options) {
-    if (!copy_out(o.address, &o.header, sizeof o.header) && err == 0) err = EFAULT;
+    bool good = copy_out(o.address, &o.header, sizeof o.header);
+    if (err == 0 && o.header.nro_status == 0 && !o.body.empty())
+      good = copy_out(o.address + sizeof o.header, o.body.data(), o.body.size()) && good;
+    if (!good && err == 0) err = EFAULT;
   }
   if (err == 0 && size != 0 && !copy_out(header.nr_body, &body, size)) err = EFAULT;
   return err;

@@ -11,6 +11,10 @@
 // Not here. ioctl(2) itself (calls_file.cc).
 #pragma once
 
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
 #include "abi/netmap_control.h"
 #include "preload/device_file.h"
 
@@ -20,7 +24,25 @@ namespace vale::preload {
 int control(int fd, uint64_t argument);
 int legacy_control(int fd, bool regif, uint64_t argument);
 
-constexpr unsigned kMaxOptions = 64;
+// One of a request's list. Its status stays EOPNOTSUPP if nothing understands it.
+struct Option {
+  uint64_t address;
+  nmreq_option header;
+  std::vector<char> body;  // what follows the header
+  template <class Whole>   // the reference's structure, header and all
+  Whole as() const {
+    Whole whole{};
+    std::memcpy(&whole, &header, sizeof header);
+    std::memcpy(reinterpret_cast<char*>(&whole) + sizeof header, body.data(),
+                std::min(body.size(), sizeof whole - sizeof header));
+    return whole;
+  }
+  template <class Whole>
+  void set(const Whole& whole) {
+    std::memcpy(body.data(), reinterpret_cast<const char*>(&whole) + sizeof header,
+                std::min(body.size(), sizeof whole - sizeof header));
+  }
+};
 
 struct Request {
   DeviceFile& file;
@@ -37,7 +59,14 @@ struct Request {
     nmreq_pools_info pools;
     nmreq_sync_kloop_start kloop;
   } & body;
-  bool options_left;  // an option that nothing understood
+  std::vector<Option>& options;
+
+  Option* option(uint32_t type) {
+    for (Option& o : options) {
+      if (o.header.nro_reqtype == type) return &o;
+    }
+    return nullptr;
+  }
 };
 
 // With the table's lock and the file's.

@@ -107,25 +107,29 @@ void DeviceFile::ended() {
   in_use_ = false;
 }
 
-int DeviceFile::open_port(const OpenRequest& request, PortInfo* info) {
-  if (port_ != nullptr) return EBUSY;
+Status DeviceFile::open_port(const OpenRequest& request, PortInfo* info) {
+  if (port_ != nullptr) return Status::fail(EBUSY, "%s: already open here", request.name.c_str());
   int err = ENXIO;
   Device* device = device_of(nullptr, &err);
-  if (device == nullptr) return err;
-  const Status s = device->open(request, &port_);
-  if (!s.ok()) {
+  if (device == nullptr) return Status::fail(err, "the device cannot be opened");
+  Status s = device->open(request, &port_);
+  if (s.ok()) {
+    *info = port_->info();
+  } else {
     explain(s);
     why = s.text;
-    return s.err;
   }
-  *info = port_->info();
-  return 0;
+  return s;
 }
 
 int DeviceFile::do_register(const OpenRequest& request, PortInfo* info) {
-  if (const int err = open_port(request, info)) return err;
+  const Status s = open_port(request, info);
+  if (s.ok()) take_numbers();
+  return s.err;
+}
+
+void DeviceFile::take_numbers() {
   for (const int number : numbers) put_in_place(port_->fd(), number);
-  return 0;
 }
 
 void DeviceFile::adopt_if_inherited() {

@@ -2,8 +2,8 @@
 //
 // Flow. One open of /dev/netmap:
 //   1. open_device(): a number that names nothing yet (an empty memory file).
-//   2. do_register() opens a port and puts the registration's FIFO in the place of every number of
-//      this object (dup3): from here on identity, inheritance, passing and the end are the kernel's.
+//   2. open_port(), then take_numbers(): the registration's FIFO in the place of every number of this
+//      object (dup3): from here on identity, inheritance, passing and the end are the kernel's.
 //   3. A number that came by exec or in a message is recognised by the name of its file (recognise());
 //      the first call that needs the port takes it over (usable()).
 //   4. The last close of this process ends its Port; the registration goes with the last of all.
@@ -33,10 +33,13 @@ class DeviceFile final : public Object {
   Port* port() const { return port_.get(); }
   // With the table's lock: takes over an inherited registration if there is one to take over.
   void adopt_if_inherited();
-  // 0 or an errno (EBUSY: registered already). With both locks.
+  // A port for this object (EBUSY: it has one); with both locks, as the next two.
+  Status open_port(const OpenRequest& request, PortInfo* info);
+  void close_port() { port_.reset(); }
+  // Puts the port's FIFO in the place of every number.
+  void take_numbers();
+  // Both, and the errno alone.
   int do_register(const OpenRequest& request, PortInfo* info);
-  // As above, without putting the FIFO on the numbers: for ports that no number names.
-  int open_port(const OpenRequest& request, PortInfo* info);
   // A new object, or one that ended. With the table's lock.
   static DeviceFile* make();
 

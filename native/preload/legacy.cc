@@ -145,7 +145,8 @@ int legacy_control(int fd, bool regif, uint64_t argument) {
     Use use(fd);
     if (!table.held || use.file() == nullptr) return EBUSY;
     use.file()->adopt_if_inherited();
-    Request request{*use.file(), header, body, false};
+    std::vector<Option> none;
+    Request request{*use.file(), header, body, none};
     err = regif ? serve_regif(request, &q) : serve_ginfo(request, &q);
   }
   return copy_out(argument, &q, sizeof q) || err != 0 ? err : EFAULT;

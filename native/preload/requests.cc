@@ -30,9 +30,31 @@ int do_register(Request& r) {
     default:
       return EINVAL;
   }
-  if (r.options_left) return EOPNOTSUPP;
+  OpenRequest q = to_open_request(r.header.nr_name, b);
+  Option* offsets = r.option(NETMAP_REQ_OPT_OFFSETS);
+  if (offsets != nullptr) {
+    const auto o = offsets->as<nmreq_opt_offsets>();
+    q.offsets = Offsets{o.nro_max_offset, o.nro_initial_offset, o.nro_offset_bits};
+  }
   PortInfo info;
-  if (const int err = r.file.do_register(to_open_request(r.header.nr_name, b), &info)) return err;
+  if (const Status s = r.file.open_port(q, &info); !s.ok()) {
+    if (Option* o = s.option != 0 ? r.option(static_cast<uint32_t>(s.option)) : nullptr)
+      o->header.nro_status = static_cast<uint32_t>(s.err);
+    return s.err;
+  }
+  if (offsets != nullptr && info.offsets) {
+    auto o = offsets->as<nmreq_opt_offsets>();
+    o.nro_max_offset = info.offsets->most;
+    o.nro_offset_bits = info.offsets->bits;
+    offsets->set(o);
+    offsets->header.nro_status = 0;
+  }
+  for (const Option& o : r.options) {
+    if (o.header.nro_status != EOPNOTSUPP) continue;
+    r.file.close_port();
+    return EOPNOTSUPP;
+  }
+  r.file.take_numbers();
   to_register_body(info, &b);
   return 0;
 }

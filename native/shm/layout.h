@@ -26,7 +26,7 @@
 namespace vale {
 
 constexpr uint64_t kControlMagic = 0x6c6f72746e6f4356;  // "VControl" in a little-endian file
-constexpr uint32_t kControlVersion = 5;
+constexpr uint32_t kControlVersion = 6;
 
 constexpr uint32_t kMaxProcs = 4096;
 constexpr uint32_t kMaxSwitches = 4096;
@@ -97,7 +97,9 @@ struct alignas(64) RxRing {
   // Line 2, written by the receiver's sync.
   alignas(64) Shared<uint64_t> sync_lock;
   Shared<uint32_t> hwcur;  // first slot not yet released by the application
-  RxStat stat[2];          // [sequence & 1] is current
+  // Frames begin at an offset into their buffers: which bits of a slot's ptr, 0 = they do not; the most.
+  Shared<uint64_t> offset_mask, offset_most;
+  RxStat stat[2];  // [sequence & 1] is current
   // Line 5: who sleeps (a bit per registration of the port) and how often somebody went to sleep.
   alignas(64) Shared<uint64_t> wake;
   Shared<uint32_t> wake_epoch;
@@ -161,6 +163,7 @@ struct alignas(64) TxRing {
   // Line 6, pipes only: who sleeps until there is room, as in RxRing.
   alignas(64) Shared<uint64_t> wake;
   Shared<uint32_t> wake_epoch;
+  Shared<uint64_t> offset_mask, offset_most;  // as in RxRing
 };
 static_assert(sizeof(TxRing) == 7 * 64);
 
@@ -263,17 +266,19 @@ struct alignas(64) AgentRec {
 };
 
 // A member word: 0 = no port, else everything a sender needs to find a destination.
-//   bits 0–23 first rx ring, 24–28 number of rx rings, 29–30 header length code, 32–47 port record,
-//   48–55 generation (1–255).
+//   bits 0–23 first rx ring, 24–28 number of rx rings, 29–30 header length code, 31 frames begin at an
+//   offset in some ring, 32–47 port record, 48–55 generation (1–255).
 constexpr uint64_t make_member(uint32_t rx_base, uint32_t rx_count, uint32_t header_code,
-                               uint32_t port, uint32_t gen8) {
+                               bool offsets, uint32_t port, uint32_t gen8) {
   return rx_base | static_cast<uint64_t>(rx_count) << 24 |
-         static_cast<uint64_t>(header_code) << 29 | static_cast<uint64_t>(port) << 32 |
-         static_cast<uint64_t>(gen8) << 48;
+         static_cast<uint64_t>(header_code) << 29 | static_cast<uint64_t>(offsets) << 31 |
+         static_cast<uint64_t>(port) << 32 | static_cast<uint64_t>(gen8) << 48;
 }
 constexpr uint32_t member_rx_base(uint64_t m) { return m & 0xffffff; }
 constexpr uint32_t member_rx_count(uint64_t m) { return m >> 24 & 31; }
 constexpr uint32_t member_header(uint64_t m) { return m >> 29 & 3; }
+// 0, 1 or 2: its header length code, and no more than a copy for who has the same; other values: more.
+constexpr uint32_t member_kind(uint64_t m) { return m >> 29 & 7; }
 constexpr uint32_t member_port(uint64_t m) { return m >> 32 & 0xffff; }
 constexpr uint32_t member_gen(uint64_t m) { return m >> 48 & 0xff; }
 

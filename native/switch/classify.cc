@@ -92,11 +92,13 @@ uint32_t Sender::read_slow(uint32_t slot, uint32_t head, Frame* f) {
       Fragment& g = batch.fragment[batch.fragments];
       g.length = length;
       bool good;
-      if (flags & NS_INDIRECT) {
-        good = stage(__atomic_load_n(&slots[slot].ptr, __ATOMIC_RELAXED), length, &g.data);
+      if (flags & NS_INDIRECT) {  // ptr is one or the other
+        good = !offsets.any() &&
+               stage(__atomic_load_n(&slots[slot].ptr, __ATOMIC_RELAXED), length, &g.data);
       } else {
-        good = index >= 2 && index < buf_bound && length <= buf_size;
-        g.data = bufs + static_cast<size_t>(index) * buf_size;
+        const uint32_t offset = offsets.any() ? offset_in(slot) : 0;
+        good = index >= 2 && index < buf_bound && length <= buf_size - offset;
+        g.data = bufs + static_cast<size_t>(index) * buf_size + offset;
       }
       if (good) {
         batch.fragments++;
@@ -212,6 +214,8 @@ void Sender::classify(uint32_t slot, uint32_t head) {
     b.uniform = false;
   };
 
+  const uint64_t special = offsets.any() ? ~uint64_t{0} : kSpecial;
+  if (offsets.any()) b.simple = false;  // copies of whole lines would leave the buffer
   uint32_t ahead = slot, lookup = slot;
   for (uint32_t i = 0; i < kPrefetch && ahead != head; i++) {
     if (++ahead == num_slots) ahead = 0;
@@ -235,7 +239,7 @@ void Sender::classify(uint32_t slot, uint32_t head) {
       if (from != last_source) fdb.prefetch(from);
       if (++lookup == num_slots) lookup = 0;
     }
-    if (w & kSpecial) [[unlikely]] {
+    if (w & special) [[unlikely]] {
       if (b.staged + kMaxFragments * 65536u > kStagingBytes && b.count > 1) {
         b.count--;
         break;  // the next batch has an empty staging area again

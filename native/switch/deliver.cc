@@ -117,6 +117,23 @@ inline uint32_t copy_few(const RxRing& r, char* base, MoreBits& more, uint32_t t
   return tail;
 }
 
+// How many slots from `slot` on the frame takes where each has room of its own; `keep` when it stays in
+// the fragments that it has. More than kMaxFragments: it does not fit.
+uint32_t slots_with_offsets(const RxRing& r, const OffsetRule& rule, const netmap_slot* ring,
+                            uint32_t slot, const Fragment* frag, uint32_t fragments,
+                            uint32_t length, bool* keep) {
+  const auto room = [&](uint32_t i) {
+    return room_in(r, rule, &ring[(slot + i) % r.num_slots]).size;
+  };
+  *keep = true;
+  for (uint32_t k = 0; k < fragments; k++) *keep = *keep && frag[k].length <= room(k);
+  if (*keep) return fragments;
+  uint32_t needed = 0;
+  for (uint32_t left = length; left != 0 && needed <= kMaxFragments; needed++)
+    left -= std::min(left, room(needed));
+  return needed;
+}
+
 }  // namespace
 
 void Sender::touch(uint32_t rx_index) {
@@ -176,7 +193,8 @@ Sender::Copied Sender::copy_general(RxRing& r, uint32_t rx_index, char* base, ui
                                     uint32_t count) {
   netmap_slot* const ring = slots_of(r, base);
   char* const buffers = base + r.buf_ofs;
-  const uint32_t stride = r.buf_size, bound = r.buf_bound.load(std::memory_order_relaxed);
+  const uint32_t stride = r.buf_size;
+  const OffsetRule rule = OffsetRule::of(r);
   MoreBits& more = rt->control().more(rx_index);
   Copied done;
   uint32_t slot = tail;
@@ -192,7 +210,10 @@ Sender::Copied Sender::copy_general(RxRing& r, uint32_t rx_index, char* base, ui
     }
     bool keep = true;
     for (uint32_t k = 0; k < fragments; k++) keep = keep && frag[k].length <= stride;
-    const uint32_t needed = keep ? fragments : (whole.length + stride - 1) / stride;
+    uint32_t needed = keep ? fragments : (whole.length + stride - 1) / stride;
+    if (rule.any()) {
+      needed = slots_with_offsets(r, rule, ring, slot, frag, fragments, whole.length, &keep);
+    }
     if (needed > kMaxFragments || needed > r.num_slots - 1) {
       done.too_big++;
       continue;
@@ -205,16 +226,15 @@ Sender::Copied Sender::copy_general(RxRing& r, uint32_t rx_index, char* base, ui
     if (needed > 1) r.multi.store(1, std::memory_order_release);
     uint32_t k = 0, offset = 0;
     for (uint32_t j = 0; j < needed; j++) {
-      const uint32_t b = __atomic_load_n(&ring[slot].buf_idx, __ATOMIC_RELAXED);
-      const uint32_t index = b < bound ? b : 0;
-      char* to = buffers + static_cast<size_t>(index) * stride;
+      const Room room = room_in(r, rule, &ring[slot]);
+      char* to = buffers + static_cast<size_t>(room.index) * stride + room.offset;
       uint32_t length = 0;
       if (keep) {
-        length = frag[j].length;
+        length = std::min(frag[j].length, room.size);
         std::memcpy(to, frag[j].data, length);
       } else {
-        while (length < stride && k < fragments) {
-          const uint32_t part = std::min(stride - length, frag[k].length - offset);
+        while (length < room.size && k < fragments) {
+          const uint32_t part = std::min(room.size - length, frag[k].length - offset);
           std::memcpy(to + length, frag[k].data + offset, part);
           length += part;
           offset += part;
@@ -225,7 +245,8 @@ Sender::Copied Sender::copy_general(RxRing& r, uint32_t rx_index, char* base, ui
         }
       }
       const bool last = j + 1 == needed;
-      store_slot(&ring[slot], index, length, needed << 8 | (last ? 0u : unsigned{NS_MOREFRAG}));
+      store_slot(&ring[slot], room.index, length, needed << 8 | (last ? 0u : unsigned{NS_MOREFRAG}),
+                 room.ptr);
       set_more(more, slot, !last);
       if (++slot == r.num_slots) slot = 0;
     }
@@ -274,13 +295,14 @@ inline void Sender::deliver_from(uint32_t dest, uint64_t member, uint32_t ring,
     unlock(r.lock);
     return;
   }
-  if (member_header(member) != header_code(header)) [[unlikely]] {
+  const bool as_it_is = member_kind(member) == header_code(header);
+  if (!as_it_is && member_header(member) != header_code(header)) [[unlikely]] {
     convert_from(r, rx_index, base, header_of_code(member_header(member)), source, total);
     unlock(r.lock);
     return;
   }
   const uint32_t n = r.num_slots;
-  const bool plain = simple && r.buf_size >= buf_size;
+  const bool plain = simple && as_it_is && r.buf_size >= buf_size;
   uint32_t tail = word_position(r.tail_copy.load(std::memory_order_relaxed));
   if (total > kFewFrames)
     prefetch_slots(slots_of(r, base), n, tail, std::min(kDeliverFrames, total));
@@ -336,7 +358,7 @@ void Sender::show(const RxRing& r, char* base, uint32_t tail) {
   const uint32_t from = word_position(r.tail_copy.load(std::memory_order_relaxed));
   watch_arriving(*rt, watched, r,
                  {slots_of(r, base), r.num_slots, from, tail, base + r.buf_ofs, r.buf_size,
-                  r.buf_bound.load(std::memory_order_relaxed)});
+                  r.buf_bound.load(std::memory_order_relaxed), OffsetRule::of(r)});
 }
 
 void Sender::expect() {

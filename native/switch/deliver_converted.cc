@@ -17,22 +17,28 @@ class Writer {
         more_(more),
         slots_(slots_of(r, base)),
         buffers_(base + r.buf_ofs),
-        bound_(r.buf_bound.load(std::memory_order_relaxed)),
+        rule_(OffsetRule::of(r)),
+        size_(r.buf_size),
         slot_(slot) {}
   uint32_t slot() const { return slot_; }
+  // The bytes that every one of the `space` slots from here on has room for.
+  uint32_t size(uint32_t space) {
+    for (uint32_t i = 0; i < space && rule_.any(); i++)
+      size_ = std::min(size_, room_in(ring_, rule_, &slots_[(slot_ + i) % ring_.num_slots]).size);
+    return size_;
+  }
 
   // One frame, into slots that are known to be free.
   void put(Converter::Pieces frame) {
-    const uint32_t size = ring_.buf_size, slots = (frame.bytes + size - 1) / size;
+    const uint32_t slots = (frame.bytes + size_ - 1) / size_;
     // Before the bits: they are all clear while multi is 0, also after a death in here.
     if (slots > 1) ring_.multi.store(1, std::memory_order_release);
     const Fragment* piece = frame.piece;
     uint32_t taken = 0;  // of that piece
     for (uint32_t i = 0, left = frame.bytes; i < slots; i++) {
-      const uint32_t b = __atomic_load_n(&slots_[slot_].buf_idx, __ATOMIC_RELAXED);
-      const uint32_t index = b < bound_ ? b : 0;  // a wrong index hurts only the ring's owner
-      char* to = buffers_ + static_cast<size_t>(index) * size;
-      const uint32_t here = std::min(left, size);
+      const Room room = room_in(ring_, rule_, &slots_[slot_]);
+      char* to = buffers_ + static_cast<size_t>(room.index) * ring_.buf_size + room.offset;
+      const uint32_t here = std::min({left, size_, room.size});
       for (uint32_t filled = 0; filled < here;) {
         const uint32_t n = std::min(here - filled, piece->length - taken);
         std::memcpy(to + filled, piece->data + taken, n);
@@ -44,9 +50,9 @@ class Writer {
         }
       }
       left -= here;
-      store_slot(&slots_[slot_], index, here,
-                 slots << 8 | (left != 0 ? unsigned{NS_MOREFRAG} : 0u));
-      set_more(more_, slot_, left != 0);
+      store_slot(&slots_[slot_], room.index, here,
+                 slots << 8 | (i + 1 < slots ? unsigned{NS_MOREFRAG} : 0u), room.ptr);
+      set_more(more_, slot_, i + 1 < slots);
       if (++slot_ == ring_.num_slots) slot_ = 0;
     }
   }
@@ -56,7 +62,8 @@ class Writer {
   MoreBits& more_;
   netmap_slot* slots_;
   char* buffers_;
-  uint32_t bound_, slot_;
+  OffsetRule rule_;
+  uint32_t size_, slot_;
 };
 
 }  // namespace
@@ -73,6 +80,7 @@ void Sender::deliver_converted(RxRing& r, uint32_t rx_index, char* base, uint32_
   const uint32_t used = tail >= r.hwcur_seen ? tail - r.hwcur_seen : tail + n - r.hwcur_seen;
   uint32_t space = n - 1 - used;
   Writer writer(r, rt->control().more(rx_index), base, tail);
+  const uint32_t room = writer.size(space);
   Copied done;
   uint32_t whole_delivered = 0, malformed = 0, impossible = 0;
   for (uint32_t i = 0; i < count; i++) {
@@ -85,7 +93,7 @@ void Sender::deliver_converted(RxRing& r, uint32_t rx_index, char* base, uint32_
       (verdict == Verdict::malformed ? malformed : impossible)++;
       continue;
     }
-    const uint64_t needed = converter->slots(r.buf_size);
+    const uint64_t needed = room != 0 ? converter->slots(room) : n;
     if (needed > n - 1) {
       done.too_big++;
       continue;

@@ -180,10 +180,13 @@ void discard(Sender& s, uint32_t slot, uint32_t head, bool want_learn) {
     const uint32_t flags = static_cast<uint32_t>(w >> 48);
     s.seen |= w;
     bytes += length;
+    const uint32_t offset = s.offsets.any() ? s.offset_in(slot) : 0;
     if (want_learn && first && (flags & (NS_INDIRECT | NS_NO_LEARN)) == 0 &&
-        length >= s.header + 14 && length <= s.buf_size && index >= 2 && index < s.buf_bound) {
+        length >= s.header + 14 && length <= s.buf_size - offset && index >= 2 &&
+        index < s.buf_bound) {
       uint64_t source;  // and the two bytes after it
-      std::memcpy(&source, s.bufs + static_cast<size_t>(index) * s.buf_size + s.header + 6, 8);
+      std::memcpy(&source, s.bufs + static_cast<size_t>(index) * s.buf_size + offset + s.header + 6,
+                  8);
       source &= kMacMask;
       if (source != known) {
         known = source;
@@ -251,6 +254,7 @@ void forward(Sender& s, netmap_ring* ring, char* base) {
   s.buf_size = t.buf_size;
   s.buf_bound = t.buf_bound.load(std::memory_order_relaxed);
   s.bufs = base + t.buf_ofs;
+  s.offsets = OffsetRule::of(t);
   uint32_t head;
   if (!tx_head(ring, n, from, free_end, &head)) {
     reset_ring(ring, n, from, free_end, s.buf_bound, s.buf_size);
@@ -259,7 +263,8 @@ void forward(Sender& s, netmap_ring* ring, char* base) {
   }
   if (head != from) {
     if (t.monitors.load(std::memory_order_relaxed) != 0) [[unlikely]]
-      watch_sent(*s.rt, s.watched, t, {s.slots, n, from, head, s.bufs, s.buf_size, s.buf_bound});
+      watch_sent(*s.rt, s.watched, t,
+                 {s.slots, n, from, head, s.bufs, s.buf_size, s.buf_bound, s.offsets});
     s.expect();
     s.seen = 0;
     s.now = now_seconds();
@@ -270,7 +275,7 @@ void forward(Sender& s, netmap_ring* ring, char* base) {
       slot = head;
     }
     // Runs until two of them were short; then whatever comes is sorted by destination.
-    for (uint32_t short_runs = 0; slot != head;) {
+    for (uint32_t short_runs = s.offsets.any() ? 2 : 0; slot != head;) {
       const uint32_t count = short_runs < 2 ? send_run(s, slot, head) : 0;
       if (count == 0) {
         s.classify(slot, head);

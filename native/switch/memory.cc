@@ -42,6 +42,7 @@ Status build(Runtime& rt, PortRec& p, uint32_t region) {
     t.region_gen = g.gen;
     t.buf_ofs = g.buf_ofs;
     t.buf_size = g.buf_size;
+    t.offset_mask = 0;
     t.ring_ofs = 0;
     if (Status s = take_ring(p.tx_slots, i, false, &t.ring_ofs); !s.ok()) return s;
   }
@@ -51,6 +52,7 @@ Status build(Runtime& rt, PortRec& p, uint32_t region) {
     r.region_gen = g.gen;
     r.buf_ofs = g.buf_ofs;
     r.buf_size = g.buf_size;
+    r.offset_mask = 0;
     r.ring_ofs = 0;
     if (Status s = take_ring(p.rx_slots, i, true, &r.ring_ofs); !s.ok()) return s;
   }

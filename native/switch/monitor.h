@@ -18,6 +18,7 @@
 
 #include "abi/netmap.h"
 #include "shm/runtime.h"
+#include "switch/offsets.h"
 #include "types.h"
 
 namespace vale {
@@ -46,6 +47,7 @@ struct WatchedSlots {
   uint32_t count, from, to;
   const char* bufs;
   uint32_t buf_size, buf_bound;
+  OffsetRule offsets;
 };
 // The parent's own slots, as its application filled them; before they are forwarded.
 void watch_sent(Runtime& rt, Watched& w, const TxRing& tx, const WatchedSlots& slots);

@@ -9,6 +9,7 @@
 #include "switch/account.h"
 #include "switch/monitor.h"
 #include "switch/recover.h"
+#include "switch/rx_slots.h"
 
 namespace vale {
 namespace {
@@ -33,21 +34,16 @@ uint32_t distance(uint32_t from, uint32_t to, uint32_t n) {
 uint32_t copy(const WatchedSlots& w, const Slot& s, char* to, uint32_t most) {
   uint32_t length = std::min(s.length, most);
   if (s.flags & NS_INDIRECT) {  // only ever in the sender's own process
+    if (w.offsets.any()) return 0;
     iovec local{to, length}, remote{reinterpret_cast<void*>(s.ptr), length};
     return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == static_cast<ssize_t>(length)
                ? length
                : 0;
   }
-  if (s.index < 2 || s.index >= w.buf_bound || s.length > w.buf_size) return 0;
-  std::memcpy(to, w.bufs + static_cast<size_t>(s.index) * w.buf_size, length);
+  const uint32_t offset = w.offsets.offset(s.ptr);
+  if (s.index < 2 || s.index >= w.buf_bound || s.length > w.buf_size - offset) return 0;
+  std::memcpy(to, w.bufs + static_cast<size_t>(s.index) * w.buf_size + offset, length);
   return length;
-}
-
-void set_more(MoreBits& m, uint32_t slot, bool more) {
-  Shared<uint64_t>& word = m.word[slot / 64];
-  const uint64_t bit = uint64_t{1} << (slot % 64);
-  const uint64_t v = word.load(std::memory_order_relaxed);
-  word.store(more ? v | bit : v & ~bit, std::memory_order_relaxed);
 }
 
 // Into one monitor's ring, whose lock is held.
@@ -71,22 +67,21 @@ void fill(Runtime& rt, uint32_t rx_index, char* base, const WatchedSlots& w, boo
     lost++;
   }
   auto* ring = reinterpret_cast<netmap_ring*>(base + r.ring_ofs);
-  const uint32_t bound = r.buf_bound.load(std::memory_order_relaxed);
+  const OffsetRule rule = OffsetRule::of(r);
   uint64_t frames = 0, bytes = 0;
   uint32_t slot = tail;
   for (; at != w.to; at = at + 1 == w.count ? 0 : at + 1) {
     const Slot s = load(w, at);
-    const uint32_t b = __atomic_load_n(&ring->slot[slot].buf_idx, __ATOMIC_RELAXED);
-    const uint32_t index = b < bound ? b : 0;
-    const uint32_t length =
-        copy(w, s, base + r.buf_ofs + static_cast<size_t>(index) * r.buf_size, r.buf_size);
+    const Room room = room_in(r, rule, &ring->slot[slot]);
+    char* to = base + r.buf_ofs + static_cast<size_t>(room.index) * r.buf_size + room.offset;
+    const uint32_t length = copy(w, s, to, room.size);
     const bool goes_on = (s.flags & NS_MOREFRAG) && (at + 1 == w.count ? 0 : at + 1) != w.to;
     const uint32_t cleared = NS_BUF_CHANGED | NS_INDIRECT | NS_MOREFRAG | NS_TXMON;
     ring->slot[slot].len = static_cast<uint16_t>(length);
     ring->slot[slot].flags =
         static_cast<uint16_t>((s.flags & ~cleared) | (goes_on ? unsigned{NS_MOREFRAG} : 0) |
                               (sent ? unsigned{NS_TXMON} : 0));
-    ring->slot[slot].ptr = 0;
+    ring->slot[slot].ptr = room.ptr;
     if (goes_on) r.multi.store(1, std::memory_order_release);
     if (r.multi.load(std::memory_order_relaxed) != 0) set_more(more, slot, goes_on);
     frames += !goes_on;

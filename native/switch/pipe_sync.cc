@@ -79,6 +79,7 @@ bool copy_plain(const PipeRing& pipe, uint32_t from, uint32_t count, uint64_t* b
 Sent copy_any(PipeRing& pipe, uint32_t n, uint32_t from, uint32_t head) {
   const uint32_t bound = pipe.tx->buf_bound.load(std::memory_order_relaxed);
   const uint32_t buf_size = pipe.tx->buf_size;
+  const OffsetRule rule = OffsetRule::of(*pipe.tx);
   netmap_slot* const source = pipe.from->slot;
   netmap_slot* const target = pipe.to->slot;
   Sent sent;
@@ -87,7 +88,9 @@ Sent copy_any(PipeRing& pipe, uint32_t n, uint32_t from, uint32_t head) {
   for (uint32_t i = from; i != head;) {
     Words v = load_slot(&source[i]);
     const uint32_t index = static_cast<uint32_t>(v.low), length = v.low >> 32 & 0xffff;
-    if (index - 2 >= bound - 2 || length > buf_size) [[unlikely]] {
+    const uint32_t offset = rule.offset(v.ptr);
+    if (rule.any()) v.ptr = (v.ptr & ~rule.mask) | offset;
+    if (index - 2 >= bound - 2 || length > buf_size - offset) [[unlikely]] {
       const bool bad = index - 2 >= bound - 2;
       v.low = (v.low & 0xffff'0000'0000'0000u) | (bad ? 0 : index);
     }
@@ -118,7 +121,7 @@ Sent copy_slots(PipeRing& pipe, uint32_t n, uint32_t from, uint32_t head) {
   const uint32_t count = head >= from ? head - from : head + n - from;
   const uint32_t before_wrap = head >= from ? count : n - from;
   Sent sent;
-  if (copy_plain(pipe, from, before_wrap, &sent.bytes) &&
+  if (!OffsetRule::of(*pipe.tx).any() && copy_plain(pipe, from, before_wrap, &sent.bytes) &&
       copy_plain(pipe, 0, count - before_wrap, &sent.bytes)) {
     sent.frames = count;
     sent.end = head;
@@ -214,7 +217,8 @@ void pipe_send(Runtime& rt, PipeRing& pipe, uint64_t me) {
                                   sent.end,
                                   pipe.bufs,
                                   r.buf_size,
-                                  r.buf_bound.load(std::memory_order_relaxed)};
+                                  r.buf_bound.load(std::memory_order_relaxed),
+                                  OffsetRule::of(r)};
       if (t.monitors.load(std::memory_order_relaxed) != 0) [[unlikely]]
         watch_sent(rt, *pipe.watched, t, moved);
       if (r.monitors.load(std::memory_order_relaxed) != 0) [[unlikely]]

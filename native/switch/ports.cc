@@ -10,6 +10,7 @@
 #include "switch/forward.h"
 #include "switch/memory.h"
 #include "switch/monitor.h"
+#include "switch/offsets.h"
 #include "switch/pipe.h"
 
 namespace vale {
@@ -39,9 +40,9 @@ void update_member(const Control& c, uint32_t slot) {
   if (s < 0) return;
   SwitchRec& sw = c.sw(static_cast<uint32_t>(s));
   const uint32_t i = p.port_index.load(std::memory_order_relaxed);
-  sw.member[i].store(
-      make_member(p.rx_base, p.rx_count, header_code(p.header_length.load()), slot, sw.gen8[i]),
-      std::memory_order_release);
+  sw.member[i].store(make_member(p.rx_base, p.rx_count, header_code(p.header_length.load()),
+                                 offsets_any(c, p), slot, sw.gen8[i]),
+                     std::memory_order_release);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "shm/region.h"
 #include "switch/memory.h"
 #include "switch/netmap_if.h"
+#include "switch/offsets.h"
 #include "switch/ports.h"
 #include "switch/probe.h"
 #include "switch/reap.h"
@@ -103,6 +104,13 @@ Status add_registration(Runtime& rt, const OpenRequest& q, uint32_t port, Regist
                         q.mem_id);
   }
   if (Status s = check_exclusive(c, p, q, tx, rx); !s.ok()) return s;
+  if (q.offsets) {
+    Offsets given;
+    if (Status s = offsets_apply(rt, q, port, {tx.first, tx.last, rx.first, rx.last}, &given);
+        !s.ok())
+      return s;
+    info->offsets = given;
+  }
 
   uint32_t index;
   const auto reg_at = [&](uint32_t i) -> RegRec& { return c.reg(i); };

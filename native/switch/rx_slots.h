@@ -13,6 +13,7 @@
 
 #include "abi/netmap.h"
 #include "shm/layout.h"
+#include "switch/offsets.h"
 
 namespace vale {
 
@@ -21,17 +22,34 @@ inline netmap_slot* slots_of(const RxRing& r, char* base) {
 }
 
 // One 16-byte store, so that a slot's line is touched once.
-inline void store_slot(netmap_slot* slot, uint32_t index, uint32_t length, uint32_t flags) {
+inline void store_slot(netmap_slot* slot, uint32_t index, uint32_t length, uint32_t flags,
+                       uint64_t ptr = 0) {
 #if defined(__x86_64__)
   const uint64_t low =
       index | static_cast<uint64_t>(length) << 32 | static_cast<uint64_t>(flags) << 48;
-  _mm_store_si128(reinterpret_cast<__m128i*>(slot), _mm_set_epi64x(0, static_cast<long long>(low)));
+  _mm_store_si128(reinterpret_cast<__m128i*>(slot),
+                  _mm_set_epi64x(static_cast<long long>(ptr), static_cast<long long>(low)));
 #else
   slot->buf_idx = index;
   slot->len = static_cast<uint16_t>(length);
   slot->flags = static_cast<uint16_t>(flags);
-  slot->ptr = 0;
+  slot->ptr = ptr;
 #endif
+}
+
+// The room a free slot has: a buffer from an offset on, which its receiver chose and which stays.
+struct Room {
+  uint32_t index, offset, size;
+  uint64_t ptr;
+};
+inline Room room_in(const RxRing& r, const OffsetRule& rule, const netmap_slot* slot) {
+  const uint32_t b = __atomic_load_n(&slot->buf_idx, __ATOMIC_RELAXED);
+  // A wrong index hurts only the ring's owner.
+  const uint32_t index = b < r.buf_bound.load(std::memory_order_relaxed) ? b : 0;
+  if (!rule.any()) return {index, 0, r.buf_size, 0};
+  const uint64_t ptr = __atomic_load_n(&slot->ptr, __ATOMIC_RELAXED);
+  const uint32_t offset = rule.offset(ptr);
+  return {index, offset, r.buf_size - offset, (ptr & ~rule.mask) | offset};
 }
 
 inline void set_more(MoreBits& m, uint32_t slot, bool more) {

@@ -54,7 +54,7 @@ struct Target {
 bool Sender::open_plan(uint32_t dest, uint64_t member, uint32_t rx_index, char** base) {
   RxRing& r = rt->control().rx(rx_index);
   if (!try_lock(r.lock, me())) return false;
-  if (is_at(r, dest, member) && member_header(member) == header_code(header) &&
+  if (is_at(r, dest, member) && member_kind(member) == header_code(header) &&
       r.buf_size >= buf_size && r.multi.load(std::memory_order_relaxed) == 0 &&
       r.monitors.load(std::memory_order_relaxed) == 0) {
     *base = rt->mapper->region(r.region, r.region_gen);

@@ -20,6 +20,7 @@
 #include "switch/convert.h"
 #include "switch/fdb.h"
 #include "switch/monitor.h"
+#include "switch/offsets.h"
 
 namespace vale {
 
@@ -40,7 +41,8 @@ struct Sender {
   netmap_slot* slots = nullptr;
   const char* bufs = nullptr;
   uint32_t num_slots = 0, buf_size = 0, buf_bound = 0;
-  uint64_t seen = 0;  // all slot words of this sync, or-ed
+  OffsetRule offsets;  // of the tx ring
+  uint64_t seen = 0;   // all slot words of this sync, or-ed
 
   // Between syncs.
   const SwitchRec* cached_sw = nullptr;
@@ -68,6 +70,11 @@ struct Sender {
 
   // A lock word of this thread; `identity` is its part that stays the same during a sync.
   uint64_t me() { return identity | ++sequence; }
+
+  // Where the frame in this slot of ours begins in its buffer.
+  uint32_t offset_in(uint32_t slot) const {
+    return offsets.offset(__atomic_load_n(&slots[slot].ptr, __ATOMIC_RELAXED));
+  }
 
   void classify(uint32_t from, uint32_t head);
   // `dest` is the port's index, `member` the word that was read there.
