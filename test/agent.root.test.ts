@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What of attached interfaces takes root: the host's stack as a port, and giving privilege up.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { packageRoot } from '../src/native.js';
+import { finished } from './support/lab.js';
 import { needs } from './support/need.js';
+import { transfer, type Host } from './support/transfer.js';
 
 const bin = join(packageRoot(), 'bin', 'vale.js');
 const USER = 65_534;
@@ -133,6 +135,20 @@ needs('root', 'ip', 'ping', 'tc', 'unshare').describe('an attached interface', (
       good('-d', 'vale0:we');
     }
     expect(look()).toBe(before);
+  }, 60_000);
+
+  test('by AF_XDP carries TCP of hosts that leave their checksums to it', async () => {
+    const [from, to] = [east, west].map((netns) => {
+      const start = (...command: string[]) =>
+        spawn('ip', ['netns', 'exec', netns, ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
+      return { start, run: async (...command: string[]) => finished(start(...command)) };
+    }) as [Host, Host];
+    for (const wire of ['we', 'ww'])
+      expect(ctl('-a', `vale0:${wire}`, '--backend', 'xdp-native').status).toBe(0);
+    await transfer(directory, 8 << 20, from, to, '10.11.0.2');
+    await transfer(directory, 8 << 20, to, from, '10.11.0.1');
+    for (const wire of ['we', 'ww']) good('-d', `vale0:${wire}`);
+    for (const name of ['sent', 'received']) rmSync(join(directory, name));
   }, 60_000);
 
   test('may be in a namespace that has a name; what to run about its MTU is for there', () => {

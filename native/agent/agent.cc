@@ -12,6 +12,7 @@
 #include "device/registered_port.h"
 #include "engine/bridge.h"
 #include "nic/interface.h"
+#include "nic/peer.h"
 #include "switch/agents.h"
 #include "switch/counters.h"
 #include "switch/reap.h"
@@ -50,8 +51,12 @@ Status Agent::attach(uint32_t* port_index, std::string* warning) {
   if (!q.netns.empty()) {
     if (Status s = enter_network(q.netns); !s.ok()) return s;
   }
-  if (Status s = become_owner(options_.directory); !s.ok()) return s;
   Interface interface;
+  if (WireBackend backend; parse_backend(q.backend, &backend) && is_xdp(backend) &&
+                           find_interface(interface_name_, &interface) == 0) {
+    peer_ = std::make_unique<Peer>(find_peer(interface));  // others may not look everywhere
+  }
+  if (Status s = become_owner(options_.directory); !s.ok()) return s;
   if (find_interface(interface_name_, &interface) == 0) {
     if (interface.hardware == ARPHRD_LOOPBACK) {
       return Status::fail(EINVAL, "%s is this machine's way to itself and cannot be attached",
@@ -139,6 +144,8 @@ Status Agent::wire_options(WireOptions* out) const {
   const AttachRequest& q = options_.attach;
   out->take_over = !q.shared;
   out->force = q.force;
+  out->inside = command_inside(q.netns);
+  out->peer = peer_.get();
   if (!q.backend.empty() && !parse_backend(q.backend, &out->backend)) {
     return Status::fail(EINVAL, "%s: no backend has this name; see vale ctl --help",
                         q.backend.c_str());

@@ -77,6 +77,7 @@ class Agent {
   const AgentOptions& options_;
   std::string interface_name_;
   int interface_index_ = 0;
+  std::unique_ptr<Peer> peer_;  // of the interface, where it matters
   std::shared_ptr<Runtime> rt_;
   int32_t slot_ = -1;
   int doorbell_ = -1, engine_ended_ = -1;

@@ -160,18 +160,14 @@ Buffers take_extra(Port& port) {
   return buffers;
 }
 
-bool is_xdp(WireBackend backend) {
-  return backend == WireBackend::xdp || backend == WireBackend::xdp_zerocopy ||
-         backend == WireBackend::xdp_native || backend == WireBackend::xdp_generic;
-}
-
-// Whether AF_XDP is worth a try: what it cannot tell, an unfinished checksum, comes from no hardware.
+// Whether AF_XDP is worth a try: what it cannot tell are VLAN tags beside a frame, and what a stack
+// leaves to hardware.
 bool wants_xdp(const OpenRequest& request, const WireOptions& options, const std::string& name) {
   if (request.mode == NR_REG_SW || request.mode == NR_REG_ONE_SW || !options.take_over)
     return false;
   if (is_xdp(options.backend)) return true;
   return options.backend == WireBackend::automatic && has_hardware(name) &&
-         (request.flags & NR_TX_RINGS_ONLY) == 0;
+         !offloads_of(name).received_tags && (request.flags & NR_TX_RINGS_ONLY) == 0;
 }
 
 uint32_t xdp_spare(const OpenRequest& request, const WireOptions& options,
@@ -259,11 +255,6 @@ struct Opening {
     }
     WireParts made = parts(std::move(region), false);
     take(&made);
-    if (!has_hardware(interface.name)) {
-      made.warning = "interface \"" + interface.name +
-                     "\": AF_XDP does not tell unfinished checksums; where the sender is this "
-                     "machine's own stack, run there: ethtool -K DEVICE tx off";
-    }
     std::vector<XdpMode> modes = {XdpMode::zero_copy, XdpMode::native};
     // A packet socket is as fast as the generic mode, and knows of unfinished checksums.
     if (options.backend != WireBackend::automatic) modes.push_back(XdpMode::generic);
@@ -276,7 +267,8 @@ struct Opening {
     if (options.backend == WireBackend::xdp_zerocopy) modes = {XdpMode::zero_copy};
     if (options.backend == WireBackend::xdp_native) modes = {XdpMode::native};
     if (options.backend == WireBackend::xdp_generic) modes = {XdpMode::generic};
-    return XdpPort::open(std::move(made), modes, out);
+    const Peer& peer = options.peer != nullptr ? *options.peer : find_peer(interface);
+    return XdpPort::open(std::move(made), modes, peer, options.inside, out);
   }
 
   void take(WireParts* made) const {
@@ -356,6 +348,11 @@ bool parse_backend(const std::string& name, WireBackend* out) {
     return true;
   }
   return false;
+}
+
+bool is_xdp(WireBackend backend) {
+  return backend == WireBackend::xdp || backend == WireBackend::xdp_zerocopy ||
+         backend == WireBackend::xdp_native || backend == WireBackend::xdp_generic;
 }
 
 uint32_t wire_buffers(const OpenRequest& request, const WireOptions& options) {

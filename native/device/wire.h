@@ -20,6 +20,8 @@
 
 namespace vale {
 
+struct Peer;
+
 struct WireInterface {
   std::string name;
   uint32_t mtu = 0;     // bytes, without the Ethernet header
@@ -41,11 +43,18 @@ enum class WireBackend {
 // "auto", "packet", …; false when there is none of that name.
 bool parse_backend(const std::string& name, WireBackend* out);
 
+// One of AF_XDP's.
+bool is_xdp(WireBackend backend);
+
 struct WireOptions {
   WireBackend backend = WireBackend::automatic;
   bool take_over = true;  // else what the interface receives also reaches the host's stack
   bool force = false;     // take even what carries the default route or the user's login
   bool busy = false;      // the caller never sleeps
+  // For what the user is told to run: the words before a command that runs where the interface is, and
+  // its other end, if it was looked for by one who has given up the right to since.
+  std::string inside;
+  const Peer* peer = nullptr;
   // A switch port of this process that was opened with wire_buffers() extra buffers and outlives the
   // wire: the wire's rings then hold those, so that buffers can be swapped between the two. What is
   // in the rings when the wire closes goes back to the port's list of extra buffers.

@@ -135,13 +135,29 @@ uint32_t link_speed(const std::string& name) {
   return speed == static_cast<uint32_t>(SPEED_UNKNOWN) ? 0 : speed;
 }
 
-uint32_t queue_count(const std::string& name) {
+Queues queues_of(const std::string& name) {
   ethtool_channels channels = {};
   channels.cmd = ETHTOOL_GCHANNELS;
-  Query query(name.c_str());
-  if (!query.ask_ethtool(&channels)) return 1;
-  const uint32_t queues = channels.rx_count + channels.combined_count;
-  return queues == 0 ? 1 : queues;
+  Queues queues;
+  queues.known = Query(name.c_str()).ask_ethtool(&channels);
+  queues.rx = std::max(1u, channels.rx_count + channels.combined_count);
+  queues.tx = std::max(1u, channels.tx_count + channels.combined_count);
+  queues.most_rx = std::max(queues.rx, channels.max_rx);
+  return queues;
+}
+
+Offloads offloads_of(const std::string& name) {
+  const auto ask = [&](uint32_t what) {
+    ethtool_value value = {};
+    value.cmd = what;
+    return Query(name.c_str()).ask_ethtool(&value) ? value.data : 0;
+  };
+  Offloads offloads;
+  offloads.sent_checksums = ask(ETHTOOL_GTXCSUM) != 0;
+  const uint32_t flags = ask(ETHTOOL_GFLAGS);
+  offloads.sent_tags = (flags & ETH_FLAG_TXVLAN) != 0;
+  offloads.received_tags = (flags & ETH_FLAG_RXVLAN) != 0;
+  return offloads;
 }
 
 bool has_hardware(const std::string& name) {

@@ -38,8 +38,18 @@ struct LinkFacts {
 int link_facts(int index, LinkFacts* out);
 // Mbit/s, 0 when the driver does not say.
 uint32_t link_speed(const std::string& name);
-// Of the driver for receiving, 1 when it does not say.
-uint32_t queue_count(const std::string& name);
+struct Queues {
+  bool known = false;  // the driver says
+  uint32_t rx = 1, tx = 1;
+  uint32_t most_rx = 1;  // that it can be told to have
+};
+Queues queues_of(const std::string& name);
+// What is left to the driver, so that a frame does not say it itself.
+struct Offloads {
+  bool sent_checksums = false;  // of what its host sends; super-frames go with them
+  bool sent_tags = false, received_tags = false;
+};
+Offloads offloads_of(const std::string& name);
 // Whether there is a device behind it. Others (veth, TAP, bridge, VXLAN) get frames from a stack that
 // may leave checksums to whoever comes next.
 bool has_hardware(const std::string& name);

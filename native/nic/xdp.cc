@@ -8,6 +8,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
+
+#include "nic/xdp_advice.h"
 
 namespace vale {
 namespace {
@@ -35,11 +38,11 @@ int promiscuous_socket(int interface) {
 }  // namespace
 
 uint32_t XdpPort::spare(const std::string& interface) {
-  return queue_count(interface) * XdpSocket::kRing;
+  return queues_of(interface).rx * XdpSocket::kRing;
 }
 
-Status XdpPort::open(WireParts parts, const std::vector<XdpMode>& modes,
-                     std::unique_ptr<Port>* out) {
+Status XdpPort::open(WireParts parts, const std::vector<XdpMode>& modes, const Peer& peer,
+                     const std::string& inside, std::unique_ptr<Port>* out) {
   std::unique_ptr<XdpPort> port(new XdpPort);
   const Buffers& buffers = parts.region->buffers();
   // Only the pages that hold buffers of ours are locked.
@@ -56,9 +59,25 @@ Status XdpPort::open(WireParts parts, const std::vector<XdpMode>& modes,
   const uintptr_t end = reinterpret_cast<uintptr_t>(buffers.at(last)) + buffers.buf_size;
   port->memory_ = reinterpret_cast<char*>(begin & ~(kPage - 1));
   const uint64_t bytes = ((end + kPage - 1) & ~(kPage - 1)) - (begin & ~(kPage - 1));
-  Status status = port->socket_.open(parts.interface, modes, port->memory_, bytes,
-                                     buffers.buf_size + XdpSocket::kHeadroom);
+  const XdpPlace place = {parts.interface, peer, inside};
+  std::string refused;
+  Status status =
+      port->socket_.open(parts.interface, modes, port->memory_, bytes,
+                         buffers.buf_size + XdpSocket::kHeadroom, [&](XdpMode mode, Status* why) {
+                           if (why->err != ENOSPC || mode == XdpMode::generic) return;
+                           why->text = refused = too_few_queues(place);
+                         });
   if (!status.ok()) return status;
+  if (std::string unseen = unseen_by_xdp(place, port->socket_.mode() == XdpMode::generic);
+      !unseen.empty() && parts.warning.empty()) {
+    parts.warning = std::move(unseen);
+  }
+  if (!refused.empty()) {
+    parts.warning =
+        "interface \"" + parts.interface.name +
+        "\" is in AF_XDP's generic mode, which loses VLAN tags and super-frames: " + refused;
+  }
+  port->finish_checksums_ = !has_hardware(parts.interface.name);
   port->promiscuous_ = promiscuous_socket(parts.interface.index);
   port->bind(std::move(parts), backend_name(port->socket_.mode()));
   std::vector<int> sockets;

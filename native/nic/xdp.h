@@ -14,12 +14,14 @@
 //   port's region serve as well as own ones: the kernel reads and writes the region itself.
 //   tx_copies = tx_delivered + drops as in packet.h.
 //
-// Not here. Checksums that the sender left unfinished: AF_XDP does not tell (device/wire.cc chooses).
+// Not here. What AF_XDP does not tell: VLAN tags and super-frames (xdp_advice.h). Unfinished checksums it
+//   does not tell either, but they are seen (offload/unfinished.h).
 #pragma once
 
 #include <memory>
 #include <vector>
 
+#include "nic/peer.h"
 #include "nic/sleep.h"
 #include "nic/wire_port.h"
 #include "nic/xdp_socket.h"
@@ -34,9 +36,10 @@ class XdpPort final : public WirePort {
   static constexpr uint32_t kMinBuffer = 2048 - XdpSocket::kHeadroom;
   static constexpr uint32_t kMaxBuffer = 4096 - XdpSocket::kHeadroom;
   static bool fits(uint32_t buf_size) { return buf_size >= kMinBuffer && buf_size <= kMaxBuffer; }
-  // As XdpSocket::open(). parts.region has spare() buffers beside those of the rings.
-  static Status open(WireParts parts, const std::vector<XdpMode>& modes,
-                     std::unique_ptr<Port>* out);
+  // As XdpSocket::open(). parts.region has spare() buffers beside those of the rings. peer, inside: for
+  // what the user is told (xdp_advice.h).
+  static Status open(WireParts parts, const std::vector<XdpMode>& modes, const Peer& peer,
+                     const std::string& inside, std::unique_ptr<Port>* out);
   ~XdpPort() override;
 
   int txsync() override;
@@ -69,6 +72,7 @@ class XdpPort final : public WirePort {
   void release(netmap_ring* ring);
   bool fill(netmap_ring* ring, unsigned queue);
   void place(netmap_ring* ring, const XdpSocket::Frame* pieces, uint32_t count, unsigned queue);
+  void finish(const XdpSocket::Frame* pieces, uint32_t count);
   void give(unsigned queue, uint32_t buffer);
   uint32_t rx_room(const netmap_ring* ring) const;
   uint32_t buffer_at(uint64_t at) const;
@@ -90,7 +94,8 @@ class XdpPort final : public WirePort {
   uint32_t rx_hwcur_ = 0, rx_hwtail_ = 0;
   std::vector<uint8_t> rx_ends_;
   uint32_t idle_syncs_ = 0;
-  std::vector<uint8_t> lent_;  // per buffer: the kernel has it for a frame to come
+  bool finish_checksums_ = false;  // of frames that come from a stack, not from hardware
+  std::vector<uint8_t> lent_;      // per buffer: the kernel has it for a frame to come
 
   Sleep sleep_;
 };

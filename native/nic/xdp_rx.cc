@@ -3,6 +3,7 @@
 #include <sys/time.h>
 
 #include "nic/xdp.h"
+#include "offload/unfinished.h"
 
 namespace vale {
 namespace {
@@ -95,6 +96,12 @@ bool XdpPort::fill(netmap_ring* ring, unsigned queue) {
   return taken != 0;
 }
 
+void XdpPort::finish(const XdpSocket::Frame* pieces, uint32_t count) {
+  FramePiece parts[NETMAP_MAX_FRAGS];
+  for (uint32_t i = 0; i < count; i++) parts[i] = {memory_ + pieces[i].address, pieces[i].bytes};
+  finish_checksum(parts, count);
+}
+
 void XdpPort::place(netmap_ring* ring, const XdpSocket::Frame* pieces, uint32_t count,
                     unsigned queue) {
   uint64_t bytes = 0;
@@ -104,6 +111,7 @@ void XdpPort::place(netmap_ring* ring, const XdpSocket::Frame* pieces, uint32_t 
     drop(bytes < ETH_HLEN ? Drop::runt : Drop::too_big);
     return;
   }
+  if (finish_checksums_) finish(pieces, count);
   const Buffers& buffers = parts_.region->buffers();
   for (uint32_t i = 0; i < count; i++) {
     netmap_slot& slot = ring->slot[rx_hwtail_];

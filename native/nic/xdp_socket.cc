@@ -4,11 +4,13 @@
 #include <linux/if_link.h>
 #include <linux/if_xdp.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include "nic/xdp_advice.h"
 
 #ifndef AF_XDP
 #define AF_XDP 44
@@ -37,11 +39,6 @@ bool set(int fd, int option, const void* value, socklen_t bytes) {
   return setsockopt(fd, SOL_XDP, option, value, bytes) == 0;
 }
 
-uint64_t lockable_bytes() {
-  rlimit limit = {};
-  return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 ? limit.rlim_cur : 0;
-}
-
 // 0 or an errno. What sockets closed a moment ago had locked still counts until the kernel has freed it.
 int lock_memory(int fd, char* memory, uint64_t bytes, uint32_t chunk) {
   xdp_umem_reg region = {};
@@ -54,23 +51,6 @@ int lock_memory(int fd, char* memory, uint64_t bytes, uint32_t chunk) {
     if (errno != ENOBUFS || bytes > lockable_bytes() || attempt == kFreedTries) return errno;
     usleep(10'000);
   }
-}
-
-Status no_memory(const char* name, uint64_t bytes) {
-  const auto kib = [](uint64_t n) { return static_cast<unsigned long long>(n >> 10); };
-  const uint64_t most = lockable_bytes();
-  if (bytes <= most) {
-    return Status::fail(ENOBUFS,
-                        "cannot open interface \"%s\" by AF_XDP: it locks %llu KiB of memory, and "
-                        "with what others of this user have locked that is more than %llu; run: "
-                        "ulimit -l unlimited, or use --backend packet",
-                        name, kib(bytes), kib(most));
-  }
-  return Status::fail(
-      ENOBUFS,
-      "cannot open interface \"%s\" by AF_XDP: it locks %llu KiB of memory and this "
-      "process may lock %llu; run: ulimit -l %llu, or use --backend packet",
-      name, kib(bytes), kib(most), kib(bytes));
 }
 
 }  // namespace
@@ -89,15 +69,18 @@ void XdpSocket::close() {
 }
 
 Status XdpSocket::open(const Interface& interface, const std::vector<XdpMode>& modes, char* memory,
-                       uint64_t bytes, uint32_t chunk) {
+                       uint64_t bytes, uint32_t chunk, const Refused& refused) {
   const char* name = interface.name.c_str();
   index_ = interface.index;
+  // A queue that only sends would have buffers for nothing.
+  const Queues queues = queues_of(interface.name);
+  const unsigned most = queues.known ? std::min(queues.rx, kMaxQueues) : kMaxQueues;
   Status status;
   for (const XdpMode mode : modes) {
     for (const bool fragments : {true, false}) {
       close();
       fragments_ = fragments;
-      status = try_open(interface, memory, bytes, chunk, kMaxQueues, mode);
+      status = try_open(interface, memory, bytes, chunk, most, mode);
       if (status.ok()) {
         mode_ = mode;
         return status;
@@ -105,10 +88,11 @@ Status XdpSocket::open(const Interface& interface, const std::vector<XdpMode>& m
       if (status.err != EINVAL && status.err != EOPNOTSUPP) break;
     }
     if (status.err == EPERM || status.err == ENOBUFS) break;
+    refused(mode, &status);
   }
   const int err = status.err;
   close();
-  if (err == ENOBUFS) return no_memory(name, bytes);
+  if (err == ENOBUFS) return no_lockable_memory(name, bytes);
   if (err == EPERM) {
     return Status::fail(err,
                         "cannot open interface \"%s\" by AF_XDP: it takes root (CAP_NET_RAW, "
@@ -121,8 +105,8 @@ Status XdpSocket::open(const Interface& interface, const std::vector<XdpMode>& m
                         "it; see bpftool net show dev %s, or use --backend packet",
                         name, name);
   }
-  return Status::fail(err, "cannot open interface \"%s\" by AF_XDP: %s; use --backend packet", name,
-                      status.text.c_str());
+  return Status::fail(err, "cannot open interface \"%s\" by AF_XDP: %s%s use --backend packet",
+                      name, status.text.c_str(), err == ENOSPC ? ", or" : ";");
 }
 
 Status XdpSocket::try_open(const Interface& interface, char* memory, uint64_t bytes, uint32_t chunk,

@@ -17,7 +17,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "nic/bpf.h"
@@ -44,10 +46,13 @@ class XdpSocket {
   XdpSocket(const XdpSocket&) = delete;
   XdpSocket& operator=(const XdpSocket&) = delete;
 
+  // Called for each mode that failed for a reason of its own; may say in better words why.
+  using Refused = std::function<void(XdpMode, Status*)>;
+
   // EPERM, ENOBUFS (RLIMIT_MEMLOCK), EOPNOTSUPP, EBUSY (another program has the interface).
   // memory is page-aligned.
   Status open(const Interface& interface, const std::vector<XdpMode>& modes, char* memory,
-              uint64_t bytes, uint32_t chunk);
+              uint64_t bytes, uint32_t chunk, const Refused& refused);
   void close();
   XdpMode mode() const { return mode_; }
   bool fragments() const { return fragments_; }

@@ -2,11 +2,7 @@
 // A wire: frames through AF_PACKET against the kernel's own network stack, in namespaces of our own.
 #include "nic/packet.h"
 
-#include <arpa/inet.h>
 #include <linux/if_ether.h>
-#include <netinet/in.h>
-#include <netinet/udp.h>
-#include <sys/socket.h>
 
 #include "test/support/check.h"
 #include "test/support/wire.h"
@@ -15,38 +11,6 @@ using namespace vale;
 using wire::drops;
 using wire::Frame;
 using wire::Veth;
-
-namespace {
-
-// The kernel's stack at v1 sends to an address it believes behind v0.
-bool give_addresses() {
-  return netns::run(
-      "ip addr add 10.9.0.2/24 dev v1 && ip addr add fd09::2/64 dev v1 nodad"
-      " && ip neigh add 10.9.0.1 lladdr 02:00:00:00:00:01 dev v1"
-      " && ip neigh add fd09::1 lladdr 02:00:00:00:00:01 dev v1");
-}
-
-bool send_udp(const char* to, size_t bytes, int segment = 0) {
-  sockaddr_in six_or_four = {};
-  sockaddr_in6 six = {};
-  const bool v6 = inet_pton(AF_INET6, to, &six.sin6_addr) == 1;
-  six.sin6_family = AF_INET6;
-  six.sin6_port = htons(4000);
-  six_or_four.sin_family = AF_INET;
-  six_or_four.sin_port = htons(4000);
-  inet_pton(AF_INET, to, &six_or_four.sin_addr);
-  const int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM, 0);
-  if (segment != 0) setsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, sizeof segment);
-  const Frame data = wire::make_frame(bytes, 5);
-  const ssize_t sent =
-      v6 ? sendto(fd, data.data(), bytes, 0, reinterpret_cast<sockaddr*>(&six), sizeof six)
-         : sendto(fd, data.data(), bytes, 0, reinterpret_cast<sockaddr*>(&six_or_four),
-                  sizeof six_or_four);
-  close(fd);
-  return sent == static_cast<ssize_t>(bytes);
-}
-
-}  // namespace
 
 TEST(unknown_interface_names_the_nearest) {
   NEED_NAMESPACES();
@@ -211,15 +175,15 @@ TEST(vlan_tags_are_part_of_the_frame) {
 TEST(checksums_the_kernel_left_to_the_nic_are_completed) {
   NEED_NAMESPACES();
   Veth veth;
-  REQUIRE(give_addresses());
+  REQUIRE(wire::give_addresses());
   auto a = wire::open("v0");
   REQUIRE(a != nullptr);
   for (size_t bytes : {1, 2, 333, 1400}) {
-    REQUIRE(send_udp("10.9.0.1", bytes));
+    REQUIRE(wire::send_udp("10.9.0.1", bytes));
     Frame frame = wire::next(*a, 0x0800);
     CHECK_EQ(frame.size(), bytes + 42);
     CHECK_EQ(wire::wrong(frame), "");
-    REQUIRE(send_udp("fd09::1", bytes));
+    REQUIRE(wire::send_udp("fd09::1", bytes));
     do {
       frame = wire::next(*a, 0x86dd);
     } while (!frame.empty() && frame[20] != 17);  // past neighbour discovery
@@ -239,7 +203,7 @@ TEST(tags_and_checksums_of_the_kernel_together) {
   REQUIRE(
       netns::run("ip link set v1.5 up && ip addr add 10.8.0.2/24 dev v1.5"
                  " && ip neigh add 10.8.0.1 lladdr 02:00:00:00:00:01 dev v1.5"));
-  REQUIRE(send_udp("10.8.0.1", 77));
+  REQUIRE(wire::send_udp("10.8.0.1", 77));
   const Frame tagged = wire::next(*a, 0x0800);
   REQUIRE(tagged.size() == 77 + 46);
   CHECK_EQ(wire::u16(tagged, 12), 0x8100);
@@ -250,7 +214,7 @@ TEST(tags_and_checksums_of_the_kernel_together) {
 TEST(large_sends_are_cut_into_frames) {
   NEED_NAMESPACES();
   Veth veth;
-  REQUIRE(give_addresses());
+  REQUIRE(wire::give_addresses());
   // Few slots: a super-frame must be able to wait half cut.
   auto a = wire::open("v0", 0, 0, 8);
   REQUIRE(a != nullptr);
@@ -258,7 +222,7 @@ TEST(large_sends_are_cut_into_frames) {
     const bool v6 = std::strchr(to, ':') != nullptr;
     const size_t headers = v6 ? 62 : 42;
     const size_t total = 30 * 1000 + 123;
-    REQUIRE(send_udp(to, total, 1000));
+    REQUIRE(wire::send_udp(to, total, 1000));
     Frame all;
     for (int i = 0; i <= 30; i++) {
       Frame frame;

@@ -5,7 +5,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 
-import { finished, type Host } from './lab.js';
+import { finished, type Host as LabHost } from './lab.js';
+
+/** Where commands run. */
+export type Host = Pick<LabHost, 'start' | 'run'>;
 
 /** Takes one connection and writes what it receives to a file. */
 const SERVER = `

@@ -3,6 +3,10 @@
 // look at their checksums.
 #pragma once
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include <cstdint>
@@ -130,6 +134,35 @@ struct Veth {
   ~Veth() { netns::run("ip link del v0"); }
   bool ok;
 };
+
+// Addresses for v1, and neighbours behind v0 that never answer.
+inline bool give_addresses() {
+  return netns::run(
+      "ip addr add 10.9.0.2/24 dev v1 && ip addr add fd09::2/64 dev v1 nodad"
+      " && ip neigh add 10.9.0.1 lladdr 02:00:00:00:00:01 dev v1"
+      " && ip neigh add fd09::1 lladdr 02:00:00:00:00:01 dev v1");
+}
+
+// A datagram from the stack behind v1; segment: one super-frame of datagrams of that size.
+inline bool send_udp(const char* to, size_t bytes, int segment = 0) {
+  sockaddr_in six_or_four = {};
+  sockaddr_in6 six = {};
+  const bool v6 = inet_pton(AF_INET6, to, &six.sin6_addr) == 1;
+  six.sin6_family = AF_INET6;
+  six.sin6_port = htons(4000);
+  six_or_four.sin_family = AF_INET;
+  six_or_four.sin_port = htons(4000);
+  inet_pton(AF_INET, to, &six_or_four.sin_addr);
+  const int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM, 0);
+  if (segment != 0) setsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, sizeof segment);
+  const Frame data = make_frame(bytes, 5);
+  const ssize_t sent =
+      v6 ? sendto(fd, data.data(), bytes, 0, reinterpret_cast<sockaddr*>(&six), sizeof six)
+         : sendto(fd, data.data(), bytes, 0, reinterpret_cast<sockaddr*>(&six_or_four),
+                  sizeof six_or_four);
+  close(fd);
+  return sent == static_cast<ssize_t>(bytes);
+}
 
 inline uint64_t drops(const vale::Port& port, vale::Drop why) {
   return port.counters().drops[static_cast<unsigned>(why)];
