@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // An interface opened by its name is taken from the host's network stack until it is closed.
 import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
+import { packageRoot } from '../src/native.js';
 import { needs } from './support/need.js';
+import { onTerminal } from './support/pty.js';
 import { Vale } from './support/vale.js';
 
 const here = `vale-to-here-${process.pid}`;
 const there = `vale-to-there-${process.pid}`;
 
-needs('root', 'ip', 'ping').describe('an interface while a program has it', () => {
+needs('root', 'ip', 'ping', 'python3').describe('an interface while a program has it', () => {
   function ip(...args: string[]): void {
     const { status, stderr } = spawnSync('ip', args, { encoding: 'utf8' });
     if (status !== 0) throw new Error(`ip ${args.join(' ')}: ${stderr}`);
@@ -53,5 +57,38 @@ needs('root', 'ip', 'ping').describe('an interface while a program has it', () =
     const { code } = await receiver.stop(signal);
     expect(code).toBe(expected);
     expect(both()).toEqual([3, 3]);
+  });
+
+  test('bridged to its host stack, each side has its own name and column', () => {
+    const vale = [
+      'ip',
+      'netns',
+      'exec',
+      here,
+      process.execPath,
+      join(packageRoot(), 'bin/vale.js'),
+    ];
+    const { status, screen } = onTerminal([...vale, 'bridge', '-i', 'to0', '-w', '0'], {
+      columns: 100,
+      interruptAfter: 2.5,
+    });
+    expect(status).toBe(0);
+    const lines = stripVTControlCharacters(screen).split('\n');
+    expect(lines[0]).toBe('Bridging A = to0^ (tap) and B = to0 (packet), copying');
+    const heading = lines.findIndex((line) => line.includes('A to B Mpps'));
+    expect(lines[heading]).toMatch(/B to A Mpps +Gbit\/s +drops$/);
+    expect(lines[heading + 1]).toHaveLength(lines[heading]!.length);
+    expect(screen).toMatch(/^to0\^ -> to0 /m);
+    expect(screen).toMatch(/^to0 -> to0\^ /m);
+  });
+
+  test('the host side alone has a name and one ring', () => {
+    const args = ['-i', 'to0^', '-f', 'tx', '-n', '1', '-w', '0'];
+    const vale = [process.execPath, join(packageRoot(), 'bin/vale.js'), 'pkt-gen', ...args];
+    const { status, stdout } = spawnSync('ip', ['netns', 'exec', here, ...vale], {
+      encoding: 'utf8',
+    });
+    expect(status).toBe(0);
+    expect(stdout).toContain('Sending on netmap:to0^: 1 queues, 1 threads');
   });
 });

@@ -22,6 +22,7 @@ Status BothPort::open(std::unique_ptr<Port> nic, std::unique_ptr<Port> host,
     }
   }
   both->info_ = nic->info();
+  both->info_.name += '*';
   both->nifp_ = nic->nifp();
   both->base_ = nic->base();
   both->memory_key_ = nic->memory_key();

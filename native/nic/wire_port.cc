@@ -23,7 +23,7 @@ void WirePort::bind(WireParts parts, const char* backend) {
   // Its own address tells this region from every other in the process.
   memory_key_ = parts_.memory_key != 0 ? parts_.memory_key : reinterpret_cast<uintptr_t>(base_);
 
-  info_.name = request.name;
+  info_.name = request.name + (parts_.host ? "^" : "");
   info_.device = backend;
   info_.memsize = region.bytes();
   info_.tx_slots = rings_.tx->num_slots;

@@ -88,7 +88,7 @@ Status XdpSocket::open(const Interface& interface, const std::vector<XdpMode>& m
       if (status.err != EINVAL && status.err != EOPNOTSUPP) break;
     }
     if (status.err == EPERM || status.err == ENOBUFS) break;
-    refused(mode, &status);
+    if (refused) refused(mode, &status);
   }
   const int err = status.err;
   close();

@@ -52,7 +52,7 @@ class XdpSocket {
   // EPERM, ENOBUFS (RLIMIT_MEMLOCK), EOPNOTSUPP, EBUSY (another program has the interface).
   // memory is page-aligned.
   Status open(const Interface& interface, const std::vector<XdpMode>& modes, char* memory,
-              uint64_t bytes, uint32_t chunk, const Refused& refused);
+              uint64_t bytes, uint32_t chunk, const Refused& refused = {});
   void close();
   XdpMode mode() const { return mode_; }
   bool fragments() const { return fragments_; }

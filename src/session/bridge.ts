@@ -117,7 +117,7 @@ function narrower(a: NativePort, b: NativePort): string | undefined {
   if (a.info.device === 'user' || b.info.device === 'user') return undefined;
   const carrier = ({ info }: NativePort): Carrier => ({
     name: info.name,
-    device: info.name.replace(/\^$/, ''), // em0^ is the host's side of em0
+    device: info.name.replace(/[*^]$/, ''), // em0^ is the host's side of em0, em0* both
     mtu: info.mtu - ETHERNET_HEADER,
     netns: '',
   });

@@ -104,6 +104,14 @@ function open(
   return ports;
 }
 
+/** As the reference counts them, host rings included; of an interface, those of the side that is open. */
+function rings(port: NativePort, sender: boolean): number {
+  const { info } = port;
+  if (port.wireState() !== undefined)
+    return sender ? port.lastTx - port.firstTx : port.lastRx - port.firstRx;
+  return sender ? info.txRings + info.hostTxRings : info.rxRings + info.hostRxRings;
+}
+
 function describe(job: PktGenJob, config: PktGenConfig, port: NativePort): PktGenRun {
   const { info } = port;
   const sender = direction(config.function) === 'sender';
@@ -112,7 +120,7 @@ function describe(job: PktGenJob, config: PktGenConfig, port: NativePort): PktGe
     port: info.name,
     typed: job.port,
     device: info.device,
-    queues: sender ? info.txRings + info.hostTxRings : info.rxRings + info.hostRxRings,
+    queues: rings(port, sender),
     threads: job.flags.threads,
     cpus: job.flags.cpus === undefined ? 1 : config.cpus,
     route: routeOf(config),
