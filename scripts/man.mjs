@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { inRoot } from './lib.mjs';
 
 /** Verbs with a page of their own in section 8. */
-export const VERBS = ['pkt-gen', 'bridge', 'ctl', 'run', 'doctor', 'completion'];
+export const VERBS = ['pkt-gen', 'bridge', 'capture', 'ctl', 'run', 'doctor', 'completion'];
 
 /** Text with what roff would take for itself escaped. */
 function escape(text) {

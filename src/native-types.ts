@@ -333,6 +333,37 @@ export interface BridgeConfig {
   affinity: number;
 }
 
+/** What native/engine/capture.h's CaptureConfig holds; 0 and "" mean none. */
+export interface CaptureConfig {
+  /** A path, or "-" for standard output. */
+  output: string;
+  /** What is said in the file of the interface, and of who wrote it. */
+  name: string;
+  description: string;
+  application: string;
+  os: string;
+  hardware: string;
+  /** In libpcap's language. */
+  filter: string;
+  snaplen: number;
+  count: number;
+  /** s */
+  duration: number;
+  /** MiB */
+  buffer: number;
+  /** The next file, with a number and the time in its name, begins after so much. */
+  nextAfterBytes: number;
+  nextAfterFrames: number;
+  nextAfterSeconds: number;
+  nextEverySeconds: number;
+  keepFiles: number;
+  stopAfterBytes: number;
+  stopAfterFiles: number;
+  busy: boolean;
+  /** µs to spin before sleeping. */
+  spin: number;
+}
+
 /** One engine thread's totals so far. Exact. */
 export interface EngineSample {
   /** CLOCK_MONOTONIC, ns. */
@@ -404,6 +435,8 @@ export interface NativeBinding {
   /** ports[i] belongs to thread i; they must not be used from JavaScript until done. */
   startPktGen(ports: NativePort[], config: PktGenConfig): NativeEngine;
   startBridge(a: NativePort, b: NativePort, config: BridgeConfig): NativeEngine;
+  /** Lanes: received (accepted: passed the filter), kept in memory, written (bytes and events: files). */
+  startCapture(port: NativePort, config: CaptureConfig): NativeEngine;
   /** Changes nothing: no interface is touched, no device made. */
   probe(): WireProbe;
   /** Makes nothing. directory undefined: the one openRuntime() would use. */

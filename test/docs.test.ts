@@ -94,7 +94,7 @@ describe('docs/json.md', () => {
   const examples = [...text.matchAll(/<!-- (\S+) (\S+) -->\s+```json\n(.*?)```/gs)];
 
   test('each verb with --json has a schema that the page links', () => {
-    const verbs = ['pkt-gen', 'bridge', 'ctl', 'doctor'];
+    const verbs = ['pkt-gen', 'bridge', 'capture', 'ctl', 'doctor'];
     for (const verb of verbs) {
       expect(text).toContain(`(schema/${verb}.json)`);
       expect(Object.keys(schemaOf(verb).$defs)).not.toEqual([]);

@@ -55,7 +55,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
 
 EngineObject::EngineObject(const Napi::CallbackInfo& call) : Napi::ObjectWrap<EngineObject>(call) {
   if (call.Length() != 1 || !call[0].IsExternal()) {
-    fail(call.Env(), Status::fail(EINVAL, "engines are made by startPktGen() and startBridge()"));
+    fail(call.Env(), Status::fail(EINVAL, "engines are made by the functions named start…()"));
     return;
   }
   napi_value promise;
@@ -183,6 +183,18 @@ Napi::Value EngineObject::start_bridge(const Napi::CallbackInfo& call) {
                [&config](const std::vector<Port*>& lent, std::function<void()> on_done,
                          std::unique_ptr<Engine>* out) {
                  return vale::start_bridge(config, lent[0], lent[1], std::move(on_done), out);
+               });
+}
+
+Napi::Value EngineObject::start_capture(const Napi::CallbackInfo& call) {
+  const Napi::Env env = call.Env();
+  CaptureConfig config;
+  PortObject* port = PortObject::unwrap(env, call[0]);
+  if (port == nullptr || !read_config(env, call[1], &config)) return env.Undefined();
+  return start(env, {port},
+               [&config](const std::vector<Port*>& lent, std::function<void()> on_done,
+                         std::unique_ptr<Engine>* out) {
+                 return vale::start_capture(config, lent[0], std::move(on_done), out);
                });
 }
 

@@ -25,6 +25,7 @@ class EngineObject final : public Napi::ObjectWrap<EngineObject> {
   static Napi::Function define(Napi::Env env);
   static Napi::Value start_pktgen(const Napi::CallbackInfo& call);
   static Napi::Value start_bridge(const Napi::CallbackInfo& call);
+  static Napi::Value start_capture(const Napi::CallbackInfo& call);
 
   explicit EngineObject(const Napi::CallbackInfo& call);
 

@@ -94,4 +94,29 @@ bool read_config(Napi::Env env, Napi::Value value, BridgeConfig* out) {
   return config.ok();
 }
 
+bool read_config(Napi::Env env, Napi::Value value, CaptureConfig* out) {
+  Fields config(env, value, "config");
+  config.string("output", &out->output);
+  config.string("name", &out->interface.name);
+  config.string("description", &out->interface.description);
+  config.string("filter", &out->interface.filter);
+  config.string("application", &out->interface.application);
+  config.string("os", &out->interface.os);
+  config.string("hardware", &out->interface.hardware);
+  config.number("snaplen", &out->interface.snaplen);
+  config.number("count", &out->count);
+  config.real("duration", &out->duration);
+  config.number("buffer", &out->buffer);
+  config.number("nextAfterBytes", &out->next_after_bytes);
+  config.number("nextAfterFrames", &out->next_after_frames);
+  config.real("nextAfterSeconds", &out->next_after_seconds);
+  config.real("nextEverySeconds", &out->next_every_seconds);
+  config.number("keepFiles", &out->keep_files);
+  config.number("stopAfterBytes", &out->stop_after_bytes);
+  config.number("stopAfterFiles", &out->stop_after_files);
+  config.boolean("busy", &out->busy);
+  config.number("spin", &out->spin);
+  return config.ok();
+}
+
 }  // namespace vale::addon

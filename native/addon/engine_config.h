@@ -5,6 +5,7 @@
 #include <napi.h>
 
 #include "engine/bridge.h"
+#include "engine/capture.h"
 #include "engine/pktgen.h"
 
 namespace vale::addon {
@@ -12,5 +13,6 @@ namespace vale::addon {
 // false: an exception is pending.
 bool read_config(Napi::Env env, Napi::Value value, PktGenConfig* out);
 bool read_config(Napi::Env env, Napi::Value value, BridgeConfig* out);
+bool read_config(Napi::Env env, Napi::Value value, CaptureConfig* out);
 
 }  // namespace vale::addon

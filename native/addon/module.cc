@@ -67,6 +67,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("openRuntime", Napi::Function::New<RuntimeObject::open_runtime>(env, "openRuntime"));
   exports.Set("startPktGen", Napi::Function::New<EngineObject::start_pktgen>(env, "startPktGen"));
   exports.Set("startBridge", Napi::Function::New<EngineObject::start_bridge>(env, "startBridge"));
+  exports.Set("startCapture",
+              Napi::Function::New<EngineObject::start_capture>(env, "startCapture"));
   exports.Set("probe", Napi::Function::New<probe>(env, "probe"));
   exports.Set("inspect", Napi::Function::New<inspect>(env, "inspect"));
   exports.Set("interfaces", Napi::Function::New<list_interfaces>(env, "interfaces"));

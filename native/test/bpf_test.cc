@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Filters of libpcap's making, run by our own interpreter; and programs that no compiler made.
-#include "preload/pcap/bpf.h"
+#include "engine/bpf.h"
 
 #include <cstring>
 
-#include "preload/pcap/bpf.cc"
 #include "test/support/check.h"
 
-using namespace vale::preload;
+using namespace vale;
 
 namespace {
 

@@ -7,6 +7,7 @@ export type VerbClass = typeof BaseCommand;
 export const verbs: Record<string, () => Promise<{ default: unknown }>> = {
   'pkt-gen': () => import('./pkt-gen.js'),
   bridge: () => import('./bridge.js'),
+  capture: () => import('./capture.js'),
   ctl: () => import('./ctl.js'),
   run: () => import('./run.js'),
   doctor: () => import('./doctor.js'),

@@ -12,13 +12,14 @@ const DRAIN_LIMIT = 700;
 /**
  * Runs until the engine is done or `stop` fires: a call of `sample` every `intervalMs` with what the
  * engine did so far, and a last one when it has ended. Resolves with false when the engine, asked to
- * stop, did not within 0.7 s. Rejects with a thread's error, after that last sample.
+ * stop, did not within `drainLimit` ms, 0.7 s unless said otherwise. Rejects with a thread's error, after that last sample.
  */
 export async function supervise(
   engine: NativeEngine,
   intervalMs: number,
   stop: AbortSignal,
   sample: (samples: EngineSample[]) => void,
+  drainLimit = DRAIN_LIMIT,
 ): Promise<boolean> {
   let ended = false;
   let failure: unknown;
@@ -41,7 +42,7 @@ export async function supervise(
     sample(engine.sample());
   }
   stop.removeEventListener('abort', onStop);
-  if (!ended) await within(DRAIN_LIMIT, done);
+  if (!ended) await (drainLimit === Infinity ? done : within(drainLimit, done));
   await within(SHORTEST_INTERVAL - (performance.now() - last));
   sample(engine.sample());
   if (failure !== undefined) throw failure;

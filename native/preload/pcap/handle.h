@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "preload/device_file.h"
-#include "preload/pcap/bpf.h"
+#include "engine/bpf.h"
 
 namespace vale::preload {
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "preload/pcap/bpf.h"
+#include "engine/bpf.h"
 
 #include <cstring>
 
-namespace vale::preload {
+namespace vale {
 namespace {
 
 // Classes, sizes, modes, operations: the encoding of classic BPF.
@@ -260,4 +260,4 @@ uint32_t Filter::run(const uint8_t* p, uint32_t wire, uint32_t length) const {
   }
 }
 
-}  // namespace vale::preload
+}  // namespace vale

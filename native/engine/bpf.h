@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace vale::preload {
+namespace vale {
 
 // As libpcap lays out a bpf_insn.
 struct BpfInstruction {
@@ -27,4 +27,4 @@ class Filter {
   std::vector<BpfInstruction> code_;
 };
 
-}  // namespace vale::preload
+}  // namespace vale
