@@ -7,7 +7,16 @@ import { fileURLToPath } from 'node:url';
 import { inRoot } from './lib.mjs';
 
 /** Verbs with a page of their own in section 8. */
-export const VERBS = ['pkt-gen', 'bridge', 'capture', 'ctl', 'run', 'doctor', 'completion'];
+export const VERBS = [
+  'pkt-gen',
+  'bridge',
+  'capture',
+  'ctl',
+  'run',
+  'extcap',
+  'doctor',
+  'completion',
+];
 
 /** Text with what roff would take for itself escaped. */
 function escape(text) {

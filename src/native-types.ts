@@ -437,6 +437,8 @@ export interface NativeBinding {
   startBridge(a: NativePort, b: NativePort, config: BridgeConfig): NativeEngine;
   /** Lanes: received (accepted: passed the filter), kept in memory, written (bytes and events: files). */
   startCapture(port: NativePort, config: CaptureConfig): NativeEngine;
+  /** What is wrong with a capture's filter, in one line; "" nothing. */
+  checkFilter(text: string): string;
   /** Changes nothing: no interface is touched, no device made. */
   probe(): WireProbe;
   /** Makes nothing. directory undefined: the one openRuntime() would use. */

@@ -9,6 +9,8 @@
 #include "addon/program.h"
 #include "addon/runtime.h"
 #include "device/wire.h"
+#include "engine/filter.h"
+#include "engine/pcapng.h"
 #include "nic/probe.h"
 #include "shm/inspect.h"
 
@@ -56,6 +58,14 @@ Napi::Value inspect(const Napi::CallbackInfo& call) {
   return object;
 }
 
+// What is wrong with a filter, "" nothing.
+Napi::Value check_filter(const Napi::CallbackInfo& call) {
+  Filter filter;
+  const Status status =
+      compile_filter(call[0].ToString().Utf8Value(), CapturedInterface().snaplen, &filter);
+  return Napi::String::New(call.Env(), status.text);
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   auto* data = new Environment;
   env.SetInstanceData(data);
@@ -69,6 +79,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("startBridge", Napi::Function::New<EngineObject::start_bridge>(env, "startBridge"));
   exports.Set("startCapture",
               Napi::Function::New<EngineObject::start_capture>(env, "startCapture"));
+  exports.Set("checkFilter", Napi::Function::New<check_filter>(env, "checkFilter"));
   exports.Set("probe", Napi::Function::New<probe>(env, "probe"));
   exports.Set("inspect", Napi::Function::New<inspect>(env, "inspect"));
   exports.Set("interfaces", Napi::Function::New<list_interfaces>(env, "interfaces"));

@@ -10,6 +10,7 @@ export const verbs: Record<string, () => Promise<{ default: unknown }>> = {
   capture: () => import('./capture.js'),
   ctl: () => import('./ctl.js'),
   run: () => import('./run.js'),
+  extcap: () => import('./extcap.js'),
   doctor: () => import('./doctor.js'),
   completion: () => import('./completion.js'),
 };

@@ -20,8 +20,8 @@
 #include <string>
 #include <vector>
 
-#include "preload/device_file.h"
 #include "engine/bpf.h"
+#include "preload/device_file.h"
 
 namespace vale::preload {
 
