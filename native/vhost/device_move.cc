@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "vhost/device.h"
+
+namespace vale::vhost {
+namespace {
+
+constexpr uint32_t kBurst = 256;  // frames of one queue a turn
+
+}  // namespace
+
+// The queues that receive: the first ones, as many as run.
+unsigned Device::receivers() const {
+  unsigned n = 0;
+  while (n < pairs_ && active(rings_[2 * n])) n++;
+  return n;
+}
+
+bool Device::failed(const Ring& ring) {
+  const long index = &ring - rings_.data();
+  if (ring.queue.error.valid()) {
+    const uint64_t one = 1;
+    [[maybe_unused]] const ssize_t n = write(ring.queue.error.fd(), &one, sizeof one);
+  }
+  return fail("queue " + std::to_string(index) + ": " + ring.queue.trouble());
+}
+
+bool Device::to_guest(Port& port, Counts* counts) {
+  const unsigned queues = broken() ? 0 : receivers();
+  bool moved = false;
+  for (unsigned r = port.first_rx(); r < port.last_rx(); r++) {
+    netmap_ring* const from = port.rx_ring(r);
+    blocked_[r] = false;
+    if (from->head == from->tail) continue;
+    if (queues == 0) {
+      to_guest_[r].reset();
+      moved |= ToGuest::discard(from, counts) != 0;
+      continue;
+    }
+    Ring& ring = rings_[2 * (r % queues)];
+    const ToGuest::Moved one = to_guest_[r].move(from, ring.queue, memory_, rules_, kBurst, counts);
+    blocked_[r] = one.blocked;
+    moved |= one.frames != 0;
+    if (one.broken) return failed(ring);
+  }
+  if (memory_.lost()) return fail("its memory was taken away");
+  return moved;
+}
+
+bool Device::from_guest(Port& port, Counts* counts) {
+  const unsigned tx_rings = port.last_tx() - port.first_tx();
+  bool moved = false;
+  for (unsigned p = 0; p < pairs_ && !broken(); p++) {
+    Ring& ring = rings_[2 * p + 1];
+    if (!active(ring)) continue;
+    bool broken = false;
+    netmap_ring* const to = port.tx_ring(port.first_tx() + p % tx_rings);
+    moved |= from_guest_.move(ring.queue, rules_, to, kBurst, counts, &broken) != 0;
+    if (broken) failed(ring);
+  }
+  if (memory_.lost()) fail("its memory was taken away");
+  return moved;
+}
+
+void Device::publish() {
+  for (Ring& ring : rings_) {
+    if (ring.queue.running()) ring.queue.publish();
+  }
+}
+
+bool Device::more() const {
+  for (uint32_t i = 0; i < rings_.size(); i++) {
+    if (!active(rings_[i]) || !rings_[i].queue.more()) continue;
+    const bool sends = i % 2 != 0;
+    if (sends || std::any_of(blocked_, blocked_ + pairs_, [](bool b) { return b; })) return true;
+  }
+  return false;
+}
+
+bool Device::blocked(const Port& port) const {
+  return std::all_of(blocked_ + port.first_rx(), blocked_ + port.last_rx(),
+                     [](bool b) { return b; });
+}
+
+void Device::want_kicks(bool wanted) {
+  for (uint32_t i = 0; i < rings_.size(); i++) {
+    if (!active(rings_[i])) continue;
+    const bool sends = i % 2 != 0;
+    const bool waits = sends || std::any_of(blocked_, blocked_ + pairs_, [](bool b) { return b; });
+    rings_[i].queue.want_kicks(wanted && waits);
+  }
+}
+
+std::vector<int> Device::kicks() const {
+  std::vector<int> fds;
+  for (const Ring& ring : rings_) {
+    if (active(ring) && ring.queue.kick.valid()) fds.push_back(ring.queue.kick.fd());
+  }
+  return fds;
+}
+
+}  // namespace vale::vhost

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vhost/endpoint.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace vale::vhost {
+namespace {
+
+sockaddr_un address_of(const std::string& path) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.c_str(), path.size());
+  return address;
+}
+
+Handle make_socket() {
+  return Handle(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+}
+
+Handle connect_to(const std::string& path) {
+  Handle made = make_socket();
+  const sockaddr_un address = address_of(path);
+  if (connect(made.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return {};
+  return made;
+}
+
+}  // namespace
+
+Endpoint::~Endpoint() {
+  struct stat st;
+  if (listening_.valid() && lstat(path_.c_str(), &st) == 0 && st.st_ino == inode_)
+    unlink(path_.c_str());
+}
+
+Status Endpoint::open(const std::string& path, bool client) {
+  if (path.empty() || path[0] != '/' || path.size() > kMaxPath) {
+    return Status::fail(EINVAL, "%s: expected an absolute path of at most %zu bytes for a socket",
+                        path.c_str(), kMaxPath);
+  }
+  path_ = path;
+  client_ = client;
+  return client ? Status::good() : listen_here();
+}
+
+Status Endpoint::listen_here() {
+  const char* const p = path_.c_str();
+  struct stat st;
+  if (lstat(p, &st) == 0) {
+    if (!S_ISSOCK(st.st_mode)) {
+      return Status::fail(EEXIST, "%s: there is a file that is no socket; give another path", p);
+    }
+    if (connect_to(path_).valid()) {
+      return Status::fail(EBUSY, "%s: another process listens there; give another path", p);
+    }
+    if (errno != ECONNREFUSED) {
+      return Status::fail(errno, "%s: a socket is there that cannot be used: %s", p,
+                          std::strerror(errno));
+    }
+    unlink(p);  // of a process that is gone
+  }
+  Handle made = make_socket();
+  const sockaddr_un address = address_of(path_);
+  if (bind(made.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      listen(made.fd(), 4) != 0 || lstat(p, &st) != 0) {
+    const int err = errno;
+    return Status::fail(err, "%s: cannot make a socket there: %s", p, std::strerror(err));
+  }
+  inode_ = st.st_ino;
+  listening_ = std::move(made);
+  return Status::good();
+}
+
+Handle Endpoint::meet() {
+  if (client_) return connect_to(path_);
+  return Handle(accept4(listening_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+}
+
+}  // namespace vale::vhost

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. Where the process of a guest is met, a unix socket's path:
+//   1. open(): as its server, or as a client of who listens there.
+//   2. meet(): a new connection, if there is one now.
+// Owns. The listening socket and its file; a file that nobody listens on any more is replaced.
+// Invariants. Never waits. The file goes with the endpoint, if it is still this one's.
+// Not here. What is said (channel.h).
+#pragma once
+
+#include <string>
+
+#include "nic/bpf.h"
+#include "status.h"
+
+namespace vale::vhost {
+
+constexpr size_t kMaxPath = 107;  // bytes of a unix socket's path
+
+class Endpoint {
+ public:
+  Endpoint() = default;
+  ~Endpoint();
+  Endpoint(const Endpoint&) = delete;
+  Endpoint& operator=(const Endpoint&) = delete;
+
+  // EINVAL, ENOENT, EACCES, EBUSY: somebody listens there. EEXIST: a file that is no socket.
+  Status open(const std::string& path, bool client);
+  // Readable when somebody wants to be met; -1 for a client, who tries now and then.
+  int fd() const { return listening_.fd(); }
+  bool client() const { return client_; }
+  // Not valid: nobody. The socket does not block.
+  Handle meet();
+
+ private:
+  Status listen_here();
+
+  std::string path_;
+  bool client_ = false;
+  Handle listening_;
+  uint64_t inode_ = 0;  // of the file
+};
+
+}  // namespace vale::vhost

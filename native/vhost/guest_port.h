@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. A virtual machine beside a port of the switch, for one thread that serves both (engine/guest.h):
+//   1. attend(): meet its process, answer its messages, notice its end.
+//   2. to_guest(), from_guest(), publish(): frames (device.h).
+//   3. As a Port without rings it takes part in wait_ports(): ready when the guest has more to send, or
+//      buffers that its port waited for, or when something is to be attended to.
+//
+// Owns. The endpoint, the connection, the device that the guest sees, what is slept on.
+// Invariants. One connection at a time. A guest that breaks the rules loses its connection; the next
+//   one begins anew. Without a guest, frames for it are dropped as link_down.
+//   wire_state() and counters() may be called by any thread.
+// Not here. The switch.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "device/device.h"
+#include "vhost/channel.h"
+#include "vhost/device.h"
+#include "vhost/endpoint.h"
+
+namespace vale::vhost {
+
+struct GuestOptions {
+  std::string path;     // of its socket
+  bool client = false;  // the guest's process listens there
+  uint32_t pairs = 1;   // queue pairs, 1 to kMaxQueuePairs
+};
+
+class GuestPort final : public Port {
+ public:
+  static Status open(const GuestOptions& options, std::unique_ptr<GuestPort>* out);
+  ~GuestPort() override;
+
+  // A line for the log of what happens from now on.
+  void on_news(std::function<void(std::string)> say) { say_ = std::move(say); }
+
+  void attend();
+  bool to_guest(Port& port);
+  bool from_guest(Port& port);
+  void publish() {
+    if (device_ != nullptr) device_->publish();
+  }
+  bool blocked(const Port& port) const { return device_ != nullptr && device_->blocked(port); }
+  std::string take_announcement() {
+    return device_ == nullptr ? std::string() : device_->take_announcement();
+  }
+  // In ms; how long nothing need be attended to unless it wakes the sleeper. -1: for ever.
+  int patience() const;
+
+  int txsync() override { return 0; }
+  int rxsync() override { return 0; }
+  short ready(short events) override;
+  void arm(short events) override;
+  int fd() const override { return set_.fd(); }
+  short poll_events(short) const override { return POLLIN; }
+  void disarm() override;
+  PortCounters counters() const override { return counts_.read(); }
+  bool wire_state(WireState* out) const override;
+
+ private:
+  explicit GuestPort(const GuestOptions& options);
+
+  void say(const std::string& text) {
+    if (say_) say_(options_.path + ": " + text);
+  }
+  void meet();
+  void listen_to_master();
+  void part(const std::string& why);
+  Status watch();
+
+  const GuestOptions options_;
+  Endpoint endpoint_;
+  std::unique_ptr<Channel> channel_;
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<Message> answer_;
+  Handle set_;             // all that is slept on
+  uint32_t watched_ = 0;   // generation of the device's kicks in there
+  bool attention_ = true;  // something woke that attend() has not seen
+  bool gone_ = false;      // the device is broken
+  uint64_t next_try_ = 0;  // of a client, ns
+  std::function<void(std::string)> say_;
+  Counts counts_;
+  // For wire_state().
+  std::atomic<bool> connected_{false}, failed_{false};
+  std::atomic<uint32_t> mtu_{0};
+  std::atomic<uint64_t> partings_{0};
+};
+
+}  // namespace vale::vhost
