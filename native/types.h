@@ -47,6 +47,9 @@ struct AttachRequest {
   bool force = false;   // even if this machine is reached through it
   std::string netns;    // the interface's network namespace: a name of ip-netns(8) or a process id
   std::string agent;    // path of the agent's executable
+  // Not an interface but a virtual machine, met at a vhost-user socket of this path; empty: none.
+  std::string vhost_user;
+  bool client = false;  // the virtual machine's process listens there, else the agent does
 };
 
 // What was opened.
@@ -79,14 +82,14 @@ struct PoolsInfo {
 
 // What a port that is a wire knows of its interface, now.
 struct WireState {
-  std::string interface;    // its name, which may change
-  std::string backend;      // "packet", "tap", "xdp-zerocopy", "xdp-native", "xdp-generic"
+  std::string interface;    // its name, which may change; of a virtual machine, its socket's path
+  std::string backend;      // "packet", "tap", "xdp-zerocopy", "xdp-native", "xdp-generic", "vhost-user"
   std::string take_over;    // "tcx", "nftables", or "none": shared with the host's stack
   std::string warning;      // one line when something asked for could not be had, else ""
   bool host = false;        // this is the side of the host's stack
   bool removed = false;     // for good
-  bool up = false;          // administratively
-  bool link = false;        // up and with carrier
+  bool up = false;          // administratively; false for a virtual machine that broke the rules
+  bool link = false;        // up and with carrier; a virtual machine is connected
   uint64_t link_downs = 0;  // how often the link was seen to go down
   uint32_t speed_mbps = 0;  // 0 = the driver does not say
   uint32_t mtu = 0;         // bytes, without the Ethernet header
@@ -153,6 +156,7 @@ struct PortRow {
 struct AgentRow {
   std::string port;  // full name; its host side is the same with ^
   std::string interface, netns;
+  std::string socket;        // of a virtual machine, which has no interface
   uint64_t netns_inode = 0;  // of the interface's network namespace, whatever it is called
   bool alive = false;        // else it died, and what it left is its log
   bool told = false;         // and somebody was told

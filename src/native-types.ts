@@ -175,6 +175,10 @@ export interface AttachHow {
   netns?: string;
   /** Path of the agent's executable. */
   agent?: string;
+  /** No interface but a virtual machine, met at the vhost-user socket of this absolute path. */
+  vhostUser?: string;
+  /** Its process listens there; else the agent does. */
+  client?: boolean;
 }
 
 /** An attached network interface, or what is left of one whose agent died. */
@@ -182,6 +186,8 @@ export interface AgentRow {
   /** Full name of its port; the host side's is the same with "^". */
   port: string;
   interface: string;
+  /** Path of a virtual machine's socket; "" it is an interface. */
+  socket: string;
   /** As it was asked for; "" the namespace of whoever attached it. */
   netns: string;
   /** Of /proc/PID/ns/net: says which namespace, whatever it is called. */

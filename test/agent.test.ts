@@ -178,7 +178,7 @@ needs(...labTools('ping', 'tc')).describe('attached interfaces', () => {
       test('are nobody else’s to open or to attach', async () => {
         const { code, stderr } = await vale('pkt-gen', '-i', `${sw}:ag1`).result();
         expect(code).toBe(1);
-        expect(stderr).toMatch(/ag1 is an attached network interface, served by its agent/);
+        expect(stderr).toMatch(/ag1 is attached, and served by its agent/);
         expect(await failure('-a', `${sw}:ag1`)).toContain('Device or resource busy');
         expect(await failure('-a', `${freshSwitch()}:ag1`)).toContain(
           `Device or resource busy (ag1 is attached as ${sw}:ag1; first run: vale ctl -d ${sw}:ag1)`,

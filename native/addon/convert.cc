@@ -252,6 +252,8 @@ bool read_attach(Napi::Env env, Napi::Value port, Napi::Value how, AttachRequest
   fields.boolean("force", &out->force);
   fields.string("netns", &out->netns);
   fields.string("agent", &out->agent);
+  fields.string("vhostUser", &out->vhost_user);
+  fields.boolean("client", &out->client);
   return fields.ok();
 }
 
@@ -382,6 +384,7 @@ Napi::Object to_js(Napi::Env env, const AgentRow& row) {
   object.Set("port", row.port);
   object.Set("interface", row.interface);
   object.Set("netns", row.netns);
+  object.Set("socket", row.socket);
   object.Set("netnsInode", static_cast<double>(row.netns_inode));
   object.Set("alive", row.alive);
   object.Set("told", row.told);

@@ -11,6 +11,7 @@
 #include "agent/privilege.h"
 #include "device/registered_port.h"
 #include "engine/bridge.h"
+#include "engine/guest.h"
 #include "nic/interface.h"
 #include "nic/peer.h"
 #include "switch/agents.h"
@@ -57,7 +58,7 @@ Status Agent::attach(uint32_t* port_index, std::string* warning) {
     peer_ = std::make_unique<Peer>(find_peer(interface));  // others may not look everywhere
   }
   if (Status s = become_owner(options_.directory); !s.ok()) return s;
-  if (find_interface(interface_name_, &interface) == 0) {
+  if (!has_guest() && find_interface(interface_name_, &interface) == 0) {
     if (interface.hardware == ARPHRD_LOOPBACK) {
       return Status::fail(EINVAL, "%s is this machine's way to itself and cannot be attached",
                           interface_name_.c_str());
@@ -82,6 +83,11 @@ Status Agent::attach(uint32_t* port_index, std::string* warning) {
   publish();
   *warning = link_.warning;
   agent_live(*rt_, static_cast<uint32_t>(slot_));
+  if (has_guest()) {
+    log_.say("%s: serving the virtual machine at %s, process %d", q.port.name.c_str(),
+             q.vhost_user.c_str(), getpid());
+    return Status::good();
+  }
   log_.say("%s: serving interface %s (%s, taken over: %s, MTU %u, %s), process %d",
            q.port.name.c_str(), interface_name_.c_str(), link_.backend.c_str(),
            link_.take_over.c_str(), link_.mtu, link_text(link_), getpid());
@@ -118,6 +124,7 @@ Status Agent::take_record() {
   a.netns_inode = inode;
   a.interface_index = static_cast<uint32_t>(interface_index_);
   a.host = options_.attach.host;
+  std::snprintf(a.socket, sizeof a.socket, "%s", options_.attach.vhost_user.c_str());
   return log_.open(rt_->directory, agent_log(slot, a.gen).text, agent_older_log(slot, a.gen).text);
 }
 
@@ -134,6 +141,7 @@ Status Agent::open_port_of(Side& side) {
   OpenRequest port = options_.attach.port;
   if (is_host(side)) port.name += '^';
   port.agent = static_cast<uint32_t>(slot_) + 1;
+  if (has_guest()) return open_port_of_guest(std::move(port), &side.port);
   WireOptions options;
   if (Status s = wire_options(&options); !s.ok()) return s;
   port.extra_bufs = wire_buffers(wire_request(side), options);
@@ -154,6 +162,7 @@ Status Agent::wire_options(WireOptions* out) const {
 }
 
 Status Agent::open_wire_of(Side& side) {
+  if (has_guest()) return open_guest(side);
   WireOptions options;
   if (Status s = wire_options(&options); !s.ok()) return s;
   options.share = side.port.get();
@@ -187,13 +196,15 @@ Status Agent::start_engine(Side& side) {
     if (config.busy)
       config.affinity = static_cast<int>(a.poll_first.load(std::memory_order_relaxed));
   }
-  return start_bridge(
-      config, side.wire.get(), side.port.get(),
-      [fd = engine_ended_] {
-        const uint64_t one = 1;
-        [[maybe_unused]] const ssize_t n = write(fd, &one, sizeof one);
-      },
-      &side.engine);
+  const auto ended = [fd = engine_ended_] {
+    const uint64_t one = 1;
+    [[maybe_unused]] const ssize_t n = write(fd, &one, sizeof one);
+  };
+  if (side.guest != nullptr) {
+    return start_guest({config.busy, config.spin, config.affinity}, side.guest, side.port.get(),
+                       ended, &side.engine);
+  }
+  return start_bridge(config, side.wire.get(), side.port.get(), ended, &side.engine);
 }
 
 void Agent::stop_engine(Side& side) {
@@ -253,7 +264,7 @@ void Agent::follow_polling() {
 void Agent::look_at_link() {
   WireState now;
   if (!sides_[0].wire->wire_state(&now) || now.removed) return;  // the engine will hear of it
-  if (!link_.backend.empty() && (now.up != link_.up || now.link != link_.link))
+  if (!has_guest() && !link_.backend.empty() && (now.up != link_.up || now.link != link_.link))
     log_.say("interface %s: %s", now.interface.c_str(), link_text(now));
   link_ = now;
 }

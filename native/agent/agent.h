@@ -15,6 +15,7 @@
 // Owns. The interface and its host stack as Ports, their switch ports, its record and log.
 // Invariants. The directory is touched only as its owner. A switch port outlives its wire. Nothing it does on the way of frames
 //   takes the directory lock.
+//   With a virtual machine in place of an interface the same, by another engine (engine/guest.h).
 // Not here. How an interface is driven (device/wire.h), what others ask of it (device/attach.h).
 #pragma once
 
@@ -28,6 +29,7 @@
 #include "device/wire.h"
 #include "engine/engine.h"
 #include "shm/runtime.h"
+#include "vhost/guest_port.h"
 
 namespace vale {
 
@@ -50,6 +52,7 @@ class Agent {
   // The interface or its host stack: a port of the switch, and what is joined to it.
   struct Side {
     std::unique_ptr<Port> port, wire;
+    vhost::GuestPort* guest = nullptr;  // the wire, where that is a virtual machine
     std::unique_ptr<Engine> engine;
   };
 
@@ -60,6 +63,10 @@ class Agent {
   Status wire_options(WireOptions* out) const;
   Status open_port_of(Side& side);
   Status open_wire_of(Side& side);
+  // A virtual machine instead of an interface: guest.cc.
+  bool has_guest() const { return !options_.attach.vhost_user.empty(); }
+  Status open_port_of_guest(OpenRequest request, std::unique_ptr<Port>* out);
+  Status open_guest(Side& side) const;
   Status find_index(uint32_t* port_index) const;
 
   Status start_engine(Side& side);

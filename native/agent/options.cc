@@ -28,6 +28,10 @@ Status parse_agent_options(int argc, char** argv, AgentOptions* out) {
       out->attach.host = true;
       continue;
     }
+    if (option == "--client") {
+      out->attach.client = true;
+      continue;
+    }
     if (option == "--shared") {
       out->attach.shared = true;
       continue;
@@ -47,6 +51,8 @@ Status parse_agent_options(int argc, char** argv, AgentOptions* out) {
       out->attach.backend = value;
     } else if (option == "--netns") {
       out->attach.netns = value;
+    } else if (option == "--vhost-user") {
+      out->attach.vhost_user = value;
     } else if (option == "--tx-slots") {
       good = number(value, &port.tx_slots);
     } else if (option == "--rx-slots") {

@@ -128,7 +128,8 @@ Status poll_interface(Runtime& rt, const std::string& port, uint32_t cores, uint
     if (slot < 0) {
       return Status::fail(
           EOPNOTSUPP,
-          "%s: only an attached network interface can be polled; no other port needs it", n);
+          "%s: only an attached network interface or virtual machine can be polled; no other "
+          "port needs it", n);
     }
     AgentRec& a = c.agent(static_cast<uint32_t>(slot));
     const uint32_t polled = a.poll_cores.load(std::memory_order_relaxed);
@@ -188,6 +189,7 @@ Status list_agents(Runtime& rt, std::vector<AgentRow>* out) {
     r.port = a.port;
     r.interface = a.interface;
     r.netns = a.netns;
+    r.socket = a.socket;
     r.netns_inode = a.netns_inode;
     r.alive = state == State::live;
     r.told = a.told != 0;

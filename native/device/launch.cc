@@ -38,6 +38,8 @@ std::vector<std::string> arguments(const AttachRequest& q, const std::string& di
   number("--buffer", q.port.buf_size);
   text("--backend", q.backend);
   text("--netns", q.netns);
+  text("--vhost-user", q.vhost_user);
+  if (q.client) words.emplace_back("--client");
   if (q.host) words.emplace_back("--host");
   if (q.shared) words.emplace_back("--shared");
   if (q.force) words.emplace_back("--force");

@@ -219,6 +219,12 @@ Status UserDevice::attach(const AttachRequest& request, uint32_t* port_index,
       PortRec& p = c.port(slot);
       if (request.host)
         return Status::fail(EINVAL, "%s: a persistent port has no host stack; use -a", n);
+      if (!request.vhost_user.empty()) {
+        return Status::fail(EEXIST,
+                            "%s: a persistent port is named %s; give the virtual machine's port "
+                            "another name",
+                            n, name.port.c_str());
+      }
       if (p.hidden != 0)
         return Status::fail(EINVAL, "%s: %s was made for its pipes and goes with them", n,
                             name.port.c_str());
@@ -232,7 +238,8 @@ Status UserDevice::attach(const AttachRequest& request, uint32_t* port_index,
       return Status::good();
     }
   }
-  const bool seen_from_here = request.netns.empty() && request.backend != "tap";
+  const bool seen_from_here =
+      request.netns.empty() && request.backend != "tap" && request.vhost_user.empty();
   if (seen_from_here && if_nametoindex(name.port.c_str()) == 0) {
     return Status::fail(
         EINVAL, "%s: no persistent port or interface is named %s; `vale ctl -n %s` creates one", n,

@@ -263,6 +263,7 @@ struct alignas(64) AgentRec {
   Shared<uint32_t> answered;
   Shared<uint32_t> sequence;
   AgentFacts facts[2];
+  char socket[108];  // of a virtual machine; empty: it serves an interface
 };
 
 // A member word: 0 = no port, else everything a sender needs to find a destination.

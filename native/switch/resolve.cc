@@ -27,7 +27,7 @@ Status resolve_port(Runtime& rt, const OpenRequest& q, uint32_t* slot) {
     *slot = static_cast<uint32_t>(found);
     if (c.port(*slot).agent != q.agent) {
       return Status::fail(EBUSY,
-                          "%s is an attached network interface, served by its agent; open another "
+                          "%s is attached, and served by its agent; open another "
                           "port of %s",
                           q.name.c_str(), name.sw.c_str());
     }

@@ -5,6 +5,7 @@ import { BaseCommand } from '../base-command.js';
 import { nearest, UsageError } from '../errors.js';
 import {
   attachFlags,
+  attachHow,
   configFor,
   outputFlags,
   pollingFor,
@@ -47,6 +48,7 @@ export default class Ctl extends BaseCommand {
     '<%= config.bin %> ctl -n p0',
     '<%= config.bin %> ctl -a vale0:p0',
     '<%= config.bin %> ctl -a vale0:eth1',
+    '<%= config.bin %> ctl -a vale0:vm1 --vhost-user vm1.sock',
     '<%= config.bin %> ctl -l vale0:p0',
     '<%= config.bin %> ctl stats vale0',
     '<%= config.bin %> ctl fdb show vale0',
@@ -58,14 +60,18 @@ export default class Ctl extends BaseCommand {
     attach: doing(
       'a',
       'SWITCH:NAME',
-      'Attach a network interface or a persistent port to a switch.',
+      'Attach a network interface, a virtual machine or a persistent port to a switch.',
     ),
     'attach-host': doing(
       'h',
       'SWITCH:NAME',
       'Attach a network interface and its host stack to a switch.',
     ),
-    detach: doing('d', 'SWITCH:NAME', 'Detach an interface or a persistent port from its switch.'),
+    detach: doing(
+      'd',
+      'SWITCH:NAME',
+      'Detach an interface, a virtual machine or a persistent port from its switch.',
+    ),
     info: doing('g', 'PORT', 'Print slots, rings and memory of a port.'),
     index: doing(
       'l',
@@ -112,11 +118,12 @@ export default class Ctl extends BaseCommand {
     const polling = polls ? pollingFor(flags.config) : undefined;
     const config = polls || flags.config === undefined ? undefined : configFor(flags.config);
     const attaches = action === 'attach' || action === 'attach-host';
-    const { backend, shared, force, netns } = flags;
-    for (const [option, given] of Object.entries({ backend, shared, force, netns }))
+    for (const option of Object.keys(attachFlags) as (keyof typeof attachFlags)[]) {
+      const given = flags[option];
       if (!attaches && given !== undefined && given !== false)
         throw new UsageError(`--${option} goes with -a and -h, not with ${DOING[action]}`);
-    const how = { host: action === 'attach-host', backend, shared, force, netns };
+    }
+    const how = attachHow(flags, action === 'attach-host');
     await withControl((control) => {
       const wishes = { config, memid: flags.memid };
       const lines = act(control, action, name, { wishes, how, polling }, flags.verbose);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Flags that several actions of `vale ctl` share.
 import { cpus } from 'node:os';
+import { resolve } from 'node:path';
 import { Flags } from '@oclif/core';
 
-import { BadValue, expected } from '../errors.js';
+import { BadValue, expected, UsageError } from '../errors.js';
+import type { AttachHow, WireBackend } from '../native-types.js';
 import { secondsFlag, wireFlags } from './flags.js';
 import { mac } from './mac.js';
 import { ringConfig, type RingConfig } from './ring-config.js';
@@ -69,7 +71,47 @@ export const attachFlags = {
     summary:
       'The network namespace the interface is in: a name of ip-netns(8), or the id of a process in it.',
   }),
+  'vhost-user': Flags.string({
+    helpValue: 'FILE',
+    summary:
+      'Attach not an interface but a virtual machine: a vhost-user socket of this path, as QEMU, libvirt and cloud-hypervisor take one.',
+  }),
+  client: Flags.boolean({
+    summary:
+      "Connect to the socket of --vhost-user, again and again, instead of making it: the virtual machine's process does.",
+  }),
 };
+
+/** What those flags mean. Throws UsageError. */
+export function attachHow(
+  flags: {
+    backend?: WireBackend | undefined;
+    shared: boolean;
+    force: boolean;
+    netns?: string | undefined;
+    'vhost-user'?: string | undefined;
+    client: boolean;
+  },
+  host: boolean,
+): Omit<AttachHow, 'agent'> {
+  const { backend, shared, force, netns, client, 'vhost-user': socket } = flags;
+  if (socket === undefined) {
+    if (client) throw new UsageError('--client goes with --vhost-user: it says how to meet there');
+    const given = { host, backend, shared, force, netns };
+    return Object.fromEntries(
+      Object.entries(given).filter(([, value]) => value !== undefined),
+    ) as AttachHow;
+  }
+  const other = Object.entries({ host, backend, shared, force, netns }).find(
+    ([, value]) => value !== undefined && value !== false,
+  );
+  if (other !== undefined)
+    throw new UsageError(
+      `${other[0] === 'host' ? 'a host stack' : `--${other[0]}`} is a network interface's: it does not go with --vhost-user`,
+    );
+  if (socket === '') throw expected('the path of a socket', '--vhost-user', socket);
+  return { vhostUser: resolve(socket), client };
+}
 
 /**
  * -C of -p: "mode,core" or "1,core,cores", of which an agent takes one. Absent: one core, the last.

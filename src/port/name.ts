@@ -131,8 +131,8 @@ export function parse(text: string, context: NameContext = {}): PortSpec {
  * What exists for the name of something to attach: an interface of another namespace, which cannot
  * be seen from here, is taken to be there.
  */
-export function attachable(exists: Exists, netns: string | undefined): Exists {
-  if (netns === undefined) return exists;
+export function attachable(exists: Exists, elsewhere: string | undefined): Exists {
+  if (elsewhere === undefined) return exists;
   return (kind, name) => exists(kind, name) || (kind === 'interface' && /^[\w.-]+$/.test(name));
 }
 

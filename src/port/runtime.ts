@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /** The runtime directory and everything that can be asked of it: what `vale ctl` does, for programs. */
+import { resolve } from 'node:path';
+
 import { agentPath, native } from '../native.js';
 import type {
   AgentRow,
@@ -117,23 +119,24 @@ export class Runtime implements Disposable {
 
   /**
    * Puts a persistent port on a switch, as in "vale0:p0"; or a network interface, as in "vale0:eth0",
-   * which a process of its own serves from then on.
+   * which a process of its own serves from then on; or, with `vhostUser`, a virtual machine.
    * @returns its index there
    * @throws EINVAL no such port or interface, EBUSY it is attached or in use, EPERM no right to it
    */
   attach(port: string, wishes: PortWishes & AttachWishes = {}): number {
-    const { host, backend, shared, force, netns, ...made } = wishes;
+    const { host, backend, shared, force, netns, vhostUser, client, ...made } = wishes;
     const how: AttachHow = { agent: agentPath() };
-    const given = { host, backend, shared, force, netns };
+    const socket = vhostUser === undefined ? undefined : resolve(vhostUser);
+    const given = { host, backend, shared, force, netns, vhostUser: socket, client };
     for (const [key, value] of Object.entries(given))
       if (value !== undefined) Object.assign(how, { [key]: value });
-    const spec = parse(port, { exists: attachable(this.#exists(), netns) });
+    const spec = parse(port, { exists: attachable(this.#exists(), netns ?? socket) });
     const { portIndex, warning } = this.#runtime.attach(this.#request(spec, made), how);
     if (warning !== '') process.emitWarning(warning, 'ValeWarning');
     return portIndex;
   }
 
-  /** Attached network interfaces, and those whose process died and has not been forgotten. */
+  /** Attached network interfaces and virtual machines, and those whose process died and has not been forgotten. */
   agents(): AgentRow[] {
     return this.#runtime.agents();
   }

@@ -47,6 +47,7 @@ function interfaceJson(port: string, agent: AgentRow | undefined) {
   const host = port !== agent.port;
   return {
     name: agent.interface,
+    socket: agent.socket === '' ? null : agent.socket,
     side: host ? 'host' : 'wire',
     network_namespace: agent.netns === '' ? null : agent.netns,
     backend: agent.state.backend,

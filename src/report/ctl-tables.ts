@@ -60,8 +60,10 @@ function switchTable(switches: readonly SwitchRow[], look: Look, rates?: Rates):
   );
 }
 
-/** "up 10.0 Gbit/s", "up", "no carrier", "down" */
-function link({ state: { up, link: carrier, speed } }: AgentRow): Cell {
+/** "up 10.0 Gbit/s", "up", "no carrier", "down"; of a virtual machine "connected", "waiting", "broken" */
+function link({ socket, state: { up, link: carrier, speed } }: AgentRow): Cell {
+  if (socket !== '')
+    return carrier ? 'connected' : up ? 'waiting' : { text: 'broken', style: 'alert' };
   if (!up) return { text: 'down', style: 'alert' };
   if (!carrier) return { text: 'no carrier', style: 'alert' };
   return speed > 0 ? `up ${bitRate(speed * 1e6)}` : 'up';
@@ -72,7 +74,9 @@ function interfaceCells(port: string, agent: AgentRow | undefined): Cell[] {
   if (agent === undefined) return ['-', '-', '-', '-'];
   const polls = agent.pollCores > 0 ? ', polled' : '';
   const side = agent.port === port ? agent.state.backend : 'host stack';
-  return [`${side}${polls}`, agent.state.takeOver, String(agent.state.mtu), link(agent)];
+  const takeOver = agent.socket === '' ? agent.state.takeOver : '-';
+  const mtu = agent.state.mtu === 0 ? '-' : String(agent.state.mtu);
+  return [`${side}${polls}`, takeOver, mtu, link(agent)];
 }
 
 function portTable(

@@ -92,10 +92,10 @@ export class Control {
   /** @returns the port's index on its switch */
   attach(name: string, how: Omit<AttachHow, 'agent'>, wishes: Wishes): number {
     return this.attempt('attach', name, () => {
-      const spec = this.switchPort(name, { exists: attachable(this.exists, how.netns) });
-      const given = Object.entries(how).filter(([, value]) => value !== undefined);
+      const unseen = how.netns ?? how.vhostUser;
+      const spec = this.switchPort(name, { exists: attachable(this.exists, unseen) });
       const { portIndex, warning } = this.runtime.attach(this.request(spec, wishes), {
-        ...Object.fromEntries(given),
+        ...how,
         agent: agentPath(),
       });
       if (warning !== '') this.warn(warning);
@@ -171,7 +171,7 @@ export class Control {
       if (row === undefined)
         throw new Failure(
           'ENXIO',
-          `${fullName}: only an attached network interface has a log, and this is none; see: vale ctl`,
+          `${fullName}: only an attached network interface or virtual machine has a log, and this is none; see: vale ctl`,
         );
       return row;
     });

@@ -95,6 +95,7 @@ export function agent(port: string, more: Partial<AgentRow> = {}): AgentRow {
   return {
     port,
     interface: name,
+    socket: '',
     netns: '',
     netnsInode: 0,
     alive: true,

@@ -2,26 +2,29 @@
 import { Args, Flags } from '@oclif/core';
 
 import { BaseCommand } from '../../base-command.js';
-import { attachFlags, verboseFlag, wishFlags } from '../../options/ctl.js';
+import { attachFlags, attachHow, verboseFlag, wishFlags } from '../../options/ctl.js';
 import { portIndexLine } from '../../report/ctl-plain.js';
 import { withControl } from '../../session/control.js';
 
 export default class Attach extends BaseCommand {
-  static override summary = 'Attach a network interface or a persistent port to a switch.';
+  static override summary =
+    'Attach a network interface, a virtual machine or a persistent port to a switch.';
 
   static override description =
-    'An interface is served by a process of its own, vale-agent, until it is detached.';
+    'An interface or virtual machine is served by a process of its own, vale-agent, until it is detached.';
 
   static override examples = [
     '<%= config.bin %> ctl attach vale0:eth1',
     '<%= config.bin %> ctl attach vale0:eth0 --netns blue',
+    '<%= config.bin %> ctl attach vale0:vm1 --vhost-user vm1.sock',
     '<%= config.bin %> ctl attach vale0:p0',
   ];
 
   static override args = {
     name: Args.string({
       required: true,
-      description: 'Switch and interface or port, as in vale0:eth1.',
+      description:
+        'Switch and interface or port, as in vale0:eth1; for a virtual machine, any name.',
     }),
   };
 
@@ -37,8 +40,7 @@ export default class Attach extends BaseCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Attach);
     await withControl((control) => {
-      const { host, backend, shared, force, netns } = flags;
-      const index = control.attach(args.name, { host, backend, shared, force, netns }, flags);
+      const index = control.attach(args.name, attachHow(flags, flags.host), flags);
       if (flags.verbose) this.log(portIndexLine(index));
     });
   }
