@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Virtual machines at a port: a guest's process and driver of our own at a real agent's socket.
+#include <sys/stat.h>
+
+#include "device/user.h"
+#include "test/support/agents.h"
+#include "test/support/check.h"
+#include "test/support/super_frame.h"
+#include "test/support/switch_fixture.h"
+#include "test/support/vhost_master.h"
+
+using namespace vale;
+using namespace vale::vhost;
+using master::Master;
+
+namespace {
+
+struct Bench {
+  Fixture f;
+  std::string path = f.dir + ".sock";
+  std::vector<std::string> waiting;
+  ~Bench() { detach(); }
+
+  Status attach(uint16_t rings = 1) {
+    AttachRequest q = agents::request("vale0:vm1");
+    q.vhost_user = path;
+    q.port.tx_rings = q.port.rx_rings = rings;
+    uint32_t index;
+    return f.device->attach(q, &index);
+  }
+  void detach() {
+    uint32_t index;
+    f.device->detach("vale0:vm1", &index);
+  }
+  // The next frame that the port receives; empty after a second.
+  std::string next(Port& port) {
+    for (int turn = 0; turn < 200 && waiting.empty(); turn++) {
+      waiting = f.receive(port);
+      PortWait wait = {&port, POLLIN};
+      if (waiting.empty()) wait_ports(&wait, 1, 5, 0, -1);
+    }
+    if (waiting.empty()) return {};
+    const std::string first = waiting.front();
+    waiting.erase(waiting.begin());
+    return first;
+  }
+  AgentRow row() { return agents::row_of(*f.device, "vale0:vm1"); }
+};
+
+std::string text(const wire::Frame& f) { return std::string(f.begin(), f.end()); }
+
+std::string body(const Master& m, const std::string& received) {
+  return received.size() < m.header_bytes() ? "" : received.substr(m.header_bytes());
+}
+
+}  // namespace
+
+TEST(frames_go_both_ways_whatever_the_driver_can) {
+  Bench bench;
+  CHECK_OK(bench.attach());
+  auto x = bench.f.open("vale0:x");
+  struct {
+    const char* what;
+    uint64_t features;
+    bool indirect;
+    uint32_t piece, rx_buffer;
+  } kinds[] = {
+      {"all", master::kUsual, false, 0, 1600},
+      {"indirect tables", master::kUsual, true, 0, 1600},
+      {"many pieces", master::kUsual, true, 37, 300},
+      {"no events", kVersion1 | kMergeable | kProtocolFeatures, false, 100, 1600},
+      {"no mergeable buffers", kVersion1 | kProtocolFeatures, false, 0, 10000},
+      {"legacy", kProtocolFeatures, false, 0, 10000},
+      {"legacy, without protocol features", kMergeable, false, 0, 10000},
+  };
+  for (const auto& kind : kinds) {
+    master::Options o;
+    o.features = kind.features;
+    o.indirect = kind.indirect;
+    o.piece = kind.piece;
+    o.rx_buffer = kind.rx_buffer;
+    Master m(o);
+    REQUIRE(m.meet(bench.path));
+    m.refill();
+    for (uint32_t i = 0; i < 300; i++) {
+      const size_t size = i % 60 == 59 ? 9000 : 60 + i * 7 % 1400;
+      const std::string sent = frame(mac(2), mac(1), size, i);
+      CHECK(m.send(sent));
+      CHECK(bench.next(*x) == sent);
+      const std::string back = frame(mac(1), mac(2), size, i + 1000);
+      bench.f.send(*x, back);
+      CHECK(body(m, m.receive()) == back);
+      if (check::state().failed) {
+        std::printf("  %s, frame %u\n", kind.what, i);
+        return;
+      }
+    }
+    CHECK(bench.row().state.link);
+    m.part();
+  }
+  const AgentRow row = bench.row();
+  CHECK_EQ(row.state.backend, std::string("vhost-user"));
+  CHECK_EQ(row.socket, bench.path);
+  CHECK_EQ(row.wire.rx_frames, 2100u);
+  CHECK_EQ(row.wire.tx_delivered, 2100u);
+  CHECK_EQ(row.wire.tx_copies, row.wire.tx_delivered);
+  bench.detach();
+  struct stat st;
+  CHECK(stat(bench.path.c_str(), &st) != 0);
+}
+
+TEST(a_socket_is_taken_over_only_from_the_dead) {
+  Bench bench;
+  CHECK_OK(bench.attach());
+  AttachRequest q = agents::request("vale0:vm2");
+  q.vhost_user = bench.path;
+  uint32_t index;
+  CHECK_EQ(bench.f.device->attach(q, &index).err, EBUSY);
+  const pid_t pid = static_cast<pid_t>(bench.row().pid);
+  kill(pid, SIGKILL);
+  while (kill(pid, 0) == 0) usleep(1000);
+  CHECK_OK(bench.attach());
+  bench.detach();
+  FILE* file = std::fopen(bench.path.c_str(), "w");
+  std::fclose(file);
+  CHECK_EQ(bench.attach().err, EEXIST);
+  unlink(bench.path.c_str());
+  q.vhost_user = "/nowhere/at/all";
+  CHECK_EQ(bench.f.device->attach(q, &index).err, ENOENT);
+}
+
+TEST(super_frames_and_half_made_checksums_between_ports_that_know_them_and_do_not) {
+  Bench bench;
+  CHECK_OK(bench.attach());
+  auto x = bench.f.open("vale0:x");
+  const uint64_t offloads = kChecksum | kTso4 | kTso6 | kUso | kGuestChecksum | kGuestTso4 |
+                            kGuestTso6 | kGuestUso4 | kGuestUso6;
+  super::Shape shape;
+  wire::Frame whole = super::build(shape);
+  const VnetHeader vnet = super::half_made(shape, &whole, kGsoTcp4, 1000);
+  master::Options o;
+  o.features |= offloads;
+  {
+    Master m(o);
+    REQUIRE(m.meet(bench.path));
+    m.refill();
+    // To a port without headers: three segments, each complete.
+    CHECK(m.send(text(whole), vnet));
+    for (int i = 0; i < 3; i++) {
+      const std::string got = bench.next(*x);
+      CHECK(wire::wrong(wire::Frame(got.begin(), got.end())) == "");
+      CHECK(got.size() == whole.size() - 2000);
+    }
+    // From a port with headers to a guest that takes it whole.
+    CHECK_OK(x->set_header_length(12));
+    std::string with(12, '\0');
+    std::memcpy(with.data(), &vnet, sizeof vnet);
+    bench.f.send(*x, with + text(whole));
+    const std::string got = m.receive();
+    CHECK(body(m, got) == text(whole));
+    CHECK(std::memcmp(got.data(), &vnet, sizeof vnet) == 0);
+  }
+  {
+    // The same to a guest that does not.
+    Master m;
+    REQUIRE(m.meet(bench.path));
+    m.refill();
+    std::string with(12, '\0');
+    std::memcpy(with.data(), &vnet, sizeof vnet);
+    bench.f.send(*x, with + text(whole));
+    for (int i = 0; i < 3; i++) {
+      const std::string got = m.receive();
+      CHECK(got.substr(0, 10) == std::string(10, '\0'));
+      const std::string one = body(m, got);
+      CHECK(wire::wrong(wire::Frame(one.begin(), one.end())) == "");
+      CHECK(one.size() == whole.size() - 2000);
+    }
+    // What it may not ask for, it does not get.
+    CHECK(m.send(text(whole), vnet));
+    CHECK(m.send(frame(mac(2), mac(1), 100, 7)));
+    CHECK(bench.next(*x).substr(12) == frame(mac(2), mac(1), 100, 7));
+    CHECK_EQ(bench.row().wire.drops[static_cast<unsigned>(Drop::bad_header)], 1u);
+  }
+  {
+    // A header that is not true of its frame.
+    Master m(o);
+    REQUIRE(m.meet(bench.path));
+    VnetHeader wrong[5] = {vnet, vnet, vnet, vnet, vnet};
+    wrong[0].csum_start = 60000;
+    wrong[1].gso_size = 0;
+    wrong[2].gso_type = 77;
+    wrong[3].flags = 0;
+    wrong[4].gso_type = kGsoNone | kGsoEcn;
+    for (const VnetHeader& one : wrong) CHECK(m.send(text(whole), one));
+    CHECK(m.send(frame(mac(2), mac(1), 100, 8)));
+    CHECK(bench.next(*x).substr(12) == frame(mac(2), mac(1), 100, 8));
+    CHECK_EQ(bench.row().wire.drops[static_cast<unsigned>(Drop::bad_header)], 6u);
+  }
+}
+
+TEST(a_guest_comes_and_goes_and_so_does_the_agent) {
+  Bench bench;
+  CHECK_OK(bench.attach());
+  auto x = bench.f.open("vale0:x");
+  CHECK(bench.row().state.up && !bench.row().state.link);
+  bench.f.send(*x, frame(mac(1), mac(2), 60, 1));  // nobody is there
+  Master m;
+  for (uint32_t round = 0; round < 4; round++) {
+    REQUIRE(m.meet(bench.path));
+    m.refill();
+    CHECK(m.send(frame(mac(2), mac(1), 60, round)));
+    CHECK(bench.next(*x) == frame(mac(2), mac(1), 60, round));
+    bench.f.send(*x, frame(mac(1), mac(2), 60, round + 10));
+    CHECK(body(m, m.receive()) == frame(mac(1), mac(2), 60, round + 10));
+    CHECK(bench.row().state.link);
+    if (round % 2 == 0) {
+      m.part();
+    } else {
+      // Frames that nobody has taken when the agent dies are sent by the next one.
+      const pid_t pid = static_cast<pid_t>(bench.row().pid);
+      kill(pid, SIGSTOP);
+      for (uint32_t i = 0; i < 5; i++) CHECK(m.send(frame(mac(2), mac(1), 60, 100 + i)));
+      kill(pid, SIGKILL);
+      while (kill(pid, 0) == 0) usleep(1000);
+      CHECK(m.hung_up());
+      m.part();
+      CHECK_OK(bench.attach());
+      REQUIRE(m.meet(bench.path));
+      for (uint32_t i = 0; i < 5; i++) CHECK(bench.next(*x) == frame(mac(2), mac(1), 60, 100 + i));
+      m.part();
+    }
+  }
+}
+
+TEST(several_queue_pairs_and_rings) {
+  Bench bench;
+  CHECK_OK(bench.attach(4));
+  OpenRequest q;
+  q.tx_rings = q.rx_rings = 4;
+  auto x = bench.f.open("vale0:x", q);
+  master::Options o;
+  o.pairs = 4;
+  Master m(o);
+  REQUIRE(m.meet(bench.path));
+  for (uint32_t p = 0; p < 4; p++) m.refill(p);
+  CHECK(m.send(frame(kBroadcast, mac(1), 60, 0)));
+  CHECK(bench.next(*x) == frame(kBroadcast, mac(1), 60, 0));
+  for (uint32_t p = 0; p < 4; p++) {
+    CHECK(m.send(frame(mac(2), mac(1), 60, p), {}, p));
+    bench.f.put(*x, frame(mac(1), mac(2), 60, 10 + p), 0, 0, p);
+    x->txsync();
+    CHECK(body(m, m.receive(1000, p)) == frame(mac(1), mac(2), 60, 10 + p));
+  }
+  // The guest gives up two pairs: their rings' frames come by the others.
+  for (uint32_t i = 4; i < 8; i++) m.enable(m.queues[i], false);
+  uint64_t value;
+  CHECK(m.ask(Request::get_features, &value));
+  bench.f.put(*x, frame(mac(1), mac(2), 60, 20), 0, 0, 3);
+  x->txsync();
+  CHECK(body(m, m.receive(1000, 1)) == frame(mac(1), mac(2), 60, 20));
+  CHECK_EQ(bench.row().wire.drops[static_cast<unsigned>(Drop::link_down)], 0u);
+}
+
+TEST(without_buffers_frames_wait_and_then_the_switch_drops) {
+  Bench bench;
+  CHECK_OK(bench.attach());
+  auto x = bench.f.open("vale0:x");
+  Master m;
+  REQUIRE(m.meet(bench.path));
+  CHECK(m.send(frame(mac(2), mac(1), 60, 0)));
+  CHECK(bench.next(*x) == frame(mac(2), mac(1), 60, 0));
+  for (uint32_t i = 0; i < 1500; i++) bench.f.send(*x, frame(mac(1), mac(2), 60, i));
+  CHECK(m.receive(50).empty());
+  m.refill();
+  for (uint32_t i = 0; i < 1023; i++) CHECK(body(m, m.receive()) == frame(mac(1), mac(2), 60, i));
+  CHECK(m.receive(50).empty());
+  bench.f.send(*x, frame(mac(1), mac(2), 60, 5000));
+  CHECK(body(m, m.receive()) == frame(mac(1), mac(2), 60, 5000));
+}

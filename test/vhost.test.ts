@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Virtual machines as ports: what a user sees of them before one has come.
+import { existsSync, lstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { packageRoot } from '../src/native.js';
+import { Runtime } from '../src/index.js';
+import { violations } from './support/json-schema.js';
+import { Vale } from './support/vale.js';
+
+const schema = JSON.parse(
+  readFileSync(join(packageRoot(), 'docs', 'schema', 'ctl.json'), 'utf8'),
+) as Parameters<typeof violations>[1];
+
+describe('virtual machines as ports', () => {
+  let directory: string;
+  let folder: string;
+  beforeAll(() => {
+    directory = mkdtempSync(join(process.env['VALE_DIR'] ?? '', 'vhost-'));
+    folder = mkdtempSync(join(tmpdir(), 'vale-vhost-'));
+  });
+  afterAll(() => {
+    rmSync(directory, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const ctl = (...args: string[]) => new Vale(['ctl', ...args], { VALE_DIR: directory }).result();
+  async function good(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await ctl(...args);
+    expect({ code, stderr }, args.join(' ')).toEqual({ code: 0, stderr: '' });
+    return stdout;
+  }
+  const socket = (name: string) => join(folder, name);
+
+  test('a socket waits until its port is detached', async () => {
+    await good('-a', 'vale0:vm1', '--vhost-user', socket('a.sock'));
+    expect(lstatSync(socket('a.sock')).isSocket()).toBe(true);
+    expect(lstatSync(socket('a.sock')).mode & 0o077).toBe(0);
+    const json = JSON.parse(await good('--json')) as {
+      ports: { name: string; header_bytes: number; interface: Record<string, unknown> }[];
+    };
+    expect(violations(json, schema, 'snapshot')).toEqual([]);
+    expect(json.ports[0]).toMatchObject({
+      name: 'vale0:vm1',
+      header_bytes: 12,
+      interface: { backend: 'vhost-user', socket: socket('a.sock'), up: true, link: false },
+    });
+    expect(await good('log', 'vale0:vm1')).toMatch(/serving the virtual machine at .*a\.sock/);
+    await good('-d', 'vale0:vm1');
+    expect(existsSync(socket('a.sock'))).toBe(false);
+  });
+
+  test('attach is the same as -a, and so is the library, with a path from here', async () => {
+    await good('attach', 'vale0:vm2', '--vhost-user', socket('b.sock'), '-C', '512,512,4,4');
+    expect(await good('-g', 'vale0:vm2')).toMatch(/tx_rings: +4\n/);
+    await good('detach', 'vale0:vm2');
+    const runtime = new Runtime(directory);
+    runtime.attach('vale0:vm3', { vhostUser: socket('c.sock'), client: true });
+    expect(runtime.agents()).toMatchObject([{ socket: socket('c.sock'), state: { link: false } }]);
+    runtime.detach('vale0:vm3');
+    runtime.close();
+  });
+
+  test('what cannot be is told in one line', async () => {
+    writeFileSync(socket('file'), '');
+    const long = join(folder, 'x'.repeat(108));
+    await good('-a', 'vale0:vm4', '--vhost-user', socket('d.sock'));
+    const cases: [number, RegExp, ...string[]][] = [
+      [1, /file: there is a file that is no socket; give another path/, socket('file')],
+      [1, /expected an absolute path of at most 107 bytes for a socket/, long],
+      [1, /another process listens there; give another path/, socket('d.sock')],
+      [1, /cannot make a socket there: No such file or directory/, '/nowhere/at/all'],
+      [2, /--shared is a network interface's: it does not go with/, 'x', '--shared'],
+      [2, /--netns is a network interface's/, 'x', '--netns', 'n'],
+    ];
+    for (const [code, text, ...rest] of cases) {
+      const said = await ctl('-a', 'vale0:vm5', '--vhost-user', ...rest);
+      expect(said, rest.join(' ')).toMatchObject({ code, stdout: '' });
+      expect(said.stderr).toMatch(text);
+      expect(said.stderr.trimEnd()).not.toContain('\n');
+    }
+    expect(await ctl('-a', 'vale0:vm5', '--client')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--client goes with --vhost-user') as unknown,
+    });
+    expect(await ctl('-h', 'vale0:vm5', '--vhost-user', 'x')).toMatchObject({ code: 2 });
+    expect(await ctl('-d', 'vale0:vm4', '--vhost-user', 'x')).toMatchObject({ code: 2 });
+    await good('-n', 'p0');
+    expect(await ctl('-a', 'vale0:p0', '--vhost-user', socket('e.sock'))).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('a persistent port is named p0') as unknown,
+    });
+    await good('-r', 'p0');
+    await good('-d', 'vale0:vm4');
+  });
+});
