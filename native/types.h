@@ -82,8 +82,9 @@ struct PoolsInfo {
 
 // What a port that is a wire knows of its interface, now.
 struct WireState {
-  std::string interface;    // its name, which may change; of a virtual machine, its socket's path
-  std::string backend;      // "packet", "tap", "xdp-zerocopy", "xdp-native", "xdp-generic", "vhost-user"
+  std::string interface;  // its name, which may change; of a virtual machine, its socket's path
+  std::string
+      backend;  // "packet", "tap", "xdp-zerocopy", "xdp-native", "xdp-generic", "vhost-user"
   std::string take_over;    // "tcx", "nftables", or "none": shared with the host's stack
   std::string warning;      // one line when something asked for could not be had, else ""
   bool host = false;        // this is the side of the host's stack

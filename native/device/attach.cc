@@ -129,7 +129,8 @@ Status poll_interface(Runtime& rt, const std::string& port, uint32_t cores, uint
       return Status::fail(
           EOPNOTSUPP,
           "%s: only an attached network interface or virtual machine can be polled; no other "
-          "port needs it", n);
+          "port needs it",
+          n);
     }
     AgentRec& a = c.agent(static_cast<uint32_t>(slot));
     const uint32_t polled = a.poll_cores.load(std::memory_order_relaxed);
