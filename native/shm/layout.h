@@ -26,7 +26,7 @@
 namespace vale {
 
 constexpr uint64_t kControlMagic = 0x6c6f72746e6f4356;  // "VControl" in a little-endian file
-constexpr uint32_t kControlVersion = 6;
+constexpr uint32_t kControlVersion = 7;
 
 constexpr uint32_t kMaxProcs = 4096;
 constexpr uint32_t kMaxSwitches = 4096;
