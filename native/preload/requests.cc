@@ -56,6 +56,7 @@ int do_register(Request& r) {
   }
   r.file.take_numbers();
   to_register_body(info, &b);
+  if (b.nr_flags & NR_ZCOPY_MON) b.nr_flags |= NR_MONITOR_TX | NR_MONITOR_RX;
   return 0;
 }
 

@@ -26,7 +26,7 @@
 namespace vale {
 
 constexpr uint64_t kControlMagic = 0x6c6f72746e6f4356;  // "VControl" in a little-endian file
-constexpr uint32_t kControlVersion = 7;
+constexpr uint32_t kControlVersion = 8;
 
 constexpr uint32_t kMaxProcs = 4096;
 constexpr uint32_t kMaxSwitches = 4096;
@@ -97,6 +97,7 @@ struct alignas(64) RxRing {
   // Line 2, written by the receiver's sync.
   alignas(64) Shared<uint64_t> sync_lock;
   Shared<uint32_t> hwcur;  // first slot not yet released by the application
+  Shared<uint32_t> zcopy;  // who gets what is released here (switch/swap.h): an RxRing index + 1
   // Frames begin at an offset into their buffers: which bits of a slot's ptr, 0 = they do not; the most.
   Shared<uint64_t> offset_mask, offset_most;
   RxStat stat[2];  // [sequence & 1] is current
@@ -119,6 +120,9 @@ static_assert(sizeof(RxRing) == 6 * 64);
 struct alignas(64) WatchRec {
   Shared<uint32_t> next_rx, next_tx;  // RxRing index + 1
   Shared<uint64_t> missed;            // frames: its lock was stalled, or its memory not mapped
+  // Of a zero-copy monitor: the swap under way, under the ring's lock. Offsets of two slots in the
+  // region; buffers: what `to` gets | what `from` gets << 32, 0 = none.
+  Shared<uint64_t> swap_from, swap_to, swap_buffers;
 };
 
 // One bit per slot: the frame continues in the next slot. Only kept once RxRing::multi is set.
@@ -144,6 +148,7 @@ struct alignas(64) TxRing {
   uint32_t port;
   uint32_t num_slots;
   uint32_t region, region_gen;
+  Shared<uint32_t> zcopy;  // who gets what has left, as in RxRing
   uint64_t ring_ofs, buf_ofs;
   uint32_t buf_size;
   Shared<uint32_t> buf_bound;
@@ -185,6 +190,7 @@ struct alignas(64) PortRec {
   uint32_t hidden;              // made as the parent of a pipe: goes with the last user
   uint32_t parent, parent_gen;  // of a pipe's end or a monitor
   uint32_t peer;                // of a pipe's end: the other
+  uint32_t zcopy;               // a monitor that gets buffers, not copies
   // Of a monitor: the parent's rings it watches, half-open.
   uint32_t watch_tx_first, watch_tx_last, watch_rx_first, watch_rx_last;
   Shared<uint32_t> header_length;

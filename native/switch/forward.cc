@@ -5,6 +5,7 @@
 #include "switch/account.h"
 #include "switch/recover.h"
 #include "switch/ring_check.h"
+#include "switch/swap.h"
 
 namespace vale {
 namespace {
@@ -289,6 +290,8 @@ void forward(Sender& s, netmap_ring* ring, char* base) {
       if (count < kShortRun) short_runs++;
     }
     if (s.seen & uint64_t{NS_BUF_CHANGED} << 48) clear_changed(s, from, head);
+    if (const uint32_t z = t.zcopy.load(std::memory_order_acquire)) [[unlikely]]
+      watch_released(*s.rt, s.watched, z, t.port, {base, t.ring_ofs, n, from, head, true});
   }
   const uint32_t tail = head == 0 ? n - 1 : head - 1;
   __atomic_store_n(&ring->tail, tail, __ATOMIC_RELEASE);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "abi/netmap_control.h"
 #include "switch/memory.h"
 #include "switch/ports.h"
 
@@ -29,8 +30,11 @@ std::string free_name(const Control& c, const std::string& stem) {
 Status monitor_open(Runtime& rt, const OpenRequest& q, uint32_t* port) {
   const Control& c = rt.control();
   const char* n = q.name.c_str();
-  if (q.flags & NR_ZCOPY_MON) {
-    return Status::fail(EOPNOTSUPP, "%s: zero-copy monitors are not supported; use /rt", n);
+  const bool zcopy = (q.flags & NR_ZCOPY_MON) != 0;
+  if (zcopy && q.offsets) {
+    Status s = Status::fail(EOPNOTSUPP, "%s: a zero-copy monitor has its parent's offsets", n);
+    s.option = NETMAP_REQ_OPT_OFFSETS;
+    return s;
   }
   int32_t found;
   if (Status s = port_lookup(c, q.name, EINVAL, &found); !s.ok()) return s;
@@ -60,13 +64,24 @@ Status monitor_open(Runtime& rt, const OpenRequest& q, uint32_t* port) {
   wish.tx_slots = q.tx_slots != 0 ? q.tx_slots : above.rx_slots;
   wish.rx_slots = q.rx_slots != 0 ? q.rx_slots : std::max(above.rx_slots, above.tx_slots);
   wish.buf_size = q.buf_size != 0 ? q.buf_size : above.buf_size;
-  wish.mem_id = q.mem_id;
-  const bool sent = (q.flags & NR_MONITOR_TX) != 0, arriving = (q.flags & NR_MONITOR_RX) != 0;
-  const std::string name =
-      free_name(c, full_name(c, above) + (arriving ? sent ? "/rt" : "/r" : "/t"));
+  wish.mem_id = zcopy ? uint16_t{0} : q.mem_id;
+  if (zcopy && q.mem_id != 0 && q.mem_id != c.region(above.region).mem_id) {
+    return Status::fail(EINVAL, "%s: a zero-copy monitor is in its parent's memory, %u", n,
+                        c.region(above.region).mem_id);
+  }
+  const bool sent = zcopy || (q.flags & NR_MONITOR_TX) != 0;
+  const bool arriving = zcopy || (q.flags & NR_MONITOR_RX) != 0;
+  const char* kind = zcopy ? "/z" : arriving ? sent ? "/rt" : "/r" : "/t";
+  const std::string name = free_name(c, full_name(c, above) + kind);
   if (Status s = port_create(rt, name, wish, false, port); !s.ok()) return s;
   PortRec& p = c.port(*port);
   p.kind = Kind::monitor;
+  if (zcopy) {
+    p.zcopy = 1;
+    p.region = above.region;
+    p.region_gen = above.region_gen;
+    p.buf_size = c.region(above.region).buf_size;
+  }
   p.parent = parent;
   p.parent_gen = above.gen;
   p.watch_tx_first = tx_first;
@@ -88,7 +103,7 @@ void monitors_link(Runtime& rt, uint32_t parent) {
     uint32_t next = 0;
     for (uint32_t i = ports; i-- > 0;) {
       const PortRec& p = c.port(i);
-      if (!watches(p, parent, above.gen)) continue;
+      if (!watches(p, parent, above.gen) || p.zcopy != 0) continue;
       if (ring < (tx ? p.watch_tx_first : p.watch_rx_first) ||
           ring >= (tx ? p.watch_tx_last : p.watch_rx_last))
         continue;
@@ -100,6 +115,22 @@ void monitors_link(Runtime& rt, uint32_t parent) {
   };
   for (uint32_t i = 0; i < above.tx_count; i++) link(i, true, c.tx(above.tx_base + i).monitors);
   for (uint32_t i = 0; i < above.rx_count; i++) link(i, false, c.rx(above.rx_base + i).monitors);
+  // Zero-copy ones see both directions; each hands on to the next what its own owner has released.
+  for (uint32_t ring = 0; ring < std::max(above.tx_count, above.rx_count); ring++) {
+    uint32_t next = 0;
+    for (uint32_t i = ports; i-- > 0;) {
+      const PortRec& p = c.port(i);
+      const bool here = (ring >= p.watch_tx_first && ring < p.watch_tx_last) ||
+                        (ring >= p.watch_rx_first && ring < p.watch_rx_last);
+      if (!watches(p, parent, above.gen) || p.zcopy == 0 || !here) continue;
+      c.rx(p.rx_base + ring).zcopy.store(next, std::memory_order_release);
+      next = p.rx_base + ring + 1;
+    }
+    if (ring < above.tx_count)
+      c.tx(above.tx_base + ring).zcopy.store(next, std::memory_order_release);
+    if (ring < above.rx_count)
+      c.rx(above.rx_base + ring).zcopy.store(next, std::memory_order_release);
+  }
 }
 
 void monitor_leave(Runtime& rt, uint32_t monitor) {

@@ -2,7 +2,8 @@
 //
 // Flow. A monitor, "vale0:a/rt", is a port with memory of its own that gets copies of another's frames:
 //   1. monitor_open(): its record, once its parent is open. It is opened as a port is (registration.h).
-//   2. monitors_link(): the parent's rings lead to the first monitor of each, that to the next.
+//   2. monitors_link(): the parent's rings lead to the first monitor of each, that to the next;
+//      likewise, apart from these, to zero-copy monitors.
 //   3. watch_sent(), from the parent's txsync; watch_arriving(), from whoever delivers to the parent.
 //   4. port_destroy() unlinks it.
 //
@@ -11,7 +12,7 @@
 // Invariants. The parent is never held up: a monitor whose ring is full loses the oldest of a batch and
 //   counts it. Links are only a way there: a ring is written if its tag says that it watches the
 //   parent. A chain is changed one store at a time, so that a walk along it always ends.
-// Not here. Zero-copy monitors.
+// Not here. What a zero-copy monitor gets (swap.h).
 #pragma once
 
 #include <unordered_map>
@@ -23,7 +24,8 @@
 
 namespace vale {
 
-// ENXIO: no such port; EINVAL: nobody has it open, or a ring it has not; EOPNOTSUPP: zero copy.
+// ENXIO: no such port; EINVAL: nobody has it open, a ring it has not, other memory than its own for zero
+// copy; EOPNOTSUPP: offsets with zero copy.
 Status monitor_open(Runtime& rt, const OpenRequest& request, uint32_t* port);
 // After a monitor of this port came or went.
 void monitors_link(Runtime& rt, uint32_t parent);
@@ -40,6 +42,9 @@ struct Watched {
   std::unordered_map<uint32_t, uint64_t> stalled;  // rx ring → lock word that did not move
   std::unordered_map<uint32_t, uint32_t> rung;     // rx ring → wake epoch that was answered
 };
+
+// After a commit into the monitor's ring: whoever sleeps there.
+void monitor_wake(Runtime& rt, Watched& w, uint32_t rx_index);
 
 // Slots of the ring that is watched; bufs is its buffer 0.
 struct WatchedSlots {

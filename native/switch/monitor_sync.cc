@@ -102,22 +102,6 @@ uint64_t frames_of(const WatchedSlots& w) {
   return frames;
 }
 
-void wake(Runtime& rt, Watched& w, uint32_t rx_index) {
-  RxRing& r = rt.control().rx(rx_index);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-#ifdef VALE_TSAN
-  const uint64_t bits = r.wake.fetch_or(0, std::memory_order_seq_cst);
-#else
-  const uint64_t bits = r.wake.load(std::memory_order_acquire);
-#endif
-  if (bits == 0) return;
-  const uint32_t epoch = r.wake_epoch.load(std::memory_order_acquire);
-  uint32_t& last = w.rung[rx_index];
-  if (last == epoch) return;
-  last = epoch;
-  rt.doorbells->ring(r.port, bits);
-}
-
 void feed(Runtime& rt, Watched& watched, uint32_t first, uint32_t parent, const WatchedSlots& w,
           bool sent) {
   const Control& c = rt.control();
@@ -146,11 +130,27 @@ void feed(Runtime& rt, Watched& watched, uint32_t first, uint32_t parent, const 
       rec.missed.fetch_add(frames_of(w), std::memory_order_relaxed);
     }
     unlock(r.lock);
-    if (base != nullptr) wake(rt, watched, i);
+    if (base != nullptr) monitor_wake(rt, watched, i);
   }
 }
 
 }  // namespace
+
+void monitor_wake(Runtime& rt, Watched& w, uint32_t rx_index) {
+  RxRing& r = rt.control().rx(rx_index);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+#ifdef VALE_TSAN
+  const uint64_t bits = r.wake.fetch_or(0, std::memory_order_seq_cst);
+#else
+  const uint64_t bits = r.wake.load(std::memory_order_acquire);
+#endif
+  if (bits == 0) return;
+  const uint32_t epoch = r.wake_epoch.load(std::memory_order_acquire);
+  uint32_t& last = w.rung[rx_index];
+  if (last == epoch) return;
+  last = epoch;
+  rt.doorbells->ring(r.port, bits);
+}
 
 void watch_sent(Runtime& rt, Watched& watched, const TxRing& tx, const WatchedSlots& slots) {
   feed(rt, watched, tx.monitors.load(std::memory_order_acquire), tx.port, slots, true);

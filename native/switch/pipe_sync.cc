@@ -11,6 +11,7 @@
 #include "switch/account.h"
 #include "switch/recover.h"
 #include "switch/ring_check.h"
+#include "switch/swap.h"
 
 namespace vale {
 namespace {
@@ -234,7 +235,17 @@ void pipe_send(Runtime& rt, PipeRing& pipe, uint64_t me) {
       limit = released == 0 ? n - 1 : released - 1;
     }
   }
+  const uint32_t z = t.zcopy.load(std::memory_order_acquire);
+  if (z != 0) [[unlikely]] {
+    released = r.hwcur.load(std::memory_order_acquire);
+    limit = released == 0 ? n - 1 : released - 1;
+  }
+  const uint32_t seen = r.hwcur_seen;
   r.hwcur_seen = released;
+  if (z != 0 && seen != released) [[unlikely]]
+    watch_released(
+        rt, *pipe.watched, z, t.port,
+        {reinterpret_cast<char*>(ring) - t.ring_ofs, t.ring_ofs, n, seen, released, true});
   if (ring->tail != limit) __atomic_store_n(&ring->tail, limit, __ATOMIC_RELEASE);
   if (sent.end == from) {
     unlock(t.lock);
@@ -267,6 +278,10 @@ void pipe_receive(Runtime& rt, PipeRing& pipe, uint64_t me) {
     unlock(r.sync_lock);
     return;
   }
+  if (const uint32_t z = r.zcopy.load(std::memory_order_acquire); z != 0 && head != from)
+      [[unlikely]]
+    watch_released(rt, *pipe.watched, z, r.port,
+                   {reinterpret_cast<char*>(ring) - r.ring_ofs, r.ring_ofs, n, from, head, false});
   if (head >= from) {
     give_back(pipe, from, head, bound);
   } else {

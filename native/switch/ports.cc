@@ -103,6 +103,7 @@ Status port_create(Runtime& rt, const std::string& bare, const OpenRequest& wish
     std::memset(reinterpret_cast<char*>(&r) + sizeof r.lock, 0, sizeof r - sizeof r.lock);
     r.wake_epoch.store(epoch, std::memory_order_relaxed);
     c.watch(rx + i).missed.store(0, std::memory_order_relaxed);
+    c.watch(rx + i).swap_buffers.store(0, std::memory_order_relaxed);
     r.port = slot;
     r.num_slots = g.rx_slots;
     r.state = State::live;

@@ -2,17 +2,19 @@
 //
 // Flow. The receiver's half, for one rx ring:
 //   1. lock the ring's sync (skip it if another thread syncs it); read tail; check head and cur.
-//   2. release what the application is done with: hwcur := head.
+//   2. release what the application is done with: hwcur := head. A zero-copy monitor, if there is one,
+//      gets the buffers before that (swap.h).
 //   3. show what arrived: ring->tail := tail, and the time.
 //
 // Owns. RxRing::hwcur, under RxRing::sync_lock.
-// Invariants. Copies nothing and never waits. Released buffers belong to the senders at once.
+// Invariants. Copies nothing, and waits for nobody but a monitor's lock. Released buffers belong to the senders at once.
 // Not here. Sleeping (device/user.cc), arrival (deliver.cc).
 #pragma once
 
 #include "shm/clock.h"
 #include "shm/owner_lock.h"
 #include "switch/ring_check.h"
+#include "switch/swap.h"
 
 namespace vale {
 
@@ -20,6 +22,7 @@ namespace vale {
 struct Receiver {
   uint32_t busy = 0;  // refusals in a row
   WallClock clock;
+  Watched watched;
 };
 
 inline void receive(Runtime& rt, RxRing& r, netmap_ring* ring, uint16_t* sequence,
@@ -41,6 +44,11 @@ inline void receive(Runtime& rt, RxRing& r, netmap_ring* ring, uint16_t* sequenc
   if (!rx_head(ring, n, from, tail, &head)) {
     reset_ring(ring, n, from, tail, r.buf_bound.load(std::memory_order_relaxed), r.buf_size);
   } else {
+    if (const uint32_t z = r.zcopy.load(std::memory_order_acquire); z != 0 && head != from)
+        [[unlikely]]
+      watch_released(
+          rt, receiver->watched, z, r.port,
+          {reinterpret_cast<char*>(ring) - r.ring_ofs, r.ring_ofs, n, from, head, false});
     r.hwcur.store(head, std::memory_order_release);
     if (tail != ring->tail || (ring->flags & NR_TIMESTAMP)) {
       const uint64_t us = receiver->clock.now() / 1000;

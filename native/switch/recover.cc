@@ -3,6 +3,7 @@
 
 #include "shm/owner_lock.h"
 #include "switch/account.h"
+#include "switch/swap.h"
 
 namespace vale {
 
@@ -10,6 +11,7 @@ void recover_rx(Runtime& rt, uint32_t rx_index) {
   const Control& c = rt.control();
   RxRing& r = c.rx(rx_index);
   r.tail_copy.store(r.tail.load(std::memory_order_acquire), std::memory_order_relaxed);
+  if (c.watch(rx_index).swap_buffers.load(std::memory_order_acquire) != 0) swap_redo(rt, rx_index);
   const uint32_t sender = r.intent_tx.load(std::memory_order_acquire);
   if (sender == 0 || sender > c.header().rings_tx.load(std::memory_order_acquire)) return;
   TxRing& t = c.tx(sender - 1);

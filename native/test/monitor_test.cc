@@ -205,7 +205,6 @@ TEST(what_cannot_be_watched_is_refused) {
   auto a = f.open("vale0:a");
   auto m = f.open("vale0:a", watch(kBoth));
   CHECK_EQ(error(*f.device, m->info().name, watch(kBoth)), EINVAL);
-  CHECK_EQ(error(*f.device, "vale0:a", watch(NR_ZCOPY_MON)), EOPNOTSUPP);
   OpenRequest q = watch(kBoth);
   q.mode = NR_REG_SW;
   CHECK_EQ(error(*f.device, "vale0:a", q), EINVAL);

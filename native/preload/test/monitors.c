@@ -237,7 +237,54 @@ static void endings(void) {
   close_port(&a);
 }
 
+static void zero_copy(void) {
+  struct client a, b, z, other;
+  char marks[64];
+  EQUAL(watch_error("valeZ:a", NR_ZCOPY_MON, 0, 0), EINVAL, "a port that nobody has open");
+  EQUAL(open_port(&a, "valeZ:a"), 0, "a");
+  EQUAL(open_port(&b, "valeZ:b"), 0, "b");
+  EQUAL(watch(&z, "valeZ:a", NR_ZCOPY_MON), 0, "/z");
+  EQUAL(z.reg.nr_flags, NR_ZCOPY_MON | BOTH, "both directions");
+  EQUAL(z.reg.nr_mem_id, a.reg.nr_mem_id, "the parent's memory");
+  EQUAL(z.reg.nr_memsize, a.reg.nr_memsize, "all of it");
+  EQUAL(watch(&other, "valeZ:a", NR_ZCOPY_MON | SENT), 0, "another");
+  struct netmap_ring *t = NETMAP_TXRING(a.nifp, 0), *r = NETMAP_RXRING(z.nifp, 0);
+  const uint32_t sent = t->slot[0].buf_idx, spare = r->slot[0].buf_idx;
+  put(&a, 0, ALL, MAC("a"), 60, 'x');
+  txsync(&a);
+  EQUAL(t->slot[0].buf_idx, spare, "a buffer for a buffer");
+  EQUAL(t->slot[0].flags, NS_BUF_CHANGED, "which the flag says");
+  EQUAL(ask(z.fd, POLLIN, 0), POLLIN, "seen");
+  EQUAL(r->slot[0].buf_idx, sent, "the very buffer");
+  EQUAL(r->slot[0].flags, NS_TXMON, "sent by the parent");
+  EQUAL(pending(NETMAP_RXRING(other.nifp, 0)), 0, "the second waits for the first");
+  EQUAL(drain(&z, 0, marks), 1, "one");
+  EQUAL(drain(&other, 0, marks), 1, "now it has it");
+  EQUAL(strcmp(marks, "x"), 0, "the frame: %s", marks);
+  put(&b, 0, ALL, MAC("b"), 60, 'y');
+  txsync(&b);
+  EQUAL(drain(&z, 0, marks), 0, "arrived, but not released");
+  rxsync(&a);
+  EQUAL(take(&a, 0), 'y', "read");
+  EQUAL(drain(&z, 0, marks), 0, "read, but not released");
+  rxsync(&a);
+  EQUAL(drain(&z, 0, marks), 1, "released");
+  EQUAL(strcmp(marks, "y"), 0, "the frame: %s", marks);
+  EQUAL(ask(z.fd, POLLOUT, 0), POLLERR, "nothing to send by");
+  close_port(&z);
+  put(&a, 0, ALL, MAC("a"), 60, 'z');
+  txsync(&a);
+  EQUAL(drain(&other, 0, marks), 2, "the second is the first now");
+  EQUAL(strcmp(marks, "yz"), 0, "the frames: %s", marks);
+  close_port(&a);
+  EQUAL(ask(other.fd, POLLIN, 1000), POLLERR, "the parent is gone");
+  EQUAL(rxsync(&other), 0, "which no sync says");
+  close_port(&other);
+  close_port(&b);
+}
+
 int main(void) {
+  zero_copy();
   opening();
   watching();
   full();
