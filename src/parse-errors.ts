@@ -60,16 +60,18 @@ export function asUsage(error: unknown): unknown {
   if (/^Unexpected arguments?:/.test(headline))
     return new UsageError(`unexpected argument '${String(args[0])}': see --help`);
   if (/^The following errors? occurred:/.test(headline)) {
-    const reasons = details
-      .slice(0, -1)
-      .map((reason) =>
-        reason
-          .trim()
-          .replace(
-            /^(--[^=\s]+)=\S* cannot also be provided when using (--\S+)$/,
-            '$2 and $1 exclude each other: give one of them',
-          ),
-      );
+    const reasons = details.slice(0, -1).map((reason) =>
+      reason
+        .trim()
+        .replace(
+          /^(--[^=\s]+)=\S* cannot also be provided when using (--\S+)$/,
+          '$2 and $1 exclude each other: give one of them',
+        )
+        .replace(
+          /^All of the following must be provided when using (--\S+): (--\S+)$/,
+          '$1 goes with $2: add it, or leave $1 out',
+        ),
+    );
     return new UsageError(reasons.join('; '));
   }
   const wrapped = /^Parsing --\S+ \n\t(.*)\nSee more help with --help$/s.exec(error.message);

@@ -33,6 +33,32 @@ const DOING = {
 } as const;
 type Doing = keyof typeof DOING;
 
+/** Options that say how something is done, and the actions that do it. */
+const MANNER = {
+  ...(Object.fromEntries(
+    Object.keys(attachFlags).map((name) => [name, ['attach', 'attach-host']]),
+  ) as Record<keyof typeof attachFlags, Doing[]>),
+  config: ['create', 'attach', 'attach-host', 'poll-on'],
+  memid: ['create', 'attach', 'attach-host', 'info'],
+} as const satisfies Record<string, readonly Doing[]>;
+
+/** An option that would do nothing is refused, lest somebody believes it did. */
+function refuseIdle(flags: object, action: Doing | undefined): void {
+  const given = flags as Record<string, unknown>;
+  for (const [option, used] of Object.entries(MANNER)) {
+    if (given[option] === undefined || given[option] === false) continue;
+    if (action !== undefined && (used as readonly Doing[]).includes(action)) continue;
+    const spelled = option === 'config' ? '-C' : option === 'memid' ? '-m' : `--${option}`;
+    const letters = used.map((one) => DOING[one]);
+    const where = `${letters.slice(0, -1).join(', ')} and ${letters.at(-1)}`;
+    throw new UsageError(
+      action === undefined
+        ? `${spelled} goes with ${where}, not with the listing: leave it out`
+        : `${spelled} goes with ${where}, not with ${DOING[action]}: leave it out`,
+    );
+  }
+}
+
 const doing = (char: string, helpValue: string, summary: string) =>
   Flags.string({ char: char as 'n', helpValue, summary });
 
@@ -99,14 +125,15 @@ export default class Ctl extends BaseCommand {
     this.refuseWords(argv as string[]);
     const chosen = (Object.keys(DOING) as Doing[]).filter((key) => flags[key] !== undefined);
     const [action, second] = chosen;
+    if (second !== undefined)
+      throw new UsageError(
+        `${DOING[action!]} and ${DOING[second]} are two actions: give one of them a call`,
+      );
+    refuseIdle(flags, action);
     if (action === undefined) {
       const stop = flags.watch ? this.stop : undefined;
       return withControl((control) => show(listView, flags, () => control.look(), stop));
     }
-    if (second !== undefined)
-      throw new UsageError(
-        `${DOING[action]} and ${DOING[second]} are two actions: give one of them a call`,
-      );
     if (flags.watch)
       throw new UsageError(`--watch goes with the listing, not with ${DOING[action]}`);
     if (flags.json)
@@ -117,12 +144,6 @@ export default class Ctl extends BaseCommand {
     const polls = action === 'poll-on' || action === 'poll-off';
     const polling = polls ? pollingFor(flags.config) : undefined;
     const config = polls || flags.config === undefined ? undefined : configFor(flags.config);
-    const attaches = action === 'attach' || action === 'attach-host';
-    for (const option of Object.keys(attachFlags) as (keyof typeof attachFlags)[]) {
-      const given = flags[option];
-      if (!attaches && given !== undefined && given !== false)
-        throw new UsageError(`--${option} goes with -a and -h, not with ${DOING[action]}`);
-    }
     const how = attachHow(flags, action === 'attach-host');
     await withControl((control) => {
       const wishes = { config, memid: flags.memid };

@@ -28,8 +28,8 @@ export const watchFlags = {
   }),
   interval: secondsFlag({
     helpValue: 'SECONDS',
-    default: 1,
-    summary: 'Time between two looks of --watch.',
+    dependsOn: ['watch'],
+    summary: 'Time between two looks of --watch. Default: 1.',
   }),
 };
 
@@ -63,10 +63,16 @@ export function unicastMac(text: string): string {
   return address;
 }
 
+/** As ip-netns(8) has it, a path, or a process id. Throws BadValue. */
+function namespaceName(text: string): string {
+  if (text === '') throw new BadValue('a network namespace, by its name or a process id');
+  return text;
+}
+
 /** How a network interface is attached. */
 export const attachFlags = {
   ...wireFlags,
-  netns: Flags.string({
+  netns: Flags.custom<string>({ parse: async (text) => namespaceName(text) })({
     helpValue: 'NAME|PID',
     summary:
       'The network namespace the interface is in: a name of ip-netns(8), or the id of a process in it.',

@@ -10,7 +10,13 @@ import type { Output } from '../report/output.js';
 import { forwardedCounters } from './counters.js';
 import { Meter } from './meter.js';
 import { unequal, type Carrier } from './mtu.js';
-import { openForThreads, openRuntime, resolvePort } from './open.js';
+import {
+  openForThreads,
+  openRuntime,
+  refuseWireOptions,
+  resolvePort,
+  type OpenSpec,
+} from './open.js';
 import { pause, supervise } from './supervise.js';
 
 export interface BridgeJob {
@@ -45,8 +51,12 @@ export async function runBridge(
     throw new ValeError(
       `cannot open ${job.a}: only a network interface has a host stack; give a second port, or -L to send back what it receives`,
     );
-  const a = open(job.a, binding, runtime, output, job.wire);
-  const b = open(job.b, binding, runtime, output, job.wire);
+  const specs = [job.a, job.b].map((text) => resolvePort(text, binding, runtime, output.err));
+  if (!specs.some(({ wire }) => wire)) refuseWireOptions([...new Set([job.a, job.b])], job.wire);
+  const [a, b] = specs.map((spec) => open(spec, runtime, output, job.wire)) as [
+    NativePort,
+    NativePort,
+  ];
   const narrow = narrower(a, b);
   if (narrow !== undefined) output.err(`vale: ${narrow}`);
   reporter.opened({
@@ -100,13 +110,11 @@ export async function runBridge(
 }
 
 function open(
-  text: string,
-  binding: NativeBinding,
+  spec: OpenSpec,
   runtime: NativeRuntime,
   output: Output,
   wire?: WireOptions,
 ): NativePort {
-  const spec = resolvePort(text, binding, runtime, output.err);
   return openForThreads(spec, { wire, threads: 1 }, runtime, output.err)[0]!;
 }
 

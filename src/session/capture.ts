@@ -5,12 +5,11 @@ import { availableParallelism, cpus, release, type as system } from 'node:os';
 import type { NativeBinding, NativeRuntime } from '../native-types.js';
 import type { Rotation, Stop } from '../options/capture.js';
 import { defaultSpin } from '../options/flags.js';
-import type { PortSpec } from '../port/name.js';
 import { RegFlag } from '../port/registration.js';
 import type { CaptureReporter } from '../report/capture.js';
 import type { Output } from '../report/output.js';
 import { CaptureMeter } from './capture-meter.js';
-import { openForThreads, openRuntime, resolvePort } from './open.js';
+import { openForThreads, openRuntime, resolvePort, type OpenSpec } from './open.js';
 import { supervise } from './supervise.js';
 
 export interface CaptureJob {
@@ -88,7 +87,7 @@ export async function runCapture(
 }
 
 /** A second reader of a port would take frames from the first: what others have open is watched. */
-function watched(spec: PortSpec, runtime: NativeRuntime): { spec: PortSpec; name: string } {
+function watched(spec: OpenSpec, runtime: NativeRuntime): { spec: OpenSpec; name: string } {
   const open = runtime
     .list()
     .some((row) => row.name === spec.fullName && row.registrations > 0 && row.kind !== 'monitor');

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What `vale ctl` does, without how it looks: names as typed in, rows of the runtime out. A failure
 // is one line in the reference's form, "failed to ACTION NAME: REASON".
-import { ValeError } from '../errors.js';
+import { UsageError, ValeError } from '../errors.js';
 import { agentPath } from '../native.js';
 import type {
   AgentRow,
@@ -27,10 +27,10 @@ import {
   type Exists,
   type PortSpec,
 } from '../port/name.js';
-import { MAX_MEM_ID } from '../port/registration.js';
+import { MAX_MEM_ID, RegMode } from '../port/registration.js';
 import { errorText } from './errno.js';
 import { unequalOnSwitch } from './mtu.js';
-import { existing } from './open.js';
+import { existing, isWire, refuseWireRings } from './open.js';
 import { elsewhere } from './sudo.js';
 
 /** What a new port is made of; absent = default. */
@@ -92,8 +92,9 @@ export class Control {
   /** @returns the port's index on its switch */
   attach(name: string, how: Omit<AttachHow, 'agent'>, wishes: Wishes): number {
     return this.attempt('attach', name, () => {
-      const unseen = how.netns ?? how.vhostUser;
-      const spec = this.switchPort(name, { exists: attachable(this.exists, unseen) });
+      const exists = attachable(this.exists, how.netns ?? how.vhostUser);
+      const spec = this.wholePort(name, 'attached', { exists });
+      if (this.exists('port', spec.port)) this.refuseForPersistent(spec, how, wishes);
       const { portIndex, warning } = this.runtime.attach(this.request(spec, wishes), {
         ...how,
         agent: agentPath(),
@@ -112,7 +113,7 @@ export class Control {
     return this.attempt(
       'detach',
       name,
-      () => this.runtime.detach(this.switchPort(name).fullName).portIndex,
+      () => this.runtime.detach(this.wholePort(name, 'detached').fullName).portIndex,
     );
   }
 
@@ -120,10 +121,9 @@ export class Control {
     return this.attempt('obtain info for', name, () => {
       const spec = this.port(name);
       const request = this.request(spec, { memid });
-      const wire = spec.kind === 'interface' && !this.exists('port', spec.fullName);
-      return wire && this.exists('interface', spec.port)
-        ? this.wireInfo(request)
-        : this.runtime.info(request);
+      const wire = isWire(spec, this.exists) && this.exists('interface', spec.port);
+      if (wire) refuseWireRings(spec);
+      return wire ? this.wireInfo(request) : this.runtime.info(request);
     });
   }
 
@@ -158,7 +158,11 @@ export class Control {
   /** @param polling undefined ends it */
   poll(name: string, polling?: Polling): void {
     this.attempt(polling ? 'enable polling on' : 'disable polling on', name, () =>
-      this.runtime.poll(this.switchPort(name).fullName, polling?.cores ?? 0, polling?.first ?? 0),
+      this.runtime.poll(
+        this.wholePort(name, 'polled').fullName,
+        polling?.cores ?? 0,
+        polling?.first ?? 0,
+      ),
     );
   }
 
@@ -297,6 +301,49 @@ export class Control {
     return spec;
   }
 
+  /** The name of a port as a whole, for what is done to all of it. */
+  private wholePort(name: string, done: string, names = this.names): PortSpec {
+    const spec = this.switchPort(name, names);
+    const { mode, flags, pipe } = spec;
+    if (mode === RegMode.AllNic && flags === 0 && pipe === undefined) return spec;
+    const host = mode === RegMode.Host || mode === RegMode.NicAndHost;
+    const whole = `${spec.switch}:${spec.port}`;
+    throw new NameError(
+      name,
+      name.slice(name.indexOf(spec.port) + spec.port.length),
+      `a port is ${done} with all its rings and without flags`,
+      `use ${host && done === 'attached' ? `vale ctl -h ${whole} for an interface with its host stack` : whole}`,
+    );
+  }
+
+  /** What only a network interface, or a port that is made, could make use of. */
+  private refuseForPersistent(
+    spec: PortSpec,
+    { backend, shared, force, netns, vhostUser }: Omit<AttachHow, 'agent'>,
+    { config, memid }: Wishes,
+  ): void {
+    const { text, port, options } = spec;
+    const wire = Object.entries({ backend, shared, force, netns }).find(([, given]) => given);
+    if (vhostUser)
+      throw new UsageError(
+        `--vhost-user is for virtual machines, and ${port} is a persistent port: give the machine's port another name`,
+      );
+    if (wire)
+      throw new UsageError(
+        `--${wire[0]} is for network interfaces, and ${port} is a persistent port: leave it out`,
+      );
+    if (config !== undefined || options.conf !== undefined)
+      throw new UsageError(
+        `${config === undefined ? text : '-C'}: ${port} has had its rings and slots since it was made: leave them out, or remove it and make it again with them`,
+      );
+    const own = this.runtime.list().find(({ name }) => name === port)?.info.memId;
+    const wanted = this.request(spec, { memid }).memId;
+    if (wanted !== undefined && own !== undefined && wanted !== own)
+      throw new UsageError(
+        `${memid === undefined ? text : `-m ${memid}`}: ${port} has had its memory, ${own}, since it was made: leave that out, or remove it and make it again with memory ${wanted}`,
+      );
+  }
+
   private tell(spec: PortSpec): PortSpec {
     if (spec.warning !== undefined) this.warn(spec.warning);
     return spec;
@@ -339,6 +386,7 @@ export class Control {
     try {
       return act();
     } catch (error) {
+      if (error instanceof UsageError) throw error;
       const other = name === undefined ? undefined : elsewhere(name, this.binding, this.runtime);
       const typed = name === undefined ? '' : ` ${quote(name).slice(1, -1)}`;
       throw new ValeError(`failed to ${action}${typed}: ${other ?? reason(error, name)}`);

@@ -3,12 +3,18 @@
 import { UsageError, ValeError } from '../errors.js';
 import type { NativeBinding, NativePort, NativeRuntime, WireOptions } from '../native-types.js';
 import type { RingConfig } from '../options/ring-config.js';
-import { parse, toOpenRequest, type Exists, type PortSpec } from '../port/name.js';
+import { NameError, parse, toOpenRequest, type Exists, type PortSpec } from '../port/name.js';
 import { RegMode } from '../port/registration.js';
 import { elsewhere } from './sudo.js';
 
 /** Rings of a port, each direction. */
 const MAX_RINGS = 16;
+
+/** What is to be opened. */
+export interface OpenSpec extends PortSpec {
+  /** It is a network interface. */
+  wire: boolean;
+}
 
 /** The user's runtime; `warn` takes one line about its directory. */
 export function openRuntime(binding: NativeBinding, warn: (line: string) => void): NativeRuntime {
@@ -26,7 +32,7 @@ export function resolvePort(
   binding: NativeBinding,
   runtime: NativeRuntime,
   warn: (line: string) => void,
-): PortSpec {
+): OpenSpec {
   if (text.startsWith('pcap:'))
     throw new UsageError(
       `-i ${text}: pcap devices are not supported; open the interface by its name alone, as in -i eth0`,
@@ -35,7 +41,10 @@ export function resolvePort(
     throw new UsageError(
       '-i null: the dummy device is not supported; to send without a receiver open a port of its own, as in -i vale-null',
     );
-  const spec = parse(text, { exists: existing(binding, runtime) });
+  const exists = existing(binding, runtime);
+  const spec = { ...parse(text, { exists }), wire: false };
+  spec.wire = isWire(spec, exists);
+  if (spec.wire) refuseWireRings(spec);
   const other = elsewhere(text, binding, runtime);
   for (const line of [spec.warning, other]) if (line !== undefined) warn(`vale: ${line}`);
   return spec;
@@ -56,18 +65,53 @@ export function existing(binding: NativeBinding, runtime: NativeRuntime): Exists
   };
 }
 
+/** A network interface as itself, and no port that has a name like one. */
+export function isWire(spec: PortSpec, exists: Exists): boolean {
+  return spec.kind === 'interface' && !exists('port', spec.fullName);
+}
+
+/**
+ * An interface has one ring each way, and one each way of its host side, whatever "@conf:" asks for.
+ * @throws NameError
+ */
+export function refuseWireRings({ text, port, options: { conf = {} } }: PortSpec): void {
+  const { txRings = 1, rxRings = 1, hostTxRings = 1, hostRxRings = 1 } = conf;
+  if ([txRings, rxRings, hostTxRings, hostRxRings].every((rings) => rings === 1)) return;
+  throw new NameError(
+    text,
+    text.slice(text.indexOf('@conf')),
+    'a network interface has one ring each way',
+    `ask for slots only, as in ${port}@conf:slots=512`,
+  );
+}
+
+/** What says how an interface is opened does nothing to a port of a switch. Throws UsageError. */
+export function refuseWireOptions(ports: readonly string[], wire: WireOptions = {}): void {
+  const { backend, shared, force } = wire;
+  const given = Object.entries({ backend: backend !== 'auto' && backend, shared, force });
+  const [option] = given.find(([, value]) => value) ?? [];
+  if (option !== undefined)
+    throw new UsageError(
+      `--${option} is for network interfaces, and ${ports.join(' and ')} ${ports.length > 1 ? 'are none' : 'is none'}: leave it out`,
+    );
+}
+
 /**
  * Opens a port for `threads` threads: one registration of all its rings for one thread, else thread i
  * gets ring i alone. On failure whatever was opened is closed again.
  * @param warn takes one line about an interface that could not be taken over
  */
 export function openForThreads(
-  spec: PortSpec,
+  spec: OpenSpec,
   how: { rings?: RingConfig | undefined; wire?: WireOptions | undefined; threads: number },
   runtime: NativeRuntime,
   warn: (line: string) => void,
 ): NativePort[] {
   const { rings, wire, threads } = how;
+  if (spec.wire && rings && Math.max(rings.txRings, rings.rxRings) > 1)
+    throw new UsageError(
+      `-C: ${spec.text} is a network interface, which has one ring each way: ask for slots only, as in -C 512,512`,
+    );
   const memIdOf = (port: PortSpec) => runtime.info({ name: port.fullName }).memId;
   const request = { ...toOpenRequest(spec, memIdOf), ...rings };
   if (threads === 1) {

@@ -21,7 +21,7 @@ import type { Output } from '../report/output.js';
 import { direction, type PktGenReporter, type PktGenRun } from '../report/pkt-gen.js';
 import { countersOf } from './counters.js';
 import { Meter } from './meter.js';
-import { openForThreads, openRuntime, resolvePort } from './open.js';
+import { openForThreads, openRuntime, refuseWireOptions, resolvePort } from './open.js';
 import { pause, supervise } from './supervise.js';
 
 export interface PktGenJob {
@@ -93,6 +93,7 @@ function open(
   output: Output,
 ): Ports {
   const spec = resolvePort(job.port, binding, runtime, output.err);
+  if (!spec.wire) refuseWireOptions([job.port], job.wire);
   const { header, threads } = job.flags;
   const ports = openForThreads(
     spec,

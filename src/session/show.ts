@@ -8,8 +8,8 @@ export interface ShowFlags {
   plain: boolean;
   json: boolean;
   watch: boolean;
-  /** s */
-  interval: number;
+  /** s; undefined: 1 */
+  interval?: number | undefined;
 }
 
 /** The ways a snapshot can be shown; the dear ones are loaded when they are used. */
@@ -84,7 +84,7 @@ export async function show(
         first,
       );
     else print(first || flags.json ? lines : ['', ...lines]);
-    await pause(flags.interval, stop);
+    await pause(flags.interval ?? 1, stop);
     if (stop.aborted) return;
     const next = look();
     rates = ratesBetween(snapshot, next);
