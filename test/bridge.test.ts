@@ -219,6 +219,11 @@ describe('between real processes', () => {
     [['-i', 'vale0:x'], 1, /^cannot open vale0:x\^: only a network interface has a host stack/],
     [['-i', 'vale0:x', '-i', 'nosuchif0'], 1, /nosuchif0/],
     [
+      ['-i', 'vale0:x', '-i', 'vale1:y', '--backend', 'packet'],
+      2,
+      /^--backend is for network interfaces, and vale0:x and vale1:y are none: leave it out$/,
+    ],
+    [
       ['-i', 'vale0:x', '-i', 'vale1:y', '-b', 'many'],
       2,
       /from 1 to 8192 for -b but received many$/,

@@ -325,6 +325,19 @@ describe('a wrong command line is one line and exit code 2', () => {
       ['--interval', '0'],
       'expected seconds above 0, as in 10 or 0.5 for --interval but received 0',
     ],
+    [['--interval', '2'], '--interval goes with --watch: add it, or leave --interval out'],
+    [['--shared'], '--shared goes with -a and -h, not with the listing: leave it out'],
+    [['-d', 'vale0:p0', '--netns', 'x'], '--netns goes with -a and -h, not with -d: leave it out'],
+    [['-C', '512'], '-C goes with -n, -a, -h and -p, not with the listing: leave it out'],
+    [['-l', 'vale0:a', '-m', '2'], '-m goes with -n, -a, -h and -g, not with -l: leave it out'],
+    [
+      ['-a', 'vale0:em0', '--netns', ''],
+      'expected a network namespace, by its name or a process id for --netns but received ""',
+    ],
+    [
+      ['-g', 'lo@conf:rings=2'],
+      '"lo@conf:rings=2": a network interface has one ring each way; ask for slots only, as in lo@conf:slots=512',
+    ],
     [['--json', '--plain'], '--plain and --json exclude each other: give one of them'],
     [['create'], 'missing NAME: see --help'],
     [
@@ -334,6 +347,29 @@ describe('a wrong command line is one line and exit code 2', () => {
   ])('vale ctl %j', async (args, line) => {
     const error: unknown = await Ctl.run(args, config).catch((thrown: unknown) => thrown);
     expect(explain(error)).toEqual({ line, exitCode: 2 });
+  });
+
+  test('asking of a persistent port what only an interface, or a new port, has', () => {
+    output('-n', 'p0');
+    const refused = (...args: string[]): string => {
+      const { status, stdout, stderr } = ctl(...args);
+      expect({ args, status, stdout }).toEqual({ args, status: 2, stdout: '' });
+      return stderr;
+    };
+    for (const option of ['--backend=xdp', '--netns=blue', '--shared', '--force'])
+      for (const attach of ['-a', 'attach'])
+        expect(refused(attach, 'vale0:p0', option)).toBe(
+          `vale: ${option.split('=')[0]} is for network interfaces, and p0 is a persistent port: leave it out\n`,
+        );
+    expect(refused('-a', 'vale0:p0', '-C', '512')).toMatch(
+      /^vale: -C: p0 has had its rings and slots since it was made: leave them out, or remove it/,
+    );
+    expect(refused('-a', 'vale0:p0@conf:slots=512')).toMatch(/^vale: vale0:p0@conf:slots=512: p0/);
+    expect(refused('-a', 'vale0:p0', '-m', '60000')).toMatch(
+      /^vale: -m 60000: p0 has had its memory, \d+, since it was made: leave that out/,
+    );
+    expect(output('list')).toBe('');
+    output('-a', 'vale0:p0', '-m', 'p0');
   });
 
   test('seen from outside', () => {

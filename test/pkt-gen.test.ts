@@ -296,6 +296,13 @@ describe('what cannot be is one line', () => {
     [['-i', 'pcap:x'], 2, /-i pcap:x: pcap devices are not supported; .*-i eth0$/],
     [['-i', 'null'], 2, /-i null: the dummy device is not supported; .*$/],
     [['-i', 'vale0:'], 2, /"vale0:"/],
+    [
+      ['-i', 'vale0:a', '--shared'],
+      2,
+      /^vale: --shared is for network interfaces, and vale0:a is none: leave it out$/,
+    ],
+    [['-i', 'lo@conf:rings=2'], 2, /has one ring each way; ask .* as in lo@conf:slots=512$/],
+    [['-i', 'lo', '-C', '512,512,2'], 2, /-C: lo .* one ring each way: ask .* -C 512,512$/],
     [['-i', 'vale0:a-0', '-p', '2'], 2, /-p 2: vale0:a-0 names certain rings/],
     [['-i', 'nosuchif0', '-w', '0'], 1, /nosuchif0/],
     [

@@ -208,7 +208,11 @@ Status UserDevice::attach(const AttachRequest& request, uint32_t* port_index,
     const Control& c = control();
     if (const int32_t there = port_find(c, name); there >= 0) {
       const bool kept = c.port(there).persistent != 0 || c.port(there).agent != 0;
-      return Status::fail(EBUSY, kept ? "%s: attached already" : "%s: a program has it open", n);
+      if (!kept) return Status::fail(EBUSY, "%s: a program has it open; close it there", n);
+      return Status::fail(EBUSY,
+                          "%s: attached already; to attach it otherwise first run: vale ctl "
+                          "-d %s",
+                          n, n);
     }
     if (q.mem_id != 0) {
       uint32_t region;
@@ -229,8 +233,9 @@ Status UserDevice::attach(const AttachRequest& request, uint32_t* port_index,
         return Status::fail(EINVAL, "%s: %s was made for its pipes and goes with them", n,
                             name.port.c_str());
       if (p.switch_slot.load() >= 0) {
-        return Status::fail(EBUSY, "%s: %s is attached to %s; detach it there first", n,
-                            name.port.c_str(), full_name(c, p).c_str());
+        const std::string there = full_name(c, p);
+        return Status::fail(EBUSY, "%s: %s is attached as %s; first run: vale ctl -d %s", n,
+                            name.port.c_str(), there.c_str(), there.c_str());
       }
       Change change(*rt_);
       if (Status s = port_attach(*rt_, slot, name.sw); !s.ok()) return s;
@@ -241,9 +246,18 @@ Status UserDevice::attach(const AttachRequest& request, uint32_t* port_index,
   const bool seen_from_here =
       request.netns.empty() && request.backend != "tap" && request.vhost_user.empty();
   if (seen_from_here && if_nametoindex(name.port.c_str()) == 0) {
-    return Status::fail(
-        EINVAL, "%s: no persistent port or interface is named %s; `vale ctl -n %s` creates one", n,
-        name.port.c_str(), name.port.c_str());
+    const char* p = name.port.c_str();
+    if (name.port.compare(0, 4, "vale") == 0) {
+      return Status::fail(EINVAL,
+                          "%s: no interface is named %s, and no persistent port can be, as names "
+                          "with \"vale\" are of switches; a port of that name is there while a "
+                          "program has it open, as in: vale pkt-gen -i %s",
+                          n, p, n);
+    }
+    return Status::fail(EINVAL,
+                        "%s: no persistent port or interface is named %s; first run: vale ctl -n "
+                        "%s, or see: ip link",
+                        n, p, p);
   }
   return attach_interface(*rt_, request, port_index, warning);
 }

@@ -3,7 +3,7 @@
 import { UsageError, ValeError } from '../errors.js';
 import type { NativeBinding, NativePort, NativeRuntime, WireOptions } from '../native-types.js';
 import type { RingConfig } from '../options/ring-config.js';
-import { NameError, parse, toOpenRequest, type Exists, type PortSpec } from '../port/name.js';
+import { parse, quote, toOpenRequest, type Exists, type PortSpec } from '../port/name.js';
 import { RegMode } from '../port/registration.js';
 import { elsewhere } from './sudo.js';
 
@@ -72,16 +72,13 @@ export function isWire(spec: PortSpec, exists: Exists): boolean {
 
 /**
  * An interface has one ring each way, and one each way of its host side, whatever "@conf:" asks for.
- * @throws NameError
+ * @throws UsageError
  */
 export function refuseWireRings({ text, port, options: { conf = {} } }: PortSpec): void {
   const { txRings = 1, rxRings = 1, hostTxRings = 1, hostRxRings = 1 } = conf;
   if ([txRings, rxRings, hostTxRings, hostRxRings].every((rings) => rings === 1)) return;
-  throw new NameError(
-    text,
-    text.slice(text.indexOf('@conf')),
-    'a network interface has one ring each way',
-    `ask for slots only, as in ${port}@conf:slots=512`,
+  throw new UsageError(
+    `${quote(text)}: a network interface has one ring each way; ask for slots only, as in ${port}@conf:slots=512`,
   );
 }
 
