@@ -14,6 +14,7 @@ export const VERBS = [
   'ctl',
   'run',
   'extcap',
+  'demo',
   'doctor',
   'completion',
 ];

@@ -11,6 +11,7 @@ export const verbs: Record<string, () => Promise<{ default: unknown }>> = {
   ctl: () => import('./ctl.js'),
   run: () => import('./run.js'),
   extcap: () => import('./extcap.js'),
+  demo: () => import('./demo.js'),
   doctor: () => import('./doctor.js'),
   completion: () => import('./completion.js'),
 };

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A virtual machine of the image: QEMU as a child of this process, and commands run inside.
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { ValeError } from '../errors.js';
+import type { Image } from './image.js';
+import { ENDED, READY } from './init.js';
+
+export type Accelerator = 'kvm' | 'tcg';
+
+export interface GuestOptions {
+  image: Image;
+  accelerator: Accelerator;
+  /** Arguments for its network: a -netdev, and a -device for it. */
+  network: string[];
+  /** "10.0.0.1/24"; absent: none. */
+  address?: string;
+  /** MiB. */
+  memory?: number;
+  cpus?: number;
+}
+
+export interface Answer {
+  code: number;
+  output: string;
+}
+
+const QEMU = 'qemu-system-x86_64';
+/** Longest boot, ms; emulation on a busy machine is slow. */
+const BOOT_LIMIT = 90_000;
+
+/** Arguments for a vhost-user port of `pairs` queue pairs. */
+export function vhostUser(socket: string, accelerator: Accelerator, pairs = 1): string[] {
+  // QEMU's emulation delivers no message-signalled interrupts of a vhost-user device.
+  const vectors = accelerator === 'tcg' ? ',vectors=0' : '';
+  const queues = pairs > 1 ? `,queues=${pairs}` : '';
+  const mq = pairs > 1 ? ',mq=on' : '';
+  return [
+    ...['-chardev', `socket,id=c0,path=${socket},reconnect=1`],
+    ...['-netdev', `vhost-user,chardev=c0,id=n0${queues}`],
+    ...['-device', `virtio-net-pci,netdev=n0,mac=${nextMac()}${mq}${vectors}`],
+  ];
+}
+
+let macs = 0;
+/** Locally administered, another one for each guest of this process. */
+export function nextMac(): string {
+  const low = [process.pid >> 8, process.pid, ++macs].map((n) => (n & 0xff).toString(16));
+  return `52:56:4c:${low.map((hex) => hex.padStart(2, '0')).join(':')}`;
+}
+
+/** Whether the kernel runs guests here: a tiny one is tried, as the device alone does not tell. */
+export function accelerator(): Accelerator {
+  const tried = spawnSync(
+    QEMU,
+    '-accel kvm -nodefaults -display none -S -monitor stdio -m 16 -cpu host'.split(' '),
+    { input: 'quit\n', timeout: 5000 },
+  );
+  return tried.status === 0 && String(tried.stderr) === '' ? 'kvm' : 'tcg';
+}
+
+export class Guest {
+  private constructor(
+    readonly process: ChildProcess,
+    private readonly folder: string,
+    private readonly server: Server,
+    private readonly socket: Socket,
+  ) {
+    socket.setEncoding('utf8');
+    socket.on('data', (text: string) => {
+      this.heard += text;
+      this.listener?.();
+    });
+    socket.on('close', () => {
+      this.gone = true;
+      this.listener?.();
+    });
+    socket.on('error', () => undefined);
+  }
+
+  private heard = '';
+  private gone = false;
+  private listener: (() => void) | undefined;
+  private turn: Promise<unknown> = Promise.resolve();
+
+  /** Boots one; resolves when it takes commands. */
+  static async boot(options: GuestOptions): Promise<Guest> {
+    const { image, memory = 192, cpus = 1, address, network } = options;
+    const folder = mkdtempSync(join(tmpdir(), 'vale-guest-'));
+    const control = join(folder, 'control');
+    const server = createServer();
+    const met = new Promise<Socket>((resolve) => server.once('connection', resolve));
+    await new Promise<void>((resolve) => server.listen(control, resolve));
+    const words = ['console=ttyS0', 'quiet', 'panic=-1', 'mitigations=off'];
+    if (address !== undefined) words.push(`vale.ip=${address}`);
+    const process = spawn(
+      QEMU,
+      [
+        ...['-accel', options.accelerator, '-smp', String(cpus), '-m', `${memory}M`],
+        ...['-object', `memory-backend-memfd,id=m0,size=${memory}M,share=on`],
+        ...['-machine', 'q35,memory-backend=m0', '-nodefaults', '-display', 'none', '-no-reboot'],
+        ...['-kernel', image.kernel, '-initrd', image.initramfs, '-append', words.join(' ')],
+        ...['-serial', 'null', '-chardev', `socket,id=control,path=${control}`],
+        ...['-serial', 'chardev:control', ...network],
+      ],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    let complaint = '';
+    process.stderr?.on('data', (data: Buffer) => (complaint += data.toString()));
+    const ended = new Promise<never>((_, reject) => {
+      process.once('error', (error) =>
+        reject(new ValeError(`cannot run ${QEMU}: ${error.message}; install qemu-system-x86`)),
+      );
+      process.once('exit', () =>
+        reject(new ValeError(`${QEMU} ended: ${complaint.trim().split('\n').at(-1) ?? ''}`)),
+      );
+    });
+    ended.catch(() => undefined);
+    try {
+      const guest = new Guest(process, folder, server, await Promise.race([met, ended]));
+      await Promise.race([guest.until(`${READY}\n`, BOOT_LIMIT), ended]);
+      guest.heard = '';
+      return guest;
+    } catch (error) {
+      process.kill('SIGKILL');
+      server.close();
+      rmSync(folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** Runs a line of shell; lines are run one after the other. @throws when it takes longer than `ms` */
+  run(line: string, ms = 60_000): Promise<Answer> {
+    const answer = this.turn.then(async () => {
+      this.socket.write(`${line.replaceAll('\n', ' ')}\n`);
+      const text = await this.until(/(^|\n)@vale-ended (\d+)\r?\n/, ms);
+      const [end = '', , code = ''] = new RegExp(`(^|\\n)${ENDED} (\\d+)\\r?\\n`).exec(text) ?? [];
+      this.heard = '';
+      return { code: Number(code), output: text.slice(0, text.length - end.length) };
+    });
+    this.turn = answer.catch(() => undefined);
+    return answer;
+  }
+
+  /** Ends it at once. */
+  async close(): Promise<void> {
+    const ended = new Promise((resolve) => this.process.once('exit', resolve));
+    if (this.process.exitCode === null && this.process.signalCode === null) {
+      this.process.kill('SIGKILL');
+      await ended;
+    }
+    this.socket.destroy();
+    this.server.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** All that was heard, once it holds that. */
+  private until(what: string | RegExp, ms: number): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const end = (act: () => void): void => {
+        clearTimeout(timer);
+        this.listener = undefined;
+        act();
+      };
+      const look = (): void => {
+        const found = typeof what === 'string' ? this.heard.includes(what) : what.test(this.heard);
+        if (found) end(() => resolve(this.heard));
+        else if (this.gone) end(() => reject(new ValeError('the virtual machine ended')));
+      };
+      const timer = setTimeout(
+        () =>
+          end(() => reject(new ValeError(`a virtual machine did not answer in ${ms / 1000} s`))),
+        ms,
+      );
+      this.listener = look;
+      look();
+    });
+  }
+}
