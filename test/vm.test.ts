@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Real guests: Debian's kernel in QEMU, two on one switch, each behind an agent's vhost-user socket.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { accelerator, Guest, vhostUser } from '../src/vm/guest.js';
+import { builtImage, buildImage, type Image } from '../src/vm/image.js';
+import { needs } from './support/need.js';
+import { Vale } from './support/vale.js';
+
+const BYTES = 32 << 20;
+const tools = needs('qemu-system-x86_64', 'apt-get', 'dpkg-deb');
+
+/** Without a network nothing can be built; CI has one. */
+function imageOrWhy(): Image | string {
+  if (!tools.met) return '';
+  try {
+    return builtImage() ?? buildImage(() => undefined);
+  } catch (error) {
+    if (process.env['CI']) throw error;
+    return ` (skipped: ${(error as Error).message})`;
+  }
+}
+const image = imageOrWhy();
+
+tools.describe('two guests on one switch', () => {
+  describe.skipIf(typeof image === 'string')(`of Debian's${String(image)}`, () => {
+    let directory: string;
+    let folder: string;
+    let guests: [Guest, Guest];
+
+    const ctl = (...args: string[]) => new Vale(['ctl', ...args], { VALE_DIR: directory }).result();
+    async function good(...args: string[]): Promise<string> {
+      const { code, stdout, stderr } = await ctl(...args);
+      expect({ code, stderr }, args.join(' ')).toEqual({ code: 0, stderr: '' });
+      return stdout;
+    }
+    async function inside(guest: Guest, line: string): Promise<string> {
+      const { code, output } = await guest.run(line);
+      expect(code, `${line}: ${output}`).toBe(0);
+      return output;
+    }
+    const socket = (i: number) => join(folder, `${i}.sock`);
+    interface Row {
+      name: string;
+      interface: { process_id: number; link: boolean };
+      counters: { tx_frames: number; tx_bytes: number; drops: Record<string, number> };
+    }
+    async function port(i: number): Promise<Row> {
+      const { ports } = JSON.parse(await good('--json')) as { ports: Row[] };
+      return ports.find(({ name }) => name === `vale0:vm${i}`)!;
+    }
+
+    beforeAll(async () => {
+      directory = mkdtempSync(join(process.env['VALE_DIR'] ?? '', 'vm-'));
+      folder = mkdtempSync(join(tmpdir(), 'vale-vm-'));
+      for (const i of [1, 2]) await good('-a', `vale0:vm${i}`, '--vhost-user', socket(i));
+      const how = accelerator();
+      guests = (await Promise.all(
+        [1, 2].map((i) =>
+          Guest.boot({
+            image: image as Image,
+            accelerator: how,
+            address: `10.7.1.${i}/24`,
+            network: vhostUser(socket(i), how),
+          }),
+        ),
+      )) as [Guest, Guest];
+    }, 120_000);
+    afterAll(async () => {
+      await Promise.all(guests?.map((guest) => guest.close()) ?? []);
+      for (const i of [1, 2]) await ctl('-d', `vale0:vm${i}`);
+      rmSync(directory, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true });
+    });
+
+    test('reach each other, and are told of as connected', async () => {
+      const said = await inside(guests[0], 'ping -c 3 -i 0.2 10.7.1.2');
+      expect(said).toContain('3 packets received');
+      expect((await port(1)).interface.link && (await port(2)).interface.link).toBe(true);
+    });
+
+    test('send TCP both ways, as super-frames', async () => {
+      await inside(guests[1], 'iperf3 -s -D >/dev/null; sleep 0.5');
+      const before = await port(1);
+      await inside(guests[0], 'iperf3 -c 10.7.1.2 -n 64M');
+      const after = await port(1);
+      const frames = after.counters.tx_frames - before.counters.tx_frames;
+      const bytes = after.counters.tx_bytes - before.counters.tx_bytes;
+      expect(bytes).toBeGreaterThan(60 << 20);
+      expect(bytes / frames).toBeGreaterThan(3000);
+      await inside(guests[0], 'iperf3 -c 10.7.1.2 -n 64M -R');
+    }, 60_000);
+
+    test('a file arrives byte for byte while the agent is killed and attached again', async () => {
+      const [from, to] = guests;
+      await inside(from, `dd if=/dev/urandom of=/tmp/file bs=65536 count=${BYTES / 65536} 2>&1`);
+      const sum = await inside(from, 'httpd -h /tmp; md5sum </tmp/file');
+      const { interface: served, counters } = await port(1);
+      const got = to.run('wget -q -O - http://10.7.1.1/file | md5sum', 100_000);
+      while ((await port(1)).counters.tx_bytes - counters.tx_bytes < BYTES / 8) await sleep(10);
+      process.kill(served.process_id, 'SIGKILL');
+      await ctl();
+      await good('-a', 'vale0:vm1', '--vhost-user', socket(1));
+      expect(await got).toEqual({ code: 0, output: sum });
+      expect((await port(1)).counters.tx_bytes).toBeGreaterThan(0);
+    }, 120_000);
+
+    test('a program on the same switch reaches a guest', async () => {
+      const { code, stdout } = await new Vale(
+        ['pkt-gen', '-i', 'vale0:x', '-f', 'tx', '-n', '1000', '-R', '2000', '-d', '10.7.1.2'],
+        { VALE_DIR: directory },
+      ).result();
+      expect(code, stdout).toBe(0);
+      const { output } = await guests[1].run('cat /sys/class/net/eth0/statistics/rx_packets');
+      expect(Number(output)).toBeGreaterThan(1000);
+    });
+
+    test('the demonstration shows a ping and rates, and leaves nothing', async () => {
+      const demo = new Vale(['demo', 'vm', '--seconds', '1'], { TMPDIR: folder });
+      const { code, stdout, stderr } = await demo.result();
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toContain('4 packets received');
+      expect(stdout).toMatch(/TCP from vm1 to vm2\n(vm1 sends .* vm2 sends .*\n)+.* receiver/);
+      expect(stdout).toMatch(/TCP from vm2 to vm1\n(vm1 sends .* vm2 sends .*\n)+.* receiver/);
+    }, 120_000);
+  });
+});
