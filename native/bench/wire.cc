@@ -191,14 +191,14 @@ class Joined {
     const uint32_t used = (rx->tail + rx->num_slots - rx->head) % rx->num_slots;
     if (used + 2 * kBurst < rx->num_slots) far_->txsync();
     inner_->rxsync();
-    const Moved moved = move_frames(rx, wire_->tx_ring(0), kBurst, true);
+    const Moved moved = move_frames(inner_->rx_view(0), wire_->tx_view(0), kBurst, true);
     wire_->txsync();
     return moved.frames;
   }
 
   uint64_t receive() {
     wire_->rxsync();
-    const Moved moved = move_frames(wire_->rx_ring(0), inner_->tx_ring(0), kBurst, true);
+    const Moved moved = move_frames(wire_->rx_view(0), inner_->tx_view(0), kBurst, true);
     if (moved.frames == 0) return 0;
     inner_->txsync();
     far_->rxsync();

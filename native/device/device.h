@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "abi/netmap.h"
+#include "device/ring_view.h"
 #include "status.h"
 #include "types.h"
 
@@ -43,8 +44,11 @@ class Port {
   unsigned last_tx() const { return last_tx_; }
   unsigned first_rx() const { return first_rx_; }
   unsigned last_rx() const { return last_rx_; }
-  netmap_ring* tx_ring(unsigned i) const { return NETMAP_TXRING(nifp_, i); }
-  netmap_ring* rx_ring(unsigned i) const { return NETMAP_RXRING(nifp_, i); }
+  // Not found by way of nifp(): what stands in a region may have been overwritten.
+  const RingView& tx_view(unsigned i) const { return tx_views_[i]; }
+  const RingView& rx_view(unsigned i) const { return rx_views_[i]; }
+  netmap_ring* tx_ring(unsigned i) const { return tx_views_[i].ring(); }
+  netmap_ring* rx_ring(unsigned i) const { return rx_views_[i].ring(); }
 
   // Equal and not zero for two Ports whose buffers are in one region (and one mapping): buffer
   // indices may then be swapped between their rings.
@@ -94,6 +98,7 @@ class Port {
   netmap_if* nifp_ = nullptr;
   char* base_ = nullptr;
   unsigned first_tx_ = 0, last_tx_ = 0, first_rx_ = 0, last_rx_ = 0;
+  std::vector<RingView> tx_views_, rx_views_;  // by ring number; those not bound are empty
   uint64_t memory_key_ = 0;
 };
 

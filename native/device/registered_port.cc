@@ -71,6 +71,14 @@ void RegisteredPort::adopt(std::shared_ptr<Runtime> rt, const Registration& reg,
   first_rx_ = r.first_rx;
   last_rx_ = r.last_rx;
   no_tx_poll_ = (r.flags & NR_NO_TX_POLL) != 0;
+  const auto view = [&](const auto& ring) {
+    return RingView(reinterpret_cast<netmap_ring*>(base_ + ring.ring_ofs), ring.num_slots,
+                    base_ + ring.buf_ofs, ring.buf_size, &ring.buf_bound);
+  };
+  tx_views_.resize(last_tx_);
+  rx_views_.resize(last_rx_);
+  for (unsigned i = first_tx_; i < last_tx_; i++) tx_views_[i] = view(tx(i));
+  for (unsigned i = first_rx_; i < last_rx_; i++) rx_views_[i] = view(rx(i));
 }
 
 int RegisteredPort::open_memory() const {

@@ -12,8 +12,6 @@ UserPort::UserPort(std::shared_ptr<Runtime> rt, const Registration& reg, const P
   adopt(std::move(rt), reg, info);
   senders_.resize(port_->tx_count);
   receivers_.resize(port_->rx_count);
-  tx_rings_.resize(port_->tx_count);
-  rx_rings_.resize(port_->rx_count);
   for (unsigned i = first_tx_; i < last_tx_; i++) {
     auto s = std::make_unique<Sender>();
     s->rt = rt_.get();
@@ -22,11 +20,7 @@ UserPort::UserPort(std::shared_ptr<Runtime> rt, const Registration& reg, const P
     s->ring_number = i;
     s->port = port_;
     rt_->mapper->add(&s->tx->lock);
-    tx_rings_[i] = reinterpret_cast<netmap_ring*>(base_ + s->tx->ring_ofs);
     senders_[i] = std::move(s);
-  }
-  for (unsigned i = first_rx_; i < last_rx_; i++) {
-    rx_rings_[i] = reinterpret_cast<netmap_ring*>(base_ + rx(i).ring_ofs);
   }
 }
 
@@ -46,12 +40,12 @@ UserPort::~UserPort() {
 }
 
 void UserPort::send(unsigned i) {
-  forward(*senders_[i], tx_rings_[i], base_);
+  forward(*senders_[i], tx_ring(i), base_);
   if (rt_->mapper->stale()) [[unlikely]]
     rt_->mapper->reclaim(rt_->process.identity());
 }
 
-void UserPort::fetch(unsigned i) { receive(*rt_, rx(i), rx_rings_[i], &sequence_, &receivers_[i]); }
+void UserPort::fetch(unsigned i) { receive(*rt_, rx(i), rx_ring(i), &sequence_, &receivers_[i]); }
 
 int UserPort::txsync() {
   if (const int err = enter()) return err;
@@ -70,7 +64,7 @@ short UserPort::ready(short events) {
   short out = 0;
   if ((events & POLLOUT) || !no_tx_poll_) {
     for (unsigned i = first_tx_; i < last_tx_; i++) {
-      const netmap_ring* ring = tx_rings_[i];
+      const netmap_ring* ring = tx_ring(i);
       const uint32_t taken =
           word_position(senders_[i]->tx->take_word.load(std::memory_order_relaxed));
       const bool wanted = (events & POLLOUT) && !(out & POLLOUT);
@@ -81,7 +75,7 @@ short UserPort::ready(short events) {
   if (events & POLLIN) {
     for (unsigned i = first_rx_; i < last_rx_; i++) {
       fetch(i);
-      const netmap_ring* ring = rx_rings_[i];
+      const netmap_ring* ring = rx_ring(i);
       if (ring->cur != ring->tail) out |= POLLIN;
     }
   }

@@ -28,9 +28,6 @@ class UserPort final : public RegisteredPort {
   uint16_t sequence_ = 0;
   std::vector<std::unique_ptr<Sender>> senders_;  // by tx ring
   std::vector<Receiver> receivers_;               // by rx ring
-  // Where the rings are, by number, from the control file: the offsets in the region are for the
-  // application, who may overwrite them.
-  std::vector<netmap_ring*> tx_rings_, rx_rings_;
 };
 
 }  // namespace vale

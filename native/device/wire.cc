@@ -135,28 +135,26 @@ std::string host_device(const Interface& interface) {
 // The extra buffers of a port, taken from its list.
 Buffers take_extra(Port& port) {
   Buffers buffers;
-  const netmap_ring* ring = port.first_rx() != port.last_rx() ? port.rx_ring(port.first_rx())
-                                                              : port.tx_ring(port.first_tx());
-  buffers.buf_size = ring->nr_buf_size;
-  buffers.zero = const_cast<char*>(reinterpret_cast<const char*>(ring)) + ring->buf_ofs;
-  const uint64_t room = port.info().memsize - static_cast<uint64_t>(buffers.zero - port.base());
-  const uint64_t most = room / buffers.buf_size;
+  const RingView& ring = port.first_rx() != port.last_rx() ? port.rx_view(port.first_rx())
+                                                           : port.tx_view(port.first_tx());
+  buffers.buf_size = ring.buf_size();
+  buffers.zero = ring.buffer(0);
   uint32_t next = port.nifp()->ni_bufs_head;
-  while (next >= 2 && next < most && buffers.free.size() < port.info().extra_bufs) {
+  while (ring.has_buffer(next) && buffers.free.size() < port.info().extra_bufs) {
     buffers.free.push_back(next);
     buffers.limit = std::max(buffers.limit, next + 1);
     std::memcpy(&next, buffers.at(next), sizeof next);
   }
   port.nifp()->ni_bufs_head = 0;
   // The port's own buffers come here when they are swapped.
-  const auto count = [&](const netmap_ring* one) {
-    for (uint32_t i = 0; i < one->num_slots; i++) {
-      const uint32_t index = one->slot[i].buf_idx;
-      if (index < most) buffers.limit = std::max(buffers.limit, index + 1);
+  const auto count = [&](const RingView& one) {
+    for (uint32_t i = 0; i < one.slots(); i++) {
+      const uint32_t index = one.slot(i).buf_idx;
+      if (one.has_buffer(index)) buffers.limit = std::max(buffers.limit, index + 1);
     }
   };
-  for (unsigned i = port.first_tx(); i < port.last_tx(); i++) count(port.tx_ring(i));
-  for (unsigned i = port.first_rx(); i < port.last_rx(); i++) count(port.rx_ring(i));
+  for (unsigned i = port.first_tx(); i < port.last_tx(); i++) count(port.tx_view(i));
+  for (unsigned i = port.first_rx(); i < port.last_rx(); i++) count(port.rx_view(i));
   return buffers;
 }
 

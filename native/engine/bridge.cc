@@ -35,9 +35,9 @@ class Direction {
     const uint32_t free_slots = space();
     blocked_ = false;
     for (unsigned i = from_.first_rx(); i < from_.last_rx(); i++) {
-      netmap_ring* rx = from_.rx_ring(i);
-      if (rx->head == rx->tail) continue;
-      const Moved one = move_frames(rx, to_.tx_ring(to_.first_tx() + i % tx_rings), burst_, swap_);
+      const RingView& rx = from_.rx_view(i);
+      if (rx.head() == rx.tail()) continue;
+      const Moved one = move_frames(rx, to_.tx_view(to_.first_tx() + i % tx_rings), burst_, swap_);
       frames += one.frames;
       bytes += one.bytes;
       unfit += one.unfit;
@@ -68,9 +68,8 @@ class Direction {
   // Whether the sending port has not taken all yet.
   bool pending() const {
     for (unsigned i = to_.first_tx(); i < to_.last_tx(); i++) {
-      const netmap_ring* ring = to_.tx_ring(i);
-      const uint32_t next = ring->tail + 1 == ring->num_slots ? 0 : ring->tail + 1;
-      if (next != ring->head) return true;
+      const RingView& ring = to_.tx_view(i);
+      if (ring.after(ring.tail()) != ring.head()) return true;
     }
     return false;
   }
@@ -78,7 +77,7 @@ class Direction {
   // Before waiting for POLLOUT: room there was already does not end the wait.
   void want_room() {
     for (unsigned i = to_.first_tx(); i < to_.last_tx(); i++) {
-      to_.tx_ring(i)->cur = to_.tx_ring(i)->tail;
+      to_.tx_ring(i)->cur = to_.tx_view(i).tail();
     }
   }
 
@@ -86,10 +85,8 @@ class Direction {
   uint32_t space() const {
     uint32_t free_slots = 0;
     for (unsigned i = from_.first_rx(); i < from_.last_rx(); i++) {
-      const netmap_ring* ring = from_.rx_ring(i);
-      const uint32_t used = ring->tail >= ring->head ? ring->tail - ring->head
-                                                     : ring->tail + ring->num_slots - ring->head;
-      free_slots += ring->num_slots - 1 - used;
+      const RingView& ring = from_.rx_view(i);
+      free_slots += ring.slots() - 1 - ring.available();
     }
     return free_slots;
   }
@@ -99,7 +96,7 @@ class Direction {
     std::snprintf(line, sizeof line,
                   "%s -> %s: %llu frame(s) dropped, too large for a ring of %u slots",
                   from_.info().name.c_str(), to_.info().name.c_str(),
-                  static_cast<unsigned long long>(frames), to_.tx_ring(to_.first_tx())->num_slots);
+                  static_cast<unsigned long long>(frames), to_.tx_view(to_.first_tx()).slots());
     engine_.say(true, line);
   }
 
@@ -187,13 +184,12 @@ class Bridge {
       const Port& port = *waits[i].port;
       uint32_t filled = 0, head = 0, room = 0;
       if (port.first_rx() < port.last_rx()) {
-        const netmap_ring* ring = port.rx_ring(port.first_rx());
-        filled = (ring->tail + ring->num_slots - ring->head) % ring->num_slots;
-        head = ring->head;
+        const RingView& ring = port.rx_view(port.first_rx());
+        filled = ring.available();
+        head = ring.head();
       }
       if (port.first_tx() < port.last_tx()) {
-        const netmap_ring* ring = port.tx_ring(port.first_tx());
-        room = (ring->tail + ring->num_slots - ring->head) % ring->num_slots;
+        room = port.tx_view(port.first_tx()).available();
       }
       std::snprintf(one, sizeof one, "%s [%d] ev %x %x rx %u@%u tx %u", i == 0 ? "" : ",", i,
                     static_cast<unsigned>(waits[i].events), static_cast<unsigned>(waits[i].revents),

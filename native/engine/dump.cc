@@ -6,17 +6,15 @@
 
 namespace vale {
 
-void dump_slot(Engine& engine, netmap_ring* ring, uint32_t index) {
+void dump_slot(Engine& engine, const RingView& ring, uint32_t index, const char* place) {
   constexpr uint32_t kBytesPerLine = 16;
-  const netmap_slot slot = ring->slot[index];
-  // Only a sender's own slots point into its memory.
-  const bool indirect = ring->dir == 0 && (slot.flags & NS_INDIRECT) != 0;
-  const uint8_t* data = reinterpret_cast<const uint8_t*>(
-      indirect ? reinterpret_cast<char*>(slot.ptr) : NETMAP_BUF(ring, slot.buf_idx));
-  const uint32_t bytes = std::min<uint32_t>(slot.len, ring->nr_buf_size);
+  const netmap_slot slot = ring.slot(index);
+  const uint8_t* data =
+      reinterpret_cast<const uint8_t*>(place != nullptr ? place : ring.buffer(slot.buf_idx));
+  const uint32_t bytes = slot.len;
   char line[96];
   std::snprintf(line, sizeof line, "ring %p cur %5u [buf %6u flags 0x%04x len %5u]",
-                static_cast<void*>(ring), index, slot.buf_idx, slot.flags, slot.len);
+                static_cast<void*>(ring.ring()), index, slot.buf_idx, slot.flags, slot.len);
   std::string text = line;
   for (uint32_t at = 0; at < bytes; at += kBytesPerLine) {
     std::snprintf(line, sizeof line, "\n%5u: ", at);

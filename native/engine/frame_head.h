@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "abi/netmap.h"
+#include "device/ring_view.h"
 
 namespace vale {
 
@@ -18,11 +18,10 @@ struct FrameHead {
   uint32_t bytes = 0;
   uint32_t slots = 0;
 
-  // The frame's next slot; whether it is the last one. clear() before the next frame.
-  bool add(netmap_ring* ring, const netmap_slot& slot) {
-    const uint32_t length = std::min<uint32_t>(slot.len, ring->nr_buf_size);
-    const uint32_t n = std::min(length, kBytes - bytes);
-    std::memcpy(data + bytes, NETMAP_BUF(ring, slot.buf_idx), n);
+  // The frame's next slot, as the view gives it; whether it is the last one. clear() before the next frame.
+  bool add(const RingView& ring, const netmap_slot& slot) {
+    const uint32_t n = std::min<uint32_t>(slot.len, kBytes - bytes);
+    std::memcpy(data + bytes, ring.buffer(slot.buf_idx), n);
     bytes += n;
     slots++;
     return (slot.flags & NS_MOREFRAG) == 0;

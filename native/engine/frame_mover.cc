@@ -7,12 +7,6 @@
 namespace vale {
 namespace {
 
-uint32_t after(const netmap_ring* ring, uint32_t i) { return i + 1 == ring->num_slots ? 0 : i + 1; }
-
-uint32_t distance(const netmap_ring* ring, uint32_t from, uint32_t to) {
-  return to >= from ? to - from : to + ring->num_slots - from;
-}
-
 struct Extent {
   uint32_t slots = 0;
   uint32_t bytes = 0;
@@ -20,10 +14,10 @@ struct Extent {
   bool whole = false;
 };
 
-Extent measure(const netmap_ring* ring, uint32_t head) {
+Extent measure(const RingView& ring, uint32_t head, uint32_t tail) {
   Extent frame;
-  for (uint32_t i = head; i != ring->tail && !frame.whole; i = after(ring, i)) {
-    const netmap_slot& slot = ring->slot[i];
+  for (uint32_t i = head; i != tail && !frame.whole; i = ring.after(i)) {
+    const netmap_slot slot = ring.slot(i);
     frame.slots++;
     frame.bytes += slot.len;
     frame.longest = std::max<uint32_t>(frame.longest, slot.len);
@@ -36,10 +30,11 @@ Extent measure(const netmap_ring* ring, uint32_t head) {
 // destination port.
 uint16_t tx_flags(uint16_t rx_flags) { return rx_flags & NS_MOREFRAG; }
 
-void swap_slots(netmap_ring* from, uint32_t out, netmap_ring* to, uint32_t in, uint32_t slots) {
-  for (; slots != 0; slots--, out = after(from, out), in = after(to, in)) {
-    netmap_slot& rx = from->slot[out];
-    netmap_slot& tx = to->slot[in];
+void swap_slots(const RingView& from, uint32_t out, const RingView& to, uint32_t in,
+                uint32_t slots) {
+  for (; slots != 0; slots--, out = from.after(out), in = to.after(in)) {
+    netmap_slot& rx = from.at(out);
+    netmap_slot& tx = to.at(in);
     std::swap(rx.buf_idx, tx.buf_idx);
     std::swap(rx.ptr, tx.ptr);
     tx.len = rx.len;
@@ -48,83 +43,88 @@ void swap_slots(netmap_ring* from, uint32_t out, netmap_ring* to, uint32_t in, u
   }
 }
 
-void copy_slots(netmap_ring* from, uint32_t out, netmap_ring* to, uint32_t in, uint32_t slots) {
-  for (; slots != 0; slots--, out = after(from, out), in = after(to, in)) {
-    const netmap_slot& rx = from->slot[out];
-    netmap_slot& tx = to->slot[in];
-    std::memcpy(NETMAP_BUF(to, tx.buf_idx), NETMAP_BUF(from, rx.buf_idx), rx.len);
-    tx.len = rx.len;
-    tx.flags = tx_flags(rx.flags);
-    tx.ptr = 0;
+void fill(netmap_slot& tx, uint32_t bytes, uint16_t flags) {
+  tx.len = static_cast<uint16_t>(bytes);
+  tx.flags = flags;
+  tx.ptr = 0;
+}
+
+void copy_slots(const RingView& from, uint32_t out, const RingView& to, uint32_t in,
+                uint32_t slots) {
+  for (; slots != 0; slots--, out = from.after(out), in = to.after(in)) {
+    const netmap_slot rx = from.slot(out);
+    netmap_slot& tx = to.at(in);
+    const uint32_t bytes = std::min<uint32_t>(rx.len, to.buf_size());
+    std::memcpy(to.buffer(tx.buf_idx), from.buffer(rx.buf_idx), bytes);
+    fill(tx, bytes, tx_flags(rx.flags));
   }
 }
 
-// Where fragments are longer than the other ring's buffers: fills those one after the other.
-void reslice(netmap_ring* from, uint32_t out, netmap_ring* to, uint32_t in, uint32_t bytes) {
-  uint32_t taken = 0;
-  while (bytes != 0) {
-    netmap_slot& tx = to->slot[in];
+// Where fragments are longer than the other ring's buffers: fills those one after the other. `slots` of
+// the frame become `needed`.
+void reslice(const RingView& from, uint32_t out, uint32_t slots, const RingView& to, uint32_t in,
+             uint32_t needed) {
+  netmap_slot rx = from.slot(out);
+  uint32_t taken = 0;  // of that slot
+  for (; needed != 0; needed--, in = to.after(in)) {
+    netmap_slot& tx = to.at(in);
+    char* const data = to.buffer(tx.buf_idx);
     uint32_t filled = 0;
-    while (filled < to->nr_buf_size && bytes != 0) {
-      const netmap_slot& rx = from->slot[out];
-      const uint32_t n = std::min(rx.len - taken, to->nr_buf_size - filled);
-      std::memcpy(NETMAP_BUF(to, tx.buf_idx) + filled, NETMAP_BUF(from, rx.buf_idx) + taken, n);
+    while (filled < to.buf_size() && slots != 0) {
+      const uint32_t n = std::min<uint32_t>(rx.len - taken, to.buf_size() - filled);
+      std::memcpy(data + filled, from.buffer(rx.buf_idx) + taken, n);
       filled += n;
       taken += n;
-      bytes -= n;
-      if (taken == rx.len) {
-        out = after(from, out);
+      if (taken == rx.len && --slots != 0) {
+        out = from.after(out);
+        rx = from.slot(out);
         taken = 0;
       }
     }
-    tx.len = static_cast<uint16_t>(filled);
-    tx.flags = bytes != 0 ? NS_MOREFRAG : 0;
-    tx.ptr = 0;
-    in = after(to, in);
+    fill(tx, filled, needed != 1 ? NS_MOREFRAG : 0);
   }
 }
 
 }  // namespace
 
-Moved move_frames(netmap_ring* from, netmap_ring* to, uint32_t most, bool swap) {
+Moved move_frames(const RingView& from, const RingView& to, uint32_t most, bool swap) {
   Moved moved;
-  uint32_t out = from->head;
-  uint32_t in = to->head;
+  const uint32_t filled = from.tail(), free_end = to.tail();
+  uint32_t out = from.head();
+  uint32_t in = to.head();
   bool incomplete = false;
-  while (moved.frames < most && out != from->tail) {
-    const Extent frame = measure(from, out);
-    if (!frame.whole && frame.slots + 1 < from->num_slots) {
+  while (moved.frames < most && out != filled) {
+    const Extent frame = measure(from, out, filled);
+    if (!frame.whole && frame.slots + 1 < from.slots()) {
       incomplete = true;
       break;
     }
-    const bool cut = !swap && frame.longest > to->nr_buf_size;
+    const bool cut = !swap && frame.longest > to.buf_size();
     const uint32_t needed =
-        cut ? (frame.bytes + to->nr_buf_size - 1) / to->nr_buf_size : frame.slots;
+        cut ? (frame.bytes + to.buf_size() - 1) / to.buf_size() : frame.slots;
     // Empty slots are padding, not frames.
-    const bool unfit = !frame.whole || needed > to->num_slots - 1;
+    const bool unfit = !frame.whole || needed > to.slots() - 1;
     if (!unfit && frame.bytes != 0) {
-      if (needed > distance(to, in, to->tail)) {
+      if (needed > to.distance(in, free_end)) {
         moved.blocked = true;
         break;
       }
       if (swap) {
         swap_slots(from, out, to, in, frame.slots);
       } else if (cut) {
-        reslice(from, out, to, in, frame.bytes);
+        reslice(from, out, frame.slots, to, in, needed);
       } else {
         copy_slots(from, out, to, in, frame.slots);
       }
-      in = (in + needed) % to->num_slots;
+      in = (in + needed) % to.slots();
       moved.frames++;
       moved.bytes += frame.bytes;
     }
     moved.unfit += unfit ? 1 : 0;
-    out = (out + frame.slots) % from->num_slots;
+    out = (out + frame.slots) % from.slots();
   }
-  from->head = out;
-  from->cur = incomplete || moved.blocked ? from->tail : out;
-  to->head = in;
-  to->cur = moved.blocked ? to->tail : in;
+  from.release(out, incomplete || moved.blocked ? filled : out);
+  to.release(in, moved.blocked ? free_end : in);
   return moved;
 }
 

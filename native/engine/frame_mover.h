@@ -10,7 +10,7 @@
 
 #include <cstdint>
 
-#include "abi/netmap.h"
+#include "device/ring_view.h"
 
 namespace vale {
 
@@ -22,6 +22,6 @@ struct Moved {
 };
 
 // swap: exchange buffers instead of copying; the rings must be in one region.
-Moved move_frames(netmap_ring* from, netmap_ring* to, uint32_t most, bool swap);
+Moved move_frames(const RingView& from, const RingView& to, uint32_t most, bool swap);
 
 }  // namespace vale

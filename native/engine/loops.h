@@ -44,7 +44,7 @@ Status port_gone(const Port& port, int err);
 uint64_t drain(Engine& engine, Port& port, std::vector<TxRing>& rings);
 // The tx rings of a port.
 std::vector<TxRing> tx_rings(Port& port, const SlotPlan& plan);
-// Says what is in a slot, as the reference's -X does.
-void dump_slot(Engine& engine, netmap_ring* ring, uint32_t slot);
+// Says what is in a slot, as the reference's -X does. Its bytes are at `data`; null: in its buffer.
+void dump_slot(Engine& engine, const RingView& ring, uint32_t slot, const char* data = nullptr);
 
 }  // namespace vale

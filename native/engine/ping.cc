@@ -124,16 +124,16 @@ class Pinger {
   uint32_t receive(uint64_t now) {
     uint32_t answers = 0;
     for (unsigned r = port_.first_rx(); r < port_.last_rx(); r++) {
-      netmap_ring* ring = port_.rx_ring(r);
+      const RingView& ring = port_.rx_view(r);
       FrameHead& head = heads_[r - port_.first_rx()];
-      for (; ring->head != ring->tail;
-           ring->head = ring->head + 1 == ring->num_slots ? 0 : ring->head + 1) {
-        if (config_.dump) dump_slot(engine_, ring, ring->head);
-        if (!head.add(ring, ring->slot[ring->head])) continue;
+      const uint32_t tail = ring.tail();
+      for (uint32_t i = ring.head(); i != tail; i = ring.after(i)) {
+        if (config_.dump) dump_slot(engine_, ring, i);
+        if (!head.add(ring, ring.slot(i))) continue;
         if (measure(head, now)) answers++;
         head.clear();
       }
-      ring->cur = ring->head;
+      ring.release(tail);
     }
     return answers;
   }

@@ -115,9 +115,9 @@ Status check_port(const PktGenRun& run, const Port& port, uint32_t longest) {
                         port.info().mtu, longest);
   }
   for (unsigned i = port.first_tx(); i < port.last_tx(); i++) {
-    const netmap_ring* ring = port.tx_ring(i);
-    const uint32_t slots = run.plan.cut(longest + config.header_length, ring->nr_buf_size).slots;
-    const uint32_t most = std::min(kMaxSlots, ring->num_slots - 1);
+    const RingView& ring = port.tx_view(i);
+    const uint32_t slots = run.plan.cut(longest + config.header_length, ring.buf_size()).slots;
+    const uint32_t most = std::min(kMaxSlots, ring.slots() - 1);
     if (slots > most) {
       return Status::fail(EMSGSIZE,
                           "%s: a frame of %u bytes takes %u slots here, at most %u are "

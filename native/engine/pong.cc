@@ -46,23 +46,25 @@ class Ponger {
   bool turn() {
     uint64_t frames = 0, bytes = 0;
     for (unsigned r = port_.first_rx(); r < port_.last_rx(); r++) {
-      netmap_ring* ring = port_.rx_ring(r);
-      uint32_t head = ring->head;
-      for (uint32_t n = 0; n < config_.burst && head != ring->tail; n++) {
+      const RingView& ring = port_.rx_view(r);
+      const uint32_t begin = ring.head(), tail = ring.tail();
+      uint32_t head = begin;
+      for (uint32_t n = 0; n < config_.burst && head != tail; n++) {
         if (limit_ != 0 && answered_ >= limit_) break;
         const uint32_t first = head;
         uint32_t slots = 0;
-        for (bool more = true; more && head != ring->tail; slots++) {
+        for (bool more = true; more && head != tail; slots++) {
           if (config_.dump) dump_slot(engine_, ring, head);
-          bytes += ring->slot[head].len;
-          more = (ring->slot[head].flags & NS_MOREFRAG) != 0;
-          head = head + 1 == ring->num_slots ? 0 : head + 1;
+          const netmap_slot slot = ring.slot(head);
+          bytes += slot.len;
+          more = (slot.flags & NS_MOREFRAG) != 0;
+          head = ring.after(head);
         }
         frames++;
         answer(ring, first, slots);
       }
-      if (head != ring->head) lane_.add_event();
-      ring->head = ring->cur = head;
+      if (head != begin) lane_.add_event();
+      ring.release(head);
     }
     lane_.add(frames, bytes - std::min(bytes, frames * config_.header_length), 0);
     unstamped_ |= frames != 0;
@@ -70,9 +72,9 @@ class Ponger {
   }
 
   // A frame for which no tx ring has room is dropped, as the reference does.
-  void answer(netmap_ring* ring, uint32_t first, uint32_t slots) {
+  void answer(const RingView& ring, uint32_t first, uint32_t slots) {
     for (TxRing& tx : rings_) {
-      const uint32_t at = tx.ring()->head;
+      const uint32_t at = tx.ring().head();
       if (!tx.copy(ring, first, slots)) continue;
       turn_round(tx.ring(), at, slots);
       answered_++;
@@ -81,7 +83,7 @@ class Ponger {
   }
 
   // Swaps source and destination, of Ethernet and of IP; checksums stay right.
-  void turn_round(netmap_ring* ring, uint32_t first, uint32_t slots) {
+  void turn_round(const RingView& ring, uint32_t first, uint32_t slots) {
     const uint32_t start = config_.header_length;
     swap(ring, first, slots, start, start + 6, 6);
     const uint8_t* high = byte(ring, first, slots, start + 12);
@@ -91,21 +93,22 @@ class Ponger {
     if (*high == 0x86 && *low == 0xdd) swap(ring, first, slots, start + 22, start + 38, 16);
   }
 
-  static void swap(netmap_ring* ring, uint32_t first, uint32_t slots, uint32_t a, uint32_t b,
+  static void swap(const RingView& ring, uint32_t first, uint32_t slots, uint32_t a, uint32_t b,
                    uint32_t bytes) {
     if (byte(ring, first, slots, b + bytes - 1) == nullptr) return;
     for (uint32_t i = 0; i < bytes; i++) {
-      std::swap(*byte(ring, first, slots, a + i), *byte(ring, first, slots, b + i));
+      uint8_t* const one = byte(ring, first, slots, a + i);
+      uint8_t* const other = byte(ring, first, slots, b + i);
+      if (one != nullptr && other != nullptr) std::swap(*one, *other);
     }
   }
 
   // Byte `offset` of a frame that may be spread over slots; nullptr behind its end.
-  static uint8_t* byte(netmap_ring* ring, uint32_t slot, uint32_t slots, uint32_t offset) {
-    for (; slots > 0; slots--) {
-      const netmap_slot& s = ring->slot[slot];
-      if (offset < s.len) return reinterpret_cast<uint8_t*>(NETMAP_BUF(ring, s.buf_idx)) + offset;
+  static uint8_t* byte(const RingView& ring, uint32_t slot, uint32_t slots, uint32_t offset) {
+    for (; slots > 0; slots--, slot = ring.after(slot)) {
+      const netmap_slot s = ring.slot(slot);
+      if (offset < s.len) return reinterpret_cast<uint8_t*>(ring.buffer(s.buf_idx)) + offset;
       offset -= s.len;
-      slot = slot + 1 == ring->num_slots ? 0 : slot + 1;
     }
     return nullptr;
   }

@@ -19,8 +19,7 @@ constexpr unsigned kTurnsPerSilenceCheck = 1024;
 
 // One rx ring, and the start of the frame that is just being received from it.
 struct RxRing {
-  netmap_ring* ring;
-  uint32_t slots;  // read once: the region may be overwritten while we run
+  RingView ring;
   SequenceCheck sequence;
   FrameHead head{};
 };
@@ -38,8 +37,7 @@ class Receiver {
     const bool several = port_.last_rx() - port_.first_rx() > 1 || run.ports.size() > 1;
     for (unsigned i = port_.first_rx(); i < port_.last_rx(); i++) {
       const std::string where = several ? " on ring " + std::to_string(i) : "";
-      netmap_ring* ring = port_.rx_ring(i);
-      rings_.push_back({ring, ring->num_slots, SequenceCheck(engine, where)});
+      rings_.push_back({port_.rx_view(i), SequenceCheck(engine, where)});
     }
   }
 
@@ -87,18 +85,17 @@ class Receiver {
     uint64_t frames = 0, bytes = 0;
     uint32_t used = 0, total = 0;
     for (RxRing& rx : rings_) {
-      netmap_ring* ring = rx.ring;
-      const uint32_t filled =
-          ring->tail >= ring->head ? ring->tail - ring->head : ring->tail + rx.slots - ring->head;
+      const uint32_t head = rx.ring.head();
+      const uint32_t filled = rx.ring.distance(head, rx.ring.tail());
       used += filled;
-      total += rx.slots - 1;
+      total += rx.ring.slots() - 1;
       if (filled == 0) continue;
       lane_.add_event();
       const uint32_t n = std::min(filled, config_.burst);
       if (inspects_) {
-        frames += inspect(rx, n, &bytes);
+        frames += inspect(rx, head, n, &bytes);
       } else {
-        frames += count(rx, n, &bytes);
+        frames += count(rx.ring, head, n, &bytes);
       }
     }
     if (used == 0) return false;
@@ -113,44 +110,39 @@ class Receiver {
     return true;
   }
 
-  static uint32_t count(const RxRing& rx, uint32_t n, uint64_t* bytes) {
-    netmap_ring* ring = rx.ring;
-    const uint32_t slots = rx.slots;
-    uint32_t head = ring->head, frames = n;
+  static uint32_t count(const RingView& ring, uint32_t head, uint32_t n, uint64_t* bytes) {
+    const uint32_t slots = ring.slots();
+    uint32_t frames = n;
     uint64_t sum = 0;
     for (uint32_t left = n; left > 0;) {
       const uint32_t run = std::min(left, slots - head);
-      for (const netmap_slot* slot = &ring->slot[head]; slot < &ring->slot[head + run]; slot++) {
+      for (const netmap_slot* slot = &ring.at(head); slot < &ring.at(head + run); slot++) {
         sum += slot->len;
         if (slot->flags & NS_MOREFRAG) frames--;
       }
       left -= run;
       head = head + run == slots ? 0 : head + run;
     }
-    ring->head = ring->cur = head;
+    ring.release(head);
     *bytes += sum;
     return frames;
   }
 
-  uint32_t inspect(RxRing& rx, uint32_t n, uint64_t* bytes) {
-    netmap_ring* ring = rx.ring;
-    uint32_t frames = 0, i = ring->head;
+  uint32_t inspect(RxRing& rx, uint32_t i, uint32_t n, uint64_t* bytes) {
+    const RingView& ring = rx.ring;
+    uint32_t frames = 0;
     for (; n > 0; n--) {
-      const netmap_slot slot = ring->slot[i];
-      const uint32_t next = i + 1 == rx.slots ? 0 : i + 1;
-      if (config_.options & kOptPrefetch) {
-        __builtin_prefetch(NETMAP_BUF(ring, ring->slot[next].buf_idx));
-      }
-      if (config_.options & kOptAccess) {
-        access(NETMAP_BUF(ring, slot.buf_idx), std::min<uint32_t>(slot.len, ring->nr_buf_size));
-      }
+      const netmap_slot slot = ring.slot(i);
+      const uint32_t next = ring.after(i);
+      if (config_.options & kOptPrefetch) __builtin_prefetch(ring.buffer(ring.at(next).buf_idx));
+      if (config_.options & kOptAccess) access(ring.buffer(slot.buf_idx), slot.len);
       if (config_.dump) dump_slot(engine_, ring, i);
       if (config_.function == PktGenFunction::rxseq) follow(rx, slot);
       if (!(slot.flags & NS_MOREFRAG)) frames++;
       *bytes += slot.len;
       i = next;
     }
-    ring->head = ring->cur = i;
+    ring.release(i);
     return frames;
   }
 

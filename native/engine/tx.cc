@@ -152,7 +152,7 @@ class Sender {
     }
     uint32_t n = 0;
     for (; n < want; n++) {
-      const uint32_t from = ring.ring()->head;
+      const uint32_t from = ring.ring().head();
       if (!source_.put(ring)) break;
       if (config_.dump) dump(ring, from);
       *bytes += source_.bytes();
@@ -163,10 +163,8 @@ class Sender {
   }
 
   void dump(const TxRing& ring, uint32_t slot) {
-    while (slot != ring.ring()->head) {
-      dump_slot(engine_, ring.ring(), slot);
-      slot = slot + 1 == ring.ring()->num_slots ? 0 : slot + 1;
-    }
+    for (const uint32_t head = ring.ring().head(); slot != head; slot = ring.ring().after(slot))
+      dump_slot(engine_, ring.ring(), slot, ring.data(slot));
   }
 
   void wait_for_room() {
@@ -216,7 +214,7 @@ Status run_tx(PktGenRun& run, Engine& engine, unsigned thread) {
 std::vector<TxRing> tx_rings(Port& port, const SlotPlan& plan) {
   std::vector<TxRing> rings;
   for (unsigned i = port.first_tx(); i < port.last_tx(); i++) {
-    rings.emplace_back(port.tx_ring(i), plan);
+    rings.emplace_back(port.tx_view(i), plan);
   }
   return rings;
 }

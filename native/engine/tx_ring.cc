@@ -23,19 +23,24 @@ SlotPlan::Cut SlotPlan::cut(uint32_t bytes, uint32_t buffer_bytes) const {
   return {slots, first, rest / (slots - 1), rest % (slots - 1)};
 }
 
-TxRing::TxRing(netmap_ring* ring, const SlotPlan& plan)
-    : ring_(ring), plan_(plan), settled_(ring->head), holds_(ring->num_slots) {
-  if (plan_.indirect) payloads_.resize(size_t{ring->num_slots} * ring->nr_buf_size);
+TxRing::TxRing(const RingView& ring, const SlotPlan& plan)
+    : ring_(ring), plan_(plan), settled_(ring.head()), holds_(ring.slots()) {
+  if (plan_.indirect) payloads_.resize(size_t{ring.slots()} * ring.buf_size());
 }
 
-uint32_t TxRing::space() const { return distance(ring_->head, ring_->tail); }
+uint32_t TxRing::space() const { return ring_.available(); }
+
+const char* TxRing::data(uint32_t i) const {
+  return plan_.indirect ? &payloads_[size_t{i} * ring_.buf_size()]
+                        : ring_.buffer(ring_.slot(i).buf_idx);
+}
 
 void TxRing::fill(uint32_t i, const uint8_t* data, uint32_t offset, uint32_t bytes,
                   uint32_t varying, uint32_t whole) {
-  netmap_slot& slot = ring_->slot[i];
-  char* buffer = NETMAP_BUF(ring_, slot.buf_idx);
+  netmap_slot& slot = ring_.at(i);
+  char* buffer = ring_.buffer(slot.buf_idx);
   if (plan_.indirect) {
-    buffer = reinterpret_cast<char*>(&payloads_[size_t{i} * ring_->nr_buf_size]);
+    buffer = &payloads_[size_t{i} * ring_.buf_size()];
     slot.ptr = reinterpret_cast<uintptr_t>(buffer);
   }
   if (plan_.rubbish) return;
@@ -44,79 +49,81 @@ void TxRing::fill(uint32_t i, const uint8_t* data, uint32_t offset, uint32_t byt
     return;
   }
   // What longer frames go on with is written too, so that only the varying part is left next time.
-  const uint32_t all = plan_.rewrite ? bytes : std::min(ring_->nr_buf_size, whole - offset);
+  const uint32_t all = plan_.rewrite ? bytes : std::min(ring_.buf_size(), whole - offset);
   std::memcpy(buffer, data + offset, all);
   holds_[i] = varying >= whole ? 0 : offset + 1;
 }
 
 bool TxRing::put(const uint8_t* data, uint32_t bytes, uint32_t varying, uint32_t whole) {
-  const SlotPlan::Cut cut = plan_.cut(bytes, ring_->nr_buf_size);
-  if (cut.slots > space()) return false;
+  const SlotPlan::Cut cut = plan_.cut(bytes, ring_.buf_size());
+  uint32_t i = ring_.head(), offset = 0;
+  if (cut.slots > ring_.distance(i, ring_.tail())) return false;
   const uint16_t flags = plan_.indirect ? NS_INDIRECT : 0;
-  uint32_t i = ring_->head, offset = 0;
   for (uint32_t n = 0; n < cut.slots; n++) {
     const uint32_t piece = n == 0 ? cut.first : cut.base + (n <= cut.longer ? 1 : 0);
     fill(i, data, offset, piece, varying, whole);
-    netmap_slot& slot = ring_->slot[i];
+    netmap_slot& slot = ring_.at(i);
     slot.len = static_cast<uint16_t>(piece);
     slot.flags = static_cast<uint16_t>(flags | (n + 1 < cut.slots ? NS_MOREFRAG : 0));
     offset += piece;
-    i = next(i);
+    i = ring_.after(i);
   }
-  ring_->head = ring_->cur = i;
+  ring_.release(i);
   if (cut.slots > 1) multi_ = true;
   if (uniform_ == 0 && varying == 0 && cut.slots == 1) uniform_ = bytes;
   if (uniform_ != bytes || varying != 0 || cut.slots > 1) uniform_ = kMixed;
-  if (filled_ < ring_->num_slots) filled_++;
+  if (filled_ < ring_.slots()) filled_++;
   return true;
 }
 
-bool TxRing::copy(netmap_ring* from, uint32_t first, uint32_t slots) {
-  if (slots > space()) return false;
-  uint32_t i = ring_->head, f = first;
+bool TxRing::copy(const RingView& from, uint32_t first, uint32_t slots) {
+  uint32_t i = ring_.head(), f = first;
+  if (slots > ring_.distance(i, ring_.tail())) return false;
   for (uint32_t n = 0; n < slots; n++) {
-    const netmap_slot source = from->slot[f];
-    if (source.len > std::min(from->nr_buf_size, ring_->nr_buf_size)) return false;
-    netmap_slot& slot = ring_->slot[i];
-    std::memcpy(NETMAP_BUF(ring_, slot.buf_idx), NETMAP_BUF(from, source.buf_idx), source.len);
+    const netmap_slot source = from.slot(f);
+    if (source.len > ring_.buf_size()) return false;
+    netmap_slot& slot = ring_.at(i);
+    std::memcpy(ring_.buffer(slot.buf_idx), from.buffer(source.buf_idx), source.len);
     slot.len = source.len;
     slot.flags = n + 1 < slots ? NS_MOREFRAG : 0;
     holds_[i] = 0;
-    i = next(i);
-    f = f + 1 == from->num_slots ? 0 : f + 1;
+    i = ring_.after(i);
+    f = from.after(f);
   }
-  ring_->head = ring_->cur = i;
+  ring_.release(i);
   if (slots > 1) multi_ = true;
   uniform_ = kMixed;
   return true;
 }
 
 uint32_t TxRing::repeat(uint32_t frames) {
-  const uint32_t n = std::min(frames, space());
-  uint32_t head = ring_->head + n;
-  if (head >= ring_->num_slots) head -= ring_->num_slots;
-  ring_->head = ring_->cur = head;
+  uint32_t head = ring_.head();
+  const uint32_t n = std::min(frames, ring_.distance(head, ring_.tail()));
+  head += n;
+  if (head >= ring_.slots()) head -= ring_.slots();
+  ring_.release(head);
   return n;
 }
 
 void TxRing::end_batch() {
-  const uint32_t last = ring_->head == 0 ? ring_->num_slots - 1 : ring_->head - 1;
-  ring_->slot[last].flags |= NS_REPORT;
+  const uint32_t head = ring_.head();
+  ring_.at(head == 0 ? ring_.slots() - 1 : head - 1).flags |= NS_REPORT;
 }
 
 uint32_t TxRing::settle() {
   // From behind the tail up to head are the frames the port still has to take, whoever put them
   // there.
-  const uint32_t mine = distance(settled_, ring_->head);
-  const uint32_t slots = mine - std::min(mine, distance(next(ring_->tail), ring_->head));
+  const uint32_t head = ring_.head();
+  const uint32_t mine = ring_.distance(settled_, head);
+  const uint32_t slots = mine - std::min(mine, ring_.distance(ring_.after(ring_.tail()), head));
   uint32_t frames = slots;
   if (multi_) {
-    for (uint32_t i = settled_, n = 0; n < slots; n++, i = next(i)) {
-      if (ring_->slot[i].flags & NS_MOREFRAG) frames--;
+    for (uint32_t i = settled_, n = 0; n < slots; n++, i = ring_.after(i)) {
+      if (ring_.at(i).flags & NS_MOREFRAG) frames--;
     }
   }
   settled_ += slots;
-  if (settled_ >= ring_->num_slots) settled_ -= ring_->num_slots;
+  if (settled_ >= ring_.slots()) settled_ -= ring_.slots();
   return frames;
 }
 

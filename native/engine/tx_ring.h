@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "abi/netmap.h"
+#include "device/ring_view.h"
 
 namespace vale {
 
@@ -33,7 +33,7 @@ struct SlotPlan {
 
 class TxRing {
  public:
-  TxRing(netmap_ring* ring, const SlotPlan& plan);
+  TxRing(const RingView& ring, const SlotPlan& plan);
 
   uint32_t space() const;  // free slots
 
@@ -44,11 +44,11 @@ class TxRing {
 
   // Copies a received frame, slot by slot, from slots `first` on of an rx ring. false when there is
   // no room, or a slot of it is longer than the buffers here.
-  bool copy(netmap_ring* from, uint32_t first, uint32_t slots);
+  bool copy(const RingView& from, uint32_t first, uint32_t slots);
 
   // Whether all slots hold the one frame of `bytes` that put() has always been given.
   bool uniform(uint32_t bytes) const {
-    return filled_ == ring_->num_slots && bytes == uniform_ && !plan_.rewrite;
+    return filled_ == ring_.slots() && bytes == uniform_ && !plan_.rewrite;
   }
   // Sends up to `frames` of those; how many there was room for. Costs the same for one and for all.
   uint32_t repeat(uint32_t frames);
@@ -56,22 +56,20 @@ class TxRing {
   void end_batch();
 
   // Before waiting for room: wake only when there is more of it than now.
-  void want_more() { ring_->cur = ring_->tail; }
+  void want_more() { ring_.ring()->cur = ring_.tail(); }
   // How many more frames the port has taken since the last call. After a txsync.
   uint32_t settle();
-  bool pending() const { return settled_ != ring_->head; }
+  bool pending() const { return settled_ != ring_.head(); }
 
-  netmap_ring* ring() const { return ring_; }
+  const RingView& ring() const { return ring_; }
+  // What `slot` sends: the payload outside the buffers where it is there.
+  const char* data(uint32_t slot) const;
 
  private:
-  uint32_t next(uint32_t i) const { return i + 1 == ring_->num_slots ? 0 : i + 1; }
-  uint32_t distance(uint32_t from, uint32_t to) const {
-    return to >= from ? to - from : to + ring_->num_slots - from;
-  }
   void fill(uint32_t slot, const uint8_t* data, uint32_t offset, uint32_t bytes, uint32_t varying,
             uint32_t whole);
 
-  netmap_ring* ring_;
+  RingView ring_;
   SlotPlan plan_;
   uint32_t settled_;      // first slot not known to be taken
   bool multi_ = false;    // some frame was longer than a slot
@@ -79,7 +77,7 @@ class TxRing {
   uint32_t filled_ = 0;   // slots that were given such a frame
   std::vector<uint32_t>
       holds_;  // by slot: 1 + offset in the frame of what its buffer holds, 0 = nothing
-  std::vector<uint8_t> payloads_;  // indirect: nr_buf_size bytes a slot
+  std::vector<char> payloads_;  // indirect: a buffer's bytes a slot
 };
 
 }  // namespace vale

@@ -29,6 +29,10 @@ Status BothPort::open(std::unique_ptr<Port> nic, std::unique_ptr<Port> host,
   const bool tx = nic->first_tx() != nic->last_tx(), rx = nic->first_rx() != nic->last_rx();
   both->last_tx_ = tx ? host->last_tx() : 0;
   both->last_rx_ = rx ? host->last_rx() : 0;
+  for (unsigned i = 0; i < both->last_tx_; i++)
+    both->tx_views_.push_back((i == 0 ? nic : host)->tx_view(i));
+  for (unsigned i = 0; i < both->last_rx_; i++)
+    both->rx_views_.push_back((i == 0 ? nic : host)->rx_view(i));
   both->nic_ = std::move(nic);
   both->host_ = std::move(host);
   *out = std::move(both);

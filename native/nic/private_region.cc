@@ -58,6 +58,7 @@ Status PrivateRegion::create(const PrivateRegionWish& wish, std::unique_ptr<Priv
     region->bytes_ = buffers_offset + round_page(uint64_t{buffers.limit} * wish.buf_size);
   }
 
+  region->bound_.store(buffers.limit, std::memory_order_relaxed);
   void* memory =
       mmap(nullptr, region->bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {

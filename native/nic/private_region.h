@@ -13,6 +13,7 @@
 // Not here. Memory that other processes see (shm/).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -67,6 +68,7 @@ class PrivateRegion {
   const RingPair& nic() const { return pairs_[0]; }
   const RingPair& host() const { return pairs_[1]; }
   Buffers& buffers() { return buffers_; }
+  const std::atomic<uint32_t>& bound() const { return bound_; }  // the buffers' limit
 
  private:
   PrivateRegion() = default;
@@ -75,6 +77,7 @@ class PrivateRegion {
   char* base_ = nullptr;
   uint64_t bytes_ = 0;
   Buffers buffers_;
+  std::atomic<uint32_t> bound_{0};
   netmap_if* nifp_ = nullptr;
   RingPair pairs_[2];
 };

@@ -23,6 +23,15 @@ void WirePort::bind(WireParts parts, const char* backend) {
   // Its own address tells this region from every other in the process.
   memory_key_ = parts_.memory_key != 0 ? parts_.memory_key : reinterpret_cast<uintptr_t>(base_);
 
+  const Buffers& buffers = region.buffers();
+  const auto view = [&](netmap_ring* one, uint32_t slots) {
+    return RingView(one, slots, buffers.zero, buffers.buf_size, &region.bound());
+  };
+  tx_views_.resize(last_tx_);
+  rx_views_.resize(last_rx_);
+  if (first_tx_ != last_tx_) tx_views_[ring] = view(rings_.tx, rings_.tx->num_slots);
+  if (first_rx_ != last_rx_) rx_views_[ring] = view(rings_.rx, rings_.rx->num_slots);
+
   info_.name = request.name + (parts_.host ? "^" : "");
   info_.device = backend;
   info_.memsize = region.bytes();

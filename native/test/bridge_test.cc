@@ -303,12 +303,12 @@ TEST(padding_and_unfinished_frames) {
   slot(2, 100, 0x200 | NS_MOREFRAG);
   slot(3, 100, 0x200);
   rx->tail = 3;  // the last one is not there yet
-  Moved moved = move_frames(rx, tx, 1024, false);
+  Moved moved = move_frames(port.rx_view(0), port.tx_view(0), 1024, false);
   CHECK_EQ(moved.frames, 1u);
   CHECK_EQ(rx->head, 2u);
   CHECK_EQ(rx->cur, 3u);  // wake me when there is more
   rx->tail = 4;
-  moved = move_frames(rx, tx, 1024, false);
+  moved = move_frames(port.rx_view(0), port.tx_view(0), 1024, false);
   CHECK_EQ(moved.frames, 1u);
   CHECK_EQ(moved.bytes, 200u);
   CHECK_EQ(tx->head, 3u);

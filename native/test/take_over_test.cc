@@ -66,8 +66,8 @@ class Carrier {
           while (!stop_) {
             a.rxsync();
             b.rxsync();
-            move_frames(a.rx_ring(ring_a), b.tx_ring(ring_b), 256, false);
-            move_frames(b.rx_ring(ring_b), a.tx_ring(ring_a), 256, false);
+            move_frames(a.rx_view(ring_a), b.tx_view(ring_b), 256, false);
+            move_frames(b.rx_view(ring_b), a.tx_view(ring_a), 256, false);
             a.txsync();
             b.txsync();
             usleep(200);

@@ -212,7 +212,7 @@ TEST(buffers_are_swapped_with_a_switch_port) {
           REQUIRE(wire::put(*far_end, out));
           far_end->txsync();
           n->rxsync();
-          CHECK(move_frames(n->rx_ring(0), nic->tx_ring(0), 64, true).frames == 1);
+          CHECK(move_frames(n->rx_view(0), nic->tx_view(0), 64, true).frames == 1);
           nic->txsync();
           REQUIRE(wire::next(*v1) == out);
           REQUIRE(wire::put(*v1, in));
@@ -221,7 +221,7 @@ TEST(buffers_are_swapped_with_a_switch_port) {
                tries++) {
             nic->rxsync();
           }
-          move_frames(nic->rx_ring(0), n->tx_ring(0), 64, true);
+          move_frames(nic->rx_view(0), n->tx_view(0), 64, true);
           n->txsync();
           REQUIRE(wire::next(*far_end) == in);
         }

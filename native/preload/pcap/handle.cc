@@ -175,27 +175,27 @@ bool Handle::sync() {
 bool Handle::take(Frame* out) {
   const unsigned first = port_->first_rx(), count = port_->last_rx() - first;
   for (unsigned tried = 0; tried < count; tried++, ring_++) {
-    netmap_ring* ring = port_->rx_ring(first + ring_ % count);
-    const uint32_t tail = ring->tail, slots = ring->num_slots;
-    uint32_t at = ring->cur;
+    const RingView& ring = port_->rx_view(first + ring_ % count);
+    const uint32_t tail = ring.tail();
+    uint32_t at = ring.cur();
     if (at == tail) continue;
-    const netmap_slot* slot = &ring->slot[at];
-    out->data = reinterpret_cast<const uint8_t*>(NETMAP_BUF(ring, slot->buf_idx));
-    out->length = slot->len;
-    out->sent = (slot->flags & NS_TXMON) != 0;
-    at = at + 1 == slots ? 0 : at + 1;
-    if (slot->flags & NS_MOREFRAG) {
-      whole_.assign(out->data, out->data + slot->len);
-      for (bool more = true; more && at != tail; at = at + 1 == slots ? 0 : at + 1) {
-        slot = &ring->slot[at];
-        const char* part = NETMAP_BUF(ring, slot->buf_idx);
-        whole_.insert(whole_.end(), part, part + slot->len);
-        more = (slot->flags & NS_MOREFRAG) != 0;
+    netmap_slot slot = ring.slot(at);
+    out->data = reinterpret_cast<const uint8_t*>(ring.buffer(slot.buf_idx));
+    out->length = slot.len;
+    out->sent = (slot.flags & NS_TXMON) != 0;
+    at = ring.after(at);
+    if (slot.flags & NS_MOREFRAG) {
+      whole_.assign(out->data, out->data + slot.len);
+      for (bool more = true; more && at != tail; at = ring.after(at)) {
+        slot = ring.slot(at);
+        const char* part = ring.buffer(slot.buf_idx);
+        whole_.insert(whole_.end(), part, part + slot.len);
+        more = (slot.flags & NS_MOREFRAG) != 0;
       }
       out->data = whole_.data();
       out->length = static_cast<uint32_t>(whole_.size());
     }
-    ring->cur = at;
+    ring.ring()->cur = at;
     return true;
   }
   return false;

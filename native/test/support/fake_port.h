@@ -56,7 +56,10 @@ class FakePort : public vale::Port {
       set(&ring->dir, static_cast<uint16_t>(r < options.rings ? 0 : 1));
       ring->tail = r < options.rings ? options.slots - 1 : 0;
       for (uint32_t i = 0; i < options.slots; i++) ring->slot[i].buf_idx = buffer++;
+      (r < options.rings ? tx_views_ : rx_views_)
+          .emplace_back(ring, options.slots, base_ + buffers, options.buffer_bytes, &bound_);
     }
+    bound_ = count;
     taken_.resize(options.rings);
     filled_.resize(options.rings);
     released_.resize(options.rings);
@@ -180,6 +183,7 @@ class FakePort : public vale::Port {
     return true;
   }
 
+  std::atomic<uint32_t> bound_{0};
   Options options_;
   std::unique_ptr<uint64_t[]> memory_;
   int fd_ = -1;
