@@ -248,6 +248,17 @@ export interface NativeRuntime {
   close(): void;
 }
 
+/** A ring in its port's memory, whatever that memory itself says of it. */
+export interface RingPlace {
+  /** Of the netmap_ring, bytes. */
+  offset: number;
+  slots: number;
+  /** Of buffer 0, bytes. */
+  buffers: number;
+  /** Bytes of a buffer. */
+  bufferSize: number;
+}
+
 /** One registration. */
 export interface NativePort {
   readonly info: PortInfo;
@@ -259,9 +270,9 @@ export interface NativePort {
   readonly lastTx: number;
   readonly firstRx: number;
   readonly lastRx: number;
-  /** Byte offset in `memory` of tx ring i / rx ring i. */
-  txRingOffset(i: number): number;
-  rxRingOffset(i: number): number;
+  /** Where tx ring i / rx ring i is in `memory`. */
+  txRing(i: number): RingPlace;
+  rxRing(i: number): RingPlace;
   txsync(): void;
   rxsync(): void;
   /** poll(2)'s meaning; resolves with the events that hold (POLLIN 1, POLLOUT 4), 0 on timeout. */

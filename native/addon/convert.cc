@@ -110,6 +110,9 @@ Status sync_status(const PortInfo& info, int err) {
     case EPIPE:
       return Status::fail(err, "%s: what it watches has closed; open it again once that is open",
                           info.name.c_str());
+    case EIO:
+      return Status::fail(err, "%s: somebody cut the file of its memory short; open the port again",
+                          info.name.c_str());
     case ENODEV:
       return Status::fail(
           err, "%s: %s; open the port again once it is back", info.name.c_str(),

@@ -35,8 +35,8 @@ Napi::Function PortObject::define(Napi::Env env) {
           InstanceAccessor<&PortObject::last_tx>("lastTx"),
           InstanceAccessor<&PortObject::first_rx>("firstRx"),
           InstanceAccessor<&PortObject::last_rx>("lastRx"),
-          InstanceMethod<&PortObject::tx_ring_offset>("txRingOffset"),
-          InstanceMethod<&PortObject::rx_ring_offset>("rxRingOffset"),
+          InstanceMethod<&PortObject::tx_ring>("txRing"),
+          InstanceMethod<&PortObject::rx_ring>("rxRing"),
           InstanceMethod<&PortObject::txsync>("txsync"),
           InstanceMethod<&PortObject::rxsync>("rxsync"),
           InstanceMethod<&PortObject::wait>("wait"),
@@ -151,7 +151,7 @@ Napi::Value PortObject::last_rx(const Napi::CallbackInfo& call) {
   return port == nullptr ? call.Env().Undefined() : Napi::Value::From(call.Env(), port->last_rx());
 }
 
-Napi::Value PortObject::ring_offset(const Napi::CallbackInfo& call, bool tx) {
+Napi::Value PortObject::ring_place(const Napi::CallbackInfo& call, bool tx) {
   const Napi::Env env = call.Env();
   const Port* port = open_port(env);
   uint32_t i = 0;
@@ -163,16 +163,20 @@ Napi::Value PortObject::ring_offset(const Napi::CallbackInfo& call, bool tx) {
                                   info_.name.c_str(), tx ? "tx" : "rx", i, first,
                                   static_cast<int>(last) - 1));
   }
-  const auto* ring = reinterpret_cast<const char*>(tx ? port->tx_ring(i) : port->rx_ring(i));
-  return Napi::Number::New(env, static_cast<double>(ring - port->base()));
+  const RingView& ring = tx ? port->tx_view(i) : port->rx_view(i);
+  const auto offset = [&](const void* place) {
+    return static_cast<double>(static_cast<const char*>(place) - port->base());
+  };
+  Napi::Object place = Napi::Object::New(env);
+  place.Set("offset", offset(ring.ring()));
+  place.Set("slots", ring.slots());
+  place.Set("buffers", offset(ring.buffer(0)));
+  place.Set("bufferSize", ring.buf_size());
+  return place;
 }
 
-Napi::Value PortObject::tx_ring_offset(const Napi::CallbackInfo& call) {
-  return ring_offset(call, true);
-}
-Napi::Value PortObject::rx_ring_offset(const Napi::CallbackInfo& call) {
-  return ring_offset(call, false);
-}
+Napi::Value PortObject::tx_ring(const Napi::CallbackInfo& call) { return ring_place(call, true); }
+Napi::Value PortObject::rx_ring(const Napi::CallbackInfo& call) { return ring_place(call, false); }
 
 void PortObject::synced(Napi::Env env, const Port& port, int err) {
   if (err != 0) fail(env, sync_status(port.info(), err));

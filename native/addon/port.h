@@ -57,8 +57,8 @@ class PortObject final : public Napi::ObjectWrap<PortObject>, private Poller::Cl
   Napi::Value last_tx(const Napi::CallbackInfo& call);
   Napi::Value first_rx(const Napi::CallbackInfo& call);
   Napi::Value last_rx(const Napi::CallbackInfo& call);
-  Napi::Value tx_ring_offset(const Napi::CallbackInfo& call);
-  Napi::Value rx_ring_offset(const Napi::CallbackInfo& call);
+  Napi::Value tx_ring(const Napi::CallbackInfo& call);
+  Napi::Value rx_ring(const Napi::CallbackInfo& call);
   void txsync(const Napi::CallbackInfo& call);
   void rxsync(const Napi::CallbackInfo& call);
   Napi::Value wait(const Napi::CallbackInfo& call);
@@ -77,7 +77,7 @@ class PortObject final : public Napi::ObjectWrap<PortObject>, private Poller::Cl
 
   Port* usable(Napi::Env env, const char* what);
   Port* open_port(Napi::Env env);
-  Napi::Value ring_offset(const Napi::CallbackInfo& call, bool tx);
+  Napi::Value ring_place(const Napi::CallbackInfo& call, bool tx);
   void synced(Napi::Env env, const Port& port, int err);
 
   PortInfo info_;

@@ -55,7 +55,8 @@ class Port {
   uint64_t memory_key() const { return memory_key_; }
 
   // Push all bound tx rings / fetch all bound rx rings. 0, or an errno when the port itself is gone
-  // (ENXIO: detached for good; ENODEV: the runtime directory or interface went away; EPIPE: a monitor
+  // (ENXIO: detached for good; ENODEV: the runtime directory or interface went away; EIO: the file of its
+  // memory was cut short; EPIPE: a monitor
   // whose parent has closed, once all it saw was read. netmap's ioctl answers 0 to that one.)
   virtual int txsync() = 0;
   virtual int rxsync() = 0;

@@ -111,14 +111,16 @@ void RegisteredPort::leave() {
   rt_->mapper->reclaim(rt_->process.identity());
 }
 
-// The directory may be deleted under us (a logout): noticed about once a second.
+// The directory may be deleted under us (a logout), the region's file be cut short: noticed about once a
+// second.
 bool RegisteredPort::check_health() {
   const uint32_t now = now_seconds();
   if (now != checked_) {
     checked_ = now;
-    if (!rt_->directory.present().ok()) gone_ = true;
+    if (rt_->mapper->lost(port_->region)) gone_ = EIO;
+    if (!rt_->directory.present().ok()) gone_ = ENODEV;
   }
-  return !gone_;
+  return gone_ == 0;
 }
 
 int RegisteredPort::enter() {
@@ -131,7 +133,7 @@ int RegisteredPort::enter() {
   }
   // Often enough for a port that syncs a few times a second; a look at the clock is 10 ns.
   if ((++syncs_ & 15) == 0) check_health();
-  return gone_ ? ENODEV : 0;
+  return gone_;
 }
 
 void RegisteredPort::arm(short events) {

@@ -51,7 +51,7 @@ class RegisteredPort : public Port {
  private:
   void drain();
 
-  bool gone_ = false;
+  int gone_ = 0;  // why no sync is possible any more: ENODEV, EIO
   uint32_t checked_ = 0;
   uint32_t syncs_ = 0;
 };

@@ -100,8 +100,7 @@ Moved move_frames(const RingView& from, const RingView& to, uint32_t most, bool 
       break;
     }
     const bool cut = !swap && frame.longest > to.buf_size();
-    const uint32_t needed =
-        cut ? (frame.bytes + to.buf_size() - 1) / to.buf_size() : frame.slots;
+    const uint32_t needed = cut ? (frame.bytes + to.buf_size() - 1) / to.buf_size() : frame.slots;
     // Empty slots are padding, not frames.
     const bool unfit = !frame.whole || needed > to.slots() - 1;
     if (!unfit && frame.bytes != 0) {

@@ -137,6 +137,9 @@ Status port_gone(const Port& port, int err) {
       return Status::fail(err, "%s was detached while it was in use", name);
     case EPIPE:
       return Status::fail(err, "%s: what it watches has closed", name);
+    case EIO:
+      return Status::fail(
+          err, "%s is lost: somebody cut the file of its memory short; open it again", name);
     case ENODEV:
       return Status::fail(err, "%s is gone: its runtime directory or interface was removed", name);
     default:

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "shm/directory.h"
+#include "shm/mapping_guard.h"
 
 namespace vale {
 namespace {
@@ -122,6 +123,9 @@ Status Directory::map_control() {
       s = Status::fail(errno, "cannot map %s/%s: %s", p, kControlName, strerror(errno));
     } else {
       control_.base = static_cast<char*>(m);
+      last_words_ = "vale: " + path_ + "/" + kControlName +
+                    " was cut short while in use; stop what uses it and run: rm -r " + path_ + "\n";
+      guard_mapping(m, arrays().end, last_words_.c_str());
       control_dev_ = st.st_dev;
       control_ino_ = st.st_ino;
     }

@@ -13,6 +13,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "shm/mapping_guard.h"
+
 namespace vale {
 namespace {
 
@@ -48,7 +50,10 @@ int move_high(int fd) {
 }
 
 Directory::~Directory() {
-  if (control_.base != nullptr) munmap(control_.base, arrays().end);
+  if (control_.base != nullptr) {
+    unguard_mapping(control_.base);
+    munmap(control_.base, arrays().end);
+  }
   if (fd_ >= 0) close(fd_);
 }
 

@@ -89,6 +89,7 @@ class Directory {
   Status make_control();
 
   std::string path_, warning_;
+  std::string last_words_;  // said when the control file is cut short
   bool chosen_by_user_ = false;
   int fd_ = -1;
   uid_t owner_ = 0;

@@ -28,6 +28,8 @@ namespace vale {
 constexpr uint64_t kControlMagic = 0x6c6f72746e6f4356;  // "VControl" in a little-endian file
 constexpr uint32_t kControlVersion = 8;
 
+constexpr size_t kFdbBytes = 2 << 20;  // size of a switch's address table
+
 constexpr uint32_t kMaxProcs = 4096;
 constexpr uint32_t kMaxSwitches = 4096;
 constexpr uint32_t kMaxPorts = 32768;

@@ -9,7 +9,17 @@
 
 #include <algorithm>
 
+#include "shm/mapping_guard.h"
+
 namespace vale {
+namespace {
+
+void unmap(char* base, size_t size) {
+  unguard_mapping(base);
+  munmap(base, size);
+}
+
+}  // namespace
 
 Mapper::Mapper(const Directory& directory) : directory_(directory) {
   // Zero pages until used: a slot's entry costs memory only once its slot is mapped.
@@ -21,9 +31,9 @@ Mapper::Mapper(const Directory& directory) : directory_(directory) {
 }
 
 Mapper::~Mapper() {
-  for (uint32_t slot : used_regions_) munmap(regions_[slot].base, regions_[slot].size);
-  for (uint32_t slot : used_fdbs_) munmap(fdbs_[slot].base, fdbs_[slot].size);
-  for (auto& [base, size] : retired_) munmap(base, size);
+  for (uint32_t slot : used_regions_) unmap(regions_[slot].base, regions_[slot].size);
+  for (uint32_t slot : used_fdbs_) unmap(fdbs_[slot].base, fdbs_[slot].size);
+  for (auto& [base, size] : retired_) unmap(base, size);
   munmap(static_cast<void*>(regions_), bytes_);
 }
 
@@ -51,7 +61,9 @@ char* Mapper::map(Kind kind, uint32_t slot, uint32_t gen) {
   const int fd = directory_.open_file(name, O_RDWR);
   struct stat st;
   void* m = MAP_FAILED;
-  if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0) {
+  const uint64_t least =
+      kind == Kind::region ? directory_.control().region(slot).memsize : kFdbBytes;
+  if (fd >= 0 && fstat(fd, &st) == 0 && static_cast<uint64_t>(st.st_size) >= least) {
     m = mmap(nullptr, static_cast<size_t>(st.st_size), PROT_READ | PROT_WRITE,
              MAP_SHARED | MAP_NORESERVE, fd, 0);
   }
@@ -61,11 +73,32 @@ char* Mapper::map(Kind kind, uint32_t slot, uint32_t gen) {
     e.failed.store(gen, std::memory_order_relaxed);
     return nullptr;
   }
+  guard_mapping(m, static_cast<size_t>(st.st_size));
   e.base.store(static_cast<char*>(m), std::memory_order_relaxed);
   e.size = static_cast<size_t>(st.st_size);
   e.gen.store(gen, std::memory_order_release);
   (kind == Kind::region ? used_regions_ : used_fdbs_).push_back(slot);
   return static_cast<char*>(m);
+}
+
+Status Mapper::refusal(uint32_t slot, uint32_t gen, const char* owner) const {
+  char name[32];
+  file_name(name, Kind::region, slot, gen);
+  const int fd = directory_.open_file(name, O_RDWR);
+  struct stat st;
+  const bool whole = fd >= 0 && fstat(fd, &st) == 0 &&
+                     static_cast<uint64_t>(st.st_size) >= directory_.control().region(slot).memsize;
+  if (fd >= 0) close(fd);
+  if (whole) return Status::fail(ENOMEM, "cannot map the memory of %s", owner);
+  return Status::fail(
+      EUCLEAN,
+      "the memory of %s is damaged: %s/%s is missing or was cut short; end whatever "
+      "has the port open, and remove it if it is persistent: vale ctl detach, remove",
+      owner, directory_.path().c_str(), name);
+}
+
+bool Mapper::lost(uint32_t slot) const {
+  return guard_lost(regions_[slot].base.load(std::memory_order_relaxed));
 }
 
 void Mapper::pin(uint32_t slot) {
@@ -129,7 +162,7 @@ void Mapper::reclaim(uint32_t identity) {
     if (word == 0 || word >> 32 != identity) continue;
     while (lock->load(std::memory_order_seq_cst) == word) sched_yield();
   }
-  for (auto& [base, size] : dead) munmap(base, size);
+  for (auto& [base, size] : dead) unmap(base, size);
 }
 
 }  // namespace vale

@@ -32,7 +32,7 @@ class Mapper {
 
   enum class Kind { region, fdb };
 
-  // Base address, or nullptr when the file is not there or cannot be mapped.
+  // Base address, or nullptr when the file is not there, cannot be mapped or is too short.
   char* region(uint32_t slot, uint32_t gen) {
     Entry& e = regions_[slot];
     if (e.gen.load(std::memory_order_acquire) == gen) [[likely]] {
@@ -47,6 +47,11 @@ class Mapper {
     }
     return map(Kind::fdb, slot, gen);
   }
+
+  // Why region() gave nothing; `owner` is whose memory it is.
+  Status refusal(uint32_t slot, uint32_t gen, const char* owner) const;
+  // Whether the file of a region that is mapped was cut short, and zero pages stand in its place.
+  bool lost(uint32_t slot) const;
 
   void pin(uint32_t slot);
   void unpin(uint32_t slot);

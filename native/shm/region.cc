@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -236,9 +237,12 @@ Status BufferMap::open(Runtime& rt, uint32_t slot) {
   region_ = &rt.control().region(slot);
   const BufferName name = buffer_name(slot, region_->gen);
   const int fd = rt.directory.open_file(name.text, O_RDWR);
-  void* m = fd < 0 ? MAP_FAILED
-                   : mmap(nullptr, region_->buf_total, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  const int err = errno;
+  struct stat st;
+  const bool whole =
+      fd >= 0 && fstat(fd, &st) == 0 && st.st_size >= static_cast<off_t>(region_->buf_total);
+  void* m = whole ? mmap(nullptr, region_->buf_total, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
+                  : MAP_FAILED;
+  const int err = fd >= 0 && !whole ? EUCLEAN : errno;
   if (fd >= 0) close(fd);
   if (m == MAP_FAILED) {
     return Status::fail(err, "cannot map %s/%s: %s", rt.directory.path().c_str(), name.text,

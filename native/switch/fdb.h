@@ -58,6 +58,7 @@ struct FdbRef {
 class Fdb {
  public:
   static constexpr size_t kBytes = sizeof(FdbSet) * kFdbSets;
+  static_assert(kBytes == kFdbBytes);
 
   explicit Fdb(char* base = nullptr) : sets_(reinterpret_cast<FdbSet*>(base)) {}
   bool mapped() const { return sets_ != nullptr; }

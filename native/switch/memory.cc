@@ -17,7 +17,7 @@ Status build(Runtime& rt, PortRec& p, uint32_t region) {
   const Control& c = rt.control();
   RegionRec& g = c.region(region);
   char* base = rt.mapper->region(region, g.gen);
-  if (base == nullptr) return Status::fail(ENOMEM, "cannot map the memory of port %s", p.name);
+  if (base == nullptr) return rt.mapper->refusal(region, g.gen, p.name);
   BufferMap map;
   if (Status s = map.open(rt, region); !s.ok()) return s;
   const uint32_t most = p.tx_slots > p.rx_slots ? p.tx_slots : p.rx_slots;

@@ -138,8 +138,8 @@ Status add_registration(Runtime& rt, const OpenRequest& q, uint32_t port, Regist
 
   uint32_t object;
   char* base = rt.mapper->region(p.region, p.region_gen);
-  Status s = base != nullptr ? Status::good()
-                             : Status::fail(ENOMEM, "cannot map the memory of %s", q.name.c_str());
+  Status s =
+      base != nullptr ? Status::good() : rt.mapper->refusal(p.region, p.region_gen, q.name.c_str());
   if (s.ok()) {
     s = region_take_if(rt, p.region,
                        static_cast<uint32_t>(sizeof(netmap_if) + 8 * (p.tx_count + p.rx_count + 2)),
@@ -203,7 +203,7 @@ Status registration_adopt(Runtime& rt, int fd, Registration* out, PortInfo* info
       continue;
     const PortRec& p = c.port(r.port);
     if (rt.mapper->region(p.region, p.region_gen) == nullptr)
-      return Status::fail(ENOMEM, "cannot map the memory of %s", full_name(c, p).c_str());
+      return rt.mapper->refusal(p.region, p.region_gen, full_name(c, p).c_str());
     out->fifo = fcntl(fd, F_DUPFD_CLOEXEC, 500);
     if (out->fifo < 0) out->fifo = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (out->fifo < 0) return Status::fail(errno, "descriptor %d: %s", fd, strerror(errno));

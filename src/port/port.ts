@@ -44,8 +44,8 @@ export interface SendOptions {
  *       for (let i = 0; i < batch.length; i++) console.log(formatMac(batch.source(i)));
  *
  * Every failing call throws an Error with `code` and `errno`: EBADF after close(), EBUSY while an
- * engine or another loop uses the port, ENXIO when the port was detached for good, ENODEV when the
- * runtime directory or the interface went away.
+ * engine or another loop uses the port, ENXIO when the port was detached for good, EIO when the file
+ * of its memory was cut short, ENODEV when the runtime directory or the interface went away.
  */
 export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Disposable {
   /** What was opened: rings, slots, memory, MAC address. */
@@ -83,9 +83,9 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
     this.view = this.#region.view;
     const sync = () => native.txsync();
     for (let i = native.firstRx; i < native.lastRx; i += 1)
-      this.#rx.push(new Ring(this.#region, i, native.rxRingOffset(i)));
+      this.#rx.push(new Ring(this.#region, i, native.rxRing(i)));
     for (let i = native.firstTx; i < native.lastTx; i += 1) {
-      const ring = new Ring(this.#region, i, native.txRingOffset(i));
+      const ring = new Ring(this.#region, i, native.txRing(i));
       this.#tx.set(i, new TxQueue(ring, this.name, this.info.mtu + MAX_HEADER, sync));
     }
     this.#firstTx = this.#tx.get(native.firstTx);

@@ -3,7 +3,11 @@
  * A netmap ring as JavaScript reads and writes it: fields of native/abi/netmap.h at their offsets in
  * the one view over the region. Fields are in the machine's byte order, which is little-endian
  * wherever this runs. Nothing here syncs; a ring's indices move only between syncs of one thread.
+ *
+ * Sizes and places are the addon's, not what the region says of itself, and what is read from it is
+ * kept within them: memory that somebody has overwritten gives wrong frames, but no others than these.
  */
+import type { RingPlace } from '../native-types.js';
 
 /** Slot flags. */
 export const SlotFlag = {
@@ -17,9 +21,6 @@ export const SlotFlag = {
 export const MAX_FRAGMENTS = 64;
 
 // Offsets in 32-bit words.
-const BUF_OFS = 0;
-const NUM_SLOTS = 2;
-const BUF_SIZE = 3;
 const HEAD = 5;
 const CUR = 6;
 const TAIL = 7;
@@ -48,31 +49,32 @@ export class Ring {
   readonly #base: number;
   readonly #firstSlot: number;
   readonly #buffers: number;
+  readonly #count: number;
 
   /**
    * @param index the ring's number on its port
-   * @param offset of the ring in the region, bytes
+   * @param place of the ring in the region
    */
   constructor(
     readonly region: Region,
     readonly index: number,
-    offset: number,
+    place: RingPlace,
   ) {
     this.#words = region.words;
-    this.#base = offset / 4;
+    this.#base = place.offset / 4;
     this.#firstSlot = this.#base + SLOTS;
-    this.slots = this.#word(NUM_SLOTS);
-    this.bufferSize = this.#word(BUF_SIZE);
-    this.#buffers =
-      offset + Number(region.view.getBigInt64(offset + BUF_OFS * 4, /* littleEndian */ true));
+    this.slots = place.slots;
+    this.bufferSize = place.bufferSize;
+    this.#buffers = place.buffers;
+    this.#count = Math.floor((region.bytes.length - place.buffers) / place.bufferSize);
   }
 
   get head(): number {
-    return this.#word(HEAD);
+    return this.#position(HEAD);
   }
 
   get tail(): number {
-    return this.#word(TAIL);
+    return this.#position(TAIL);
   }
 
   /** Slots from head to tail: rx: to be read; tx: free. */
@@ -91,14 +93,16 @@ export class Ring {
     return slot + 1 === this.slots ? 0 : slot + 1;
   }
 
-  /** Offset in the region of the slot's buffer, bytes. */
+  /** Offset in the region of the slot's buffer, bytes; of buffer 0, nobody's, when it names none. */
   buffer(slot: number): number {
-    return this.#buffers + this.#slotWord(slot, 0) * this.bufferSize;
+    const index = this.#slotWord(slot, 0);
+    return this.#buffers + (index < this.#count ? index : 0) * this.bufferSize;
   }
 
   /** Bytes in the slot. */
   length(slot: number): number {
-    return this.#slotWord(slot, 1) & 0xffff;
+    const length = this.#slotWord(slot, 1) & 0xffff;
+    return length < this.bufferSize ? length : this.bufferSize;
   }
 
   flags(slot: number): number {
@@ -120,8 +124,9 @@ export class Ring {
     other.#words[theirs + 1]! |= SlotFlag.BufferChanged << 16;
   }
 
-  #word(index: number): number {
-    return this.#words[this.#base + index]!;
+  #position(index: number): number {
+    const slot = this.#words[this.#base + index]!;
+    return slot < this.slots ? slot : 0;
   }
 
   #slotWord(slot: number, index: number): number {

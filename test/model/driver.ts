@@ -46,8 +46,8 @@ export class LocalDriver implements Driver {
 
   async send(id: number, number: number, frames: Frame[]): Promise<void> {
     const { native, region } = this.ports.get(id)!;
-    const at = native.txRingOffset(number);
-    const ring = new Ring(region, number, at);
+    const place = native.txRing(number);
+    const ring = new Ring(region, number, place);
     const mended: (() => void)[] = [];
     let slot = ring.head;
     for (const { bytes, parts, noLearn, hint, badSlot } of frames) {
@@ -62,7 +62,7 @@ export class LocalDriver implements Driver {
           (noLearn ? SlotFlag.NoLearn : 0) | (hint << SlotFlag.PortShift) | more,
         );
         if (badSlot) {
-          const index = (at + SLOTS + slot * SLOT_BYTES) / 4;
+          const index = (place.offset + SLOTS + slot * SLOT_BYTES) / 4;
           const buffer = region.words[index]!;
           region.words[index] = NO_BUFFER;
           mended.push(() => (region.words[index] = buffer));
@@ -77,7 +77,7 @@ export class LocalDriver implements Driver {
 
   async receive(id: number, number: number, most: number): Promise<Arrival[]> {
     const { native, region } = this.ports.get(id)!;
-    const ring = new Ring(region, number, native.rxRingOffset(number));
+    const ring = new Ring(region, number, native.rxRing(number));
     const frames: Arrival[] = [];
     native.rxsync();
     let slot = ring.head;
