@@ -36,6 +36,7 @@ const PROGRAMS: string[][] = [
   ['pkt-gen', '-i', 'vale0:pipe{1', '-f', 'tx', '-R', '50k'],
   ['pkt-gen', '-i', 'vale0:pipe}1'],
   ['pkt-gen', '-i', 'vale0:rx/r'],
+  ['capture', '-i', 'vale0:rx', '-w', '/dev/null'],
 ];
 
 /** A program of the library's that sends, receives, reads and forwards until its input ends. */
@@ -106,7 +107,7 @@ async function overwrite(): Promise<void> {
 
 async function everything(): Promise<Vale[]> {
   const [first = [], ...others] = PROGRAMS; // what is watched opens before who watches
-  const one = async (args: string[]) => start(args).says(/main_thread|Ready to go/);
+  const one = async (args: string[]) => start(args).says(/main_thread|Ready to go|Capturing on/);
   return [await one(first), ...(await Promise.all(others.map(one)))];
 }
 

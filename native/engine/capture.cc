@@ -74,14 +74,14 @@ class Reader {
     header_ = port_.header_length();
     bool any = false;
     for (unsigned i = port_.first_rx(); i < port_.last_rx() && !finished_; i++) {
-      netmap_ring* ring = port_.rx_ring(i);
-      const uint32_t tail = ring->tail;
-      uint32_t at = ring->head;
+      const RingView& ring = port_.rx_view(i);
+      const uint32_t tail = ring.tail();
+      uint32_t at = ring.head();
       if (at == tail) continue;
       any = true;
       for (uint32_t n = 0; n < kBurst && at != tail && !finished_; n++)
-        at = frame(ring, at, &batch);
-      ring->head = ring->cur = at;
+        at = frame(ring, at, tail, &batch);
+      ring.release(at);
     }
     if (!any) return false;
     received_.add(batch.frames, batch.bytes, batch.passed);
@@ -99,19 +99,17 @@ class Reader {
   };
 
   // The frame at slot `at`, and the slot after it.
-  uint32_t frame(netmap_ring* ring, uint32_t at, Batch* batch) {
-    const uint32_t slots = ring->num_slots, tail = ring->tail;
-    const netmap_slot slot = ring->slot[at];
-    const auto* data = reinterpret_cast<const uint8_t*>(NETMAP_BUF(ring, slot.buf_idx));
-    uint32_t length = std::min<uint32_t>(slot.len, ring->nr_buf_size);
-    at = at + 1 == slots ? 0 : at + 1;
+  uint32_t frame(const RingView& ring, uint32_t at, uint32_t tail, Batch* batch) {
+    const netmap_slot slot = ring.slot(at);
+    const auto* data = reinterpret_cast<const uint8_t*>(ring.buffer(slot.buf_idx));
+    uint32_t length = slot.len;
+    at = ring.after(at);
     if (slot.flags & NS_MOREFRAG) {
       whole_.assign(data, data + length);
-      for (bool more = true; more && at != tail; at = at + 1 == slots ? 0 : at + 1) {
-        const netmap_slot part = ring->slot[at];
-        const auto* from = reinterpret_cast<const uint8_t*>(NETMAP_BUF(ring, part.buf_idx));
-        if (whole_.size() < kMostBytes)
-          whole_.insert(whole_.end(), from, from + std::min<uint32_t>(part.len, ring->nr_buf_size));
+      for (bool more = true; more && at != tail; at = ring.after(at)) {
+        const netmap_slot part = ring.slot(at);
+        const auto* from = reinterpret_cast<const uint8_t*>(ring.buffer(part.buf_idx));
+        if (whole_.size() < kMostBytes) whole_.insert(whole_.end(), from, from + part.len);
         more = (part.flags & NS_MOREFRAG) != 0;
       }
       data = whole_.data();
