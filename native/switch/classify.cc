@@ -4,24 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
 
-#include "switch/account.h"
 #include "switch/sender.h"
+#include "switch/tx_slots.h"
 
 namespace vale {
 namespace {
 
-constexpr uint32_t kEthernetHeader = 14;
 constexpr uint32_t kPrefetch = 6;  // frames ahead
-constexpr uint32_t kLookup = 4;    // of these, how far ahead the addresses' entries are asked for
-
-constexpr uint64_t kSpecial =
-    static_cast<uint64_t>(NS_MOREFRAG | NS_INDIRECT | NS_NO_LEARN | NS_PORT_MASK) << 48;
-
-inline uint64_t load_slot(const netmap_slot& s) {
-  return __atomic_load_n(reinterpret_cast<const uint64_t*>(&s), __ATOMIC_RELAXED);
-}
 
 }  // namespace
 
@@ -152,11 +142,7 @@ uint32_t Sender::scan_run(uint32_t slot, uint32_t head, uint16_t* dest, uint64_t
   const uint32_t shortest = skip + kEthernetHeader, range = buf_size - shortest;
   const uint32_t left = head >= slot ? head - slot : head + n - slot;
   const uint32_t most = std::min(left, kRunFrames);
-  auto fits = [&](uint64_t w) {
-    const uint32_t length = w >> 32 & 0xffff;
-    return (w & kSpecial) == 0 && static_cast<uint32_t>(w) - 2 < bound - 2 &&
-           length - shortest <= range;
-  };
+  auto fits = [&](uint64_t w) { return plain_slot(w, bound, shortest, range); };
   uint64_t w = load_slot(ring[slot]);
   if (!fits(w)) return 0;
   const char* p = base + static_cast<uint32_t>(w) * stride + skip;
@@ -190,131 +176,6 @@ uint32_t Sender::scan_run(uint32_t slot, uint32_t head, uint16_t* dest, uint64_t
   *dest = resolve(first & kMacMask, source, true);
   *bytes = sum;
   return count;
-}
-
-void Sender::classify(uint32_t slot, uint32_t head) {
-  Batch& b = batch;
-  b.count = b.fragments = b.staged = 0;
-  b.uniform = b.simple = true;
-  b.floods = false;
-  b.flood_count = 0;
-  for (unsigned i = 0; i < 4; i++) {
-    b.flood[i] = sw->flood[i].load(std::memory_order_relaxed);
-    if (self / 64 == i) b.flood[i] &= ~(uint64_t{1} << (self % 64));
-    b.flood_count += static_cast<uint32_t>(std::popcount(b.flood[i]));
-  }
-
-  uint64_t copies = 0, bytes = 0, drops[6] = {};
-  Mac48 dest = ~Mac48{0}, source = ~Mac48{0};
-  uint16_t to = kDropped, first_to = kDropped;
-  auto drop = [&](Frame& f, Drop reason) {
-    f.dest = kDropped;
-    drops[static_cast<unsigned>(reason)]++;
-    copies++;
-    b.uniform = false;
-  };
-
-  const uint64_t special = offsets.any() ? ~uint64_t{0} : kSpecial;
-  if (offsets.any()) b.simple = false;  // copies of whole lines would leave the buffer
-  uint32_t ahead = slot, lookup = slot;
-  for (uint32_t i = 0; i < kPrefetch && ahead != head; i++) {
-    if (++ahead == num_slots) ahead = 0;
-    if (i < kLookup) lookup = ahead;
-  }
-  while (slot != head && b.count < kMaxFrames && b.fragments < kBatchFragments) {
-    Frame& f = b.frame[b.count++];
-    const uint64_t w = load_slot(slots[slot]);
-    seen |= w;
-    const uint32_t index = static_cast<uint32_t>(w), length = w >> 32 & 0xffff;
-    if (ahead != head) {
-      const uint32_t next = __atomic_load_n(&slots[ahead].buf_idx, __ATOMIC_RELAXED);
-      if (next < buf_bound) __builtin_prefetch(bufs + static_cast<size_t>(next) * buf_size);
-      if (++ahead == num_slots) ahead = 0;
-    }
-    if (lookup != head) {
-      const uint32_t next = __atomic_load_n(&slots[lookup].buf_idx, __ATOMIC_RELAXED);
-      const char* p = bufs + static_cast<size_t>(next < buf_bound ? next : 0) * buf_size + header;
-      fdb.prefetch(load_mac(p));
-      const Mac48 from = load_mac(p + 6);
-      if (from != last_source) fdb.prefetch(from);
-      if (++lookup == num_slots) lookup = 0;
-    }
-    if (w & special) [[unlikely]] {
-      if (b.staged + kMaxFragments * 65536u > kStagingBytes && b.count > 1) {
-        b.count--;
-        break;  // the next batch has an empty staging area again
-      }
-      slot = read_slow(slot, head, &f);
-      ahead = lookup = slot;
-      b.uniform = false;
-      if (f.fragments != 1 || f.length > buf_size || f.dest == kDropped) b.simple = false;
-      bytes += f.length;
-      if (f.dest == kDropped) {
-        drop(f, static_cast<Drop>(f.reserved));
-        continue;
-      }
-      to = f.dest;
-      dest = source = ~Mac48{0};
-    } else {
-      if (++slot == num_slots) slot = 0;
-      f.length = length;
-      f.fragments = 1;
-      f.data = bufs + static_cast<size_t>(index) * buf_size;
-      bytes += length;
-      if (index - 2 >= buf_bound - 2 || length > buf_size) [[unlikely]] {
-        bytes -= length;
-        drop(f, Drop::bad_slot);
-        continue;
-      }
-      if (length < header + kEthernetHeader) [[unlikely]] {
-        drop(f, Drop::runt);
-        continue;
-      }
-      uint64_t d, s;
-      std::memcpy(&d, f.data + header, 8);
-      std::memcpy(&s, f.data + header + 6, 8);
-      d &= kMacMask;
-      s &= kMacMask;
-      if (d != dest || s != source) {
-        dest = d;
-        source = s;
-        to = resolve(d, s, true);
-      }
-    }
-    f.dest = to;
-    if (b.count == 1) {
-      first_to = to;
-    } else if (to != first_to) {
-      b.uniform = false;
-    }
-    if (to == kFlood) {
-      if (b.flood_count == 0) {
-        f.dest = kDropped;
-        drops[static_cast<unsigned>(Drop::no_destination)]++;
-        copies++;
-      } else {
-        b.floods = true;
-        copies += b.flood_count;
-      }
-    } else if (to == self) {
-      drop(f, Drop::same_port);
-    } else if (to >= kPortsPerSwitch || sw->member[to].load(std::memory_order_relaxed) == 0) {
-      drop(f, Drop::no_destination);
-    } else {
-      copies++;
-    }
-  }
-  b.next_slot = slot;
-  take(*tx, slot, [&](TakeStat& t) {
-    t.frames += b.count;
-    t.bytes += bytes;
-    t.copies += copies;
-    t.no_destination += drops[static_cast<unsigned>(Drop::no_destination)];
-    t.same_port += drops[static_cast<unsigned>(Drop::same_port)];
-    t.bad_slot += drops[static_cast<unsigned>(Drop::bad_slot)];
-    t.runt += drops[static_cast<unsigned>(Drop::runt)];
-    t.too_long += drops[static_cast<unsigned>(Drop::too_long)];
-  });
 }
 
 }  // namespace vale

@@ -12,33 +12,20 @@ uint32_t now_seconds() {
 }
 
 Fdb::Pair Fdb::sets_of(Mac48 mac) const {
-  // Byte-swapped first: addresses often differ only in their last octets, which a multiplication
-  // must meet in its low bits to spread. Multiplier: 2^64 / golden ratio.
-  const uint64_t h = __builtin_bswap64(mac << 16) * 0x9e3779b97f4a7c15u;
-  const uint64_t one = h >> 50, two = h >> 36 & (kFdbSets - 1);
+  const uint64_t h = hash(mac);
+  const uint64_t one = h >> (64 - kFdbSetBits);
+  const uint64_t two = h >> (64 - 2 * kFdbSetBits) & (kFdbSets - 1);
   return {{&sets_[one], &sets_[two != one ? two : one ^ 1]}};  // always two: put() compares them
 }
 
-void Fdb::prefetch(Mac48 mac) const {
-  const char* set = reinterpret_cast<const char*>(sets_of(mac).set[0]);
-  __builtin_prefetch(set);
-  __builtin_prefetch(set + 64);
-}
-
 FdbRef Fdb::find(const SwitchRec& sw, Mac48 mac, uint32_t now) const {
-  const uint64_t key = mac >> 1;
+  const uint64_t word = fdb_word(mac, false, 0, 0);
   for (FdbSet* set : sets_of(mac).set) {
-    // All eight compared without a branch: which one it is cannot be predicted.
-    uint32_t hits = 0;
-#pragma GCC unroll 8
-    for (uint32_t i = 0; i < kFdbWays; i++) {
+    for (uint32_t left = fdb_candidates(*set, word); left != 0; left &= left - 1) {
+      const int i = std::countr_zero(left);
       const uint64_t w = set->entry[i].load(std::memory_order_relaxed);
-      hits |= static_cast<uint32_t>(w >> 17 == key) << i;
-    }
-    for (; hits != 0; hits &= hits - 1) {
-      const int i = __builtin_ctz(hits);
-      const uint64_t w = set->entry[i].load(std::memory_order_relaxed);
-      if (w >> 17 == key && valid(sw, w, set->seen[i].load(std::memory_order_relaxed), now)) {
+      if ((w ^ word) < kFdbUnit &&
+          valid(sw, w, set->seen[i].load(std::memory_order_relaxed), now)) {
         return {&set->entry[i], &set->seen[i], w};
       }
     }
@@ -57,6 +44,29 @@ FdbRef Fdb::learn(const SwitchRec& sw, Mac48 mac, uint32_t port, uint32_t gen, u
 
 void Fdb::add_static(const SwitchRec& sw, Mac48 mac, uint32_t port, uint32_t gen, uint32_t now) {
   put(sw, fdb_word(mac, true, port, gen), now, true);
+}
+
+// Of two full sets, moves one entry to its other set. The entry that it leaves, still with the word of the
+// one that moved, or nothing when all of them would meet a full set again.
+FdbRef Fdb::make_room(const SwitchRec& sw, const Pair& pair, uint32_t now) {
+  for (FdbSet* set : pair.set) {
+    for (uint32_t i = 0; i < kFdbWays; i++) {
+      const uint64_t word = set->entry[i].load(std::memory_order_relaxed);
+      if (word == 0 || fdb_static(word)) continue;
+      const Pair own = sets_of(fdb_mac(word));
+      FdbSet* const other = own.set[own.set[0] == set];
+      if (other == pair.set[0] || other == pair.set[1]) continue;
+      for (uint32_t k = 0; k < kFdbWays; k++) {
+        uint64_t old = other->entry[k].load(std::memory_order_relaxed);
+        if (valid(sw, old, other->seen[k].load(std::memory_order_relaxed), now)) continue;
+        other->seen[k].store(set->seen[i].load(std::memory_order_relaxed),
+                             std::memory_order_relaxed);
+        if (other->entry[k].compare_exchange_strong(old, word, std::memory_order_acq_rel))
+          return {&set->entry[i], &set->seen[i], word};
+      }
+    }
+  }
+  return {};
 }
 
 FdbRef Fdb::put(const SwitchRec& sw, uint64_t word, uint32_t now, bool replace_static) {
@@ -85,6 +95,7 @@ FdbRef Fdb::put(const SwitchRec& sw, uint64_t word, uint32_t now, bool replace_s
         }
       }
     }
+    if (place.entry == nullptr) place = make_room(sw, pair, now);
     if (place.entry == nullptr) place = oldest;
     if (place.entry == nullptr) return {};
     if (same && fdb_static(place.word) && !replace_static && valid(sw, place.word, 0, now)) {
@@ -93,7 +104,7 @@ FdbRef Fdb::put(const SwitchRec& sw, uint64_t word, uint32_t now, bool replace_s
     if (place.word != word) {
       uint64_t expected = place.word;
       if (!place.entry->compare_exchange_strong(expected, word, std::memory_order_acq_rel))
-        continue;
+        continue;  // what moved meanwhile, if any, is in two places: its next frame clears one
       place.word = word;
     }
     if (place.seen->load(std::memory_order_relaxed) != now)

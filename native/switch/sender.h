@@ -2,7 +2,7 @@
 //
 // Flow. A Sender is one thread's view of one tx ring while it syncs; forward.h drives it:
 //   1. scan_run(): frames in a row with the same addresses (classify.cc); they are sent at once.
-//   2. classify(): whatever else: slots → Batch (classify.cc).
+//   2. classify(): whatever else: slots → Batch (mixed.cc; fragments, flags and hints in classify.cc).
 //   3. deliver():  frames of a run or a batch → one rx ring (deliver.cc; deliver_converted.cc where the
 //      ports' virtio-net headers differ).
 //   4. wake():     after the sync, whoever sleeps on a ring that got frames.
@@ -91,6 +91,7 @@ struct Sender {
   void learn(Mac48 source);
 
  private:
+  struct Classifier;
   uint16_t resolve(Mac48 dest, Mac48 source, bool want_learn);
   uint32_t read_slow(uint32_t slot, uint32_t head, Frame* frame);
   bool stage(uint64_t pointer, uint32_t length, const char** data);
