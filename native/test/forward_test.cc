@@ -50,6 +50,24 @@ TEST(an_address_moves_and_moves_back) {
   CHECK_EQ(f.receive(*b).size(), size_t{0});
 }
 
+TEST(none_of_100000_addresses_is_forgotten) {
+  constexpr uint32_t kAddresses = 100000, kBatch = 500;
+  Fixture f;
+  auto a = f.open("vale0:a"), b = f.open("vale0:b"), c = f.open("vale0:c");
+  // All over the range, as those of many makers are; the multiplier is odd, so no two are equal.
+  const auto address = [](uint32_t i) { return mac(i * 0x9e3779b1u); };
+  for (uint32_t i = 0; i < kAddresses;) {
+    for (uint32_t end = i + kBatch; i < end; i++) f.put(*b, frame(address(i), address(i), 60, 0));
+    b->txsync();  // to itself: known, and received by nobody
+  }
+  for (uint32_t i = 0; i < kAddresses;) {
+    for (uint32_t end = i + kBatch; i < end; i++) f.put(*a, frame(address(i), mac(1), 60, 0));
+    a->txsync();
+    REQUIRE(f.receive(*b).size() == kBatch);
+  }
+  CHECK_EQ(f.receive(*c).size(), size_t{0});
+}
+
 TEST(mixed_destinations_stay_in_order) {
   Fixture f;
   std::vector<std::unique_ptr<Port>> ports;
