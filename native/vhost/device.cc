@@ -21,8 +21,10 @@ constexpr uint32_t kMinMtu = 68, kMaxMtu = 65535;
 
 Device::Device(uint32_t pairs) : pairs_(pairs), rings_(2 * pairs), to_guest_(pairs) {}
 
+// No queue is touched any more: its memory may be gone already.
 bool Device::fail(const std::string& why) {
   if (trouble_.empty()) trouble_ = why;
+  for (Ring& ring : rings_) ring.queue.fail("");
   return false;
 }
 

@@ -25,7 +25,8 @@ bool Device::failed(const Ring& ring) {
     const uint64_t one = 1;
     [[maybe_unused]] const ssize_t n = write(ring.queue.error.fd(), &one, sizeof one);
   }
-  return fail("queue " + std::to_string(index) + ": " + ring.queue.trouble());
+  const std::string why = ring.queue.trouble();
+  return fail("queue " + std::to_string(index) + ": " + why);
 }
 
 bool Device::to_guest(Port& port, Counts* counts) {

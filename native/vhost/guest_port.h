@@ -81,7 +81,6 @@ class GuestPort final : public Port {
   Handle set_;             // all that is slept on
   uint32_t watched_ = 0;   // generation of the device's kicks in there
   bool attention_ = true;  // something woke that attend() has not seen
-  bool gone_ = false;      // the device is broken
   uint64_t next_try_ = 0;  // of a client, ns
   std::function<void(std::string)> say_;
   Counts counts_;
