@@ -11,6 +11,7 @@
 
 using namespace vale;
 using namespace vale::vhost;
+using master::Driver;
 using master::Master;
 
 namespace {
@@ -276,4 +277,104 @@ TEST(without_buffers_frames_wait_and_then_the_switch_drops) {
   CHECK(m.receive(50).empty());
   bench.f.send(*x, frame(mac(1), mac(2), 60, 5000));
   CHECK(body(m, m.receive()) == frame(mac(1), mac(2), 60, 5000));
+}
+
+TEST(pages_that_are_written_are_logged_and_memory_comes_and_goes) {
+  Bench bench;
+  CHECK_OK(bench.attach());
+  auto x = bench.f.open("vale0:x");
+  master::Options o;
+  o.features |= kLogAll;
+  o.protocol |= kLogFile | kMemorySlots;
+  Master m(o);
+  REQUIRE(m.meet(bench.path));
+  const int fd = memfd_create("log", MFD_CLOEXEC);
+  const uint64_t bytes = (master::kGuestBase + o.memory) / 4096 / 8;
+  CHECK(ftruncate(fd, static_cast<off_t>(bytes)) == 0);
+  auto* const bits =
+      static_cast<uint8_t*>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+  const LogArea area = {bytes, 0};
+  uint64_t done = 1;
+  CHECK(m.tell(Request::set_log_base, area, fd) && m.hear(&done, sizeof done));
+  Driver& q = m.rx();
+  const RingAddress logged = {q.index,        kRingLogged,         m.user(q.descriptors),
+                              m.user(q.used), m.user(q.available), m.guest(0x14000)};
+  CHECK(m.told(Request::set_vring_addr, &logged, sizeof logged));
+  const auto is_logged = [&](uint64_t offset) {
+    const uint64_t page = m.guest(offset) / 4096;
+    return (bits[page / 8] >> page % 8 & 1) != 0;
+  };
+  m.refill();
+  bench.f.send(*x, frame(mac(1), mac(2), 3000, 1));
+  CHECK(body(m, m.receive()) == frame(mac(1), mac(2), 3000, 1));
+  const uint64_t first = q.buffers + uint64_t{q.available->ring[0]} * q.buffer_bytes;
+  CHECK(is_logged(first) && is_logged(first + 1599) && is_logged(0x14000));
+  CHECK(!is_logged(0) && !is_logged(m.tx().buffers));
+  munmap(bits, bytes);
+  close(fd);
+
+  uint64_t slots = 0;
+  CHECK(m.ask(Request::get_max_mem_slots, &slots) && slots >= 8);
+  const OneRegion more = {0, {master::kGuestBase * 8, 1 << 20, master::kUserBase * 2, 0}};
+  CHECK(m.told(Request::add_mem_reg, &more, sizeof more, &m.memory_fd, 1));
+  // A frame in the new memory, which is the same as the old one's start.
+  std::memset(m.memory + 0x8000, 0, 12);
+  std::memcpy(m.memory + 0x800c, frame(mac(2), mac(1), 90, 3).data(), 90);
+  const auto sends_from = [&](uint64_t address) {
+    m.tx().descriptors[0] = {address, 102, 0, 0};
+    m.offer(m.tx(), 0);
+  };
+  sends_from(master::kGuestBase * 8 + 0x8000);
+  CHECK(bench.next(*x) == frame(mac(2), mac(1), 90, 3));
+  CHECK(m.told(Request::rem_mem_reg, &more, sizeof more));
+  sends_from(master::kGuestBase * 8 + 0x8000);
+  CHECK(m.hung_up());
+}
+
+TEST(a_guest_moved_here_is_announced_and_is_told_what_it_may_send) {
+  Bench bench;
+  CHECK_OK(bench.attach());
+  auto x = bench.f.open("vale0:x");
+  master::Options o;
+  o.protocol |= kStatus;
+  Master m(o);
+  REQUIRE(m.meet(bench.path));
+  uint64_t address = 0;
+  std::memcpy(&address, mac(7).data(), 6);
+  CHECK(m.told(Request::send_rarp, &address, sizeof address));
+  const std::string told = bench.next(*x);
+  CHECK(told.substr(0, 14) == kBroadcast + mac(7) + "\x80\x35");
+  CHECK(told.substr(22, 6) == mac(7) && told.size() == 60);
+  const uint64_t mtu = 1400, status = 15;
+  CHECK(m.told(Request::net_set_mtu, &mtu, sizeof mtu));
+  CHECK_EQ(bench.row().state.mtu, 1400u);
+  CHECK(m.told(Request::set_status, &status, sizeof status));
+  uint64_t now = 0;
+  CHECK(m.ask(Request::get_status, &now) && now == 15);
+}
+
+TEST(an_agent_that_is_the_client_tries_until_somebody_listens) {
+  Bench bench;
+  AttachRequest q = agents::request("vale0:vm1");
+  q.vhost_user = bench.path;
+  q.client = true;
+  uint32_t index;
+  CHECK_OK(bench.f.device->attach(q, &index));
+  auto x = bench.f.open("vale0:x");
+  for (uint32_t round = 0; round < 2; round++) {
+    const int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, bench.path.c_str(), bench.path.size());
+    CHECK(bind(listening, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    CHECK(listen(listening, 1) == 0);
+    pollfd wait = {listening, POLLIN, 0};
+    CHECK(poll(&wait, 1, 3000) == 1);
+    Master m;
+    REQUIRE(m.meet(accept4(listening, nullptr, nullptr, SOCK_CLOEXEC)));
+    CHECK(m.send(frame(mac(2), mac(1), 60, round)));
+    CHECK(bench.next(*x) == frame(mac(2), mac(1), 60, round));
+    close(listening);
+    unlink(bench.path.c_str());
+  }
 }

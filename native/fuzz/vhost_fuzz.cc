@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A guest and its process, both hostile. Input: steps of messages, writes into the guest's memory, frames
+// for it, turns of the engine, and memory that is taken away. Whatever they are: every turn ends, nothing
+// outside the guest's memory is touched, and after trouble nothing more is done.
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "test/support/fake_port.h"
+#include "vhost/device.h"
+
+namespace {
+
+using namespace vale::vhost;
+
+constexpr uint64_t kMemory = 256 << 10;
+constexpr uint64_t kGuest = 0x100000, kUser = 0x7000000000;
+constexpr uint32_t kRing = 0x4000;  // bytes of guest memory from one queue's rings to the next's
+constexpr uint32_t kQueueSize = 16;
+
+class Input {
+ public:
+  Input(const uint8_t* data, size_t size) : data_(data), left_(size) {}
+  bool empty() const { return left_ == 0; }
+  uint32_t take(unsigned bytes) {
+    uint32_t value = 0;
+    for (unsigned i = 0; i < bytes && left_ != 0; i++, left_--) value |= *data_++ << 8 * i;
+    return value;
+  }
+  void copy(void* to, size_t n) {
+    std::memset(to, 0, n);
+    if (n > left_) n = left_;
+    std::memcpy(to, data_, n);
+    data_ += n;
+    left_ -= n;
+  }
+
+ private:
+  const uint8_t* data_;
+  size_t left_;
+};
+
+class Rig {
+ public:
+  Rig() : port_("fuzz", {32, 256, 2, 12}), device_(2) {
+    memory_fd_ = memfd_create("guest", MFD_CLOEXEC);
+    event_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (ftruncate(memory_fd_, kMemory) != 0) std::abort();
+    memory_ = static_cast<char*>(
+        mmap(nullptr, kMemory, PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd_, 0));
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) std::abort();
+    channel_.reset(new Channel(vale::Handle(ends[0])));
+    other_ = ends[1];
+  }
+  ~Rig() {
+    close(other_);
+    munmap(memory_, kMemory);
+    close(memory_fd_);
+    close(event_fd_);
+  }
+
+  void say(Request request, const void* payload, uint32_t size, int fd = -1, unsigned fds = 1) {
+    const Header header = {static_cast<uint32_t>(request), kVersion, size};
+    char bytes[sizeof header + kMaxPayload];
+    std::memcpy(bytes, &header, sizeof header);
+    std::memcpy(bytes + sizeof header, payload, size);
+    put(bytes, sizeof header + size, fd, fd < 0 ? 0 : fds);
+    listen();
+  }
+  // Queues that work, so that not every input has to find out how that is done.
+  void set_up(uint64_t features) {
+    say(Request::set_features, &features, 8);
+    MemoryTable table = {};
+    table.count = 2;
+    table.region[0] = {kGuest, kMemory / 2, kUser, 0};
+    table.region[1] = {kGuest + kMemory / 2, kMemory / 2, kUser + kMemory, kMemory / 2};
+    say(Request::set_mem_table, &table, 8 + 2 * sizeof(MemoryRegion), memory_fd_, 2);
+    for (uint32_t i = 0; i < 4; i++) {
+      const RingState size = {i, kQueueSize}, on = {i, 1};
+      const uint64_t at = kUser + i * kRing, index = i;
+      const RingAddress address = {i, kRingLogged, at, at + 0x2000, at + 0x1000, kGuest};
+      say(Request::set_vring_num, &size, sizeof size);
+      say(Request::set_vring_addr, &address, sizeof address);
+      say(Request::set_vring_kick, &index, sizeof index, event_fd_);
+      say(Request::set_vring_call, &index, sizeof index, event_fd_);
+      say(Request::set_vring_enable, &on, sizeof on);
+    }
+    if (device_.broken()) std::abort();
+  }
+
+  void step(Input& in) {
+    switch (in.take(1) % 7) {
+      case 0: {  // some message
+        char payload[512];
+        const Request request = static_cast<Request>(in.take(1) % 44);
+        const uint32_t size = in.take(1) % 64 * 8, fds = in.take(1) % 4;
+        in.copy(payload, size);
+        const int fd = fds == 0 ? -1 : fds == 3 ? event_fd_ : memory_fd_;
+        say(request, payload, size, fd, fds == 2 ? 2 : 1);
+        break;
+      }
+      case 1: {  // bytes, which may be messages
+        char bytes[64];
+        const uint32_t size = in.take(1) % 64;
+        in.copy(bytes, size);
+        put(bytes, size, -1, 0);
+        listen();
+        break;
+      }
+      case 2: {  // the guest writes
+        const uint32_t at = in.take(3) % (kMemory - 256), size = in.take(1);
+        in.copy(memory(at), size);
+        break;
+      }
+      case 3: {  // a buffer is made available, of this descriptor
+        const uint32_t queue = in.take(1) % 4, slot = in.take(1) % kQueueSize;
+        SplitDescriptor d = {kGuest + in.take(3), in.take(2), static_cast<uint16_t>(in.take(1) % 8),
+                             static_cast<uint16_t>(in.take(1) % (kQueueSize + 1))};
+        if (in.take(1) == 255) d.address = uint64_t{in.take(4)} << 32;
+        std::memcpy(memory(queue * kRing + 16 * slot), &d, sizeof d);
+        AvailableRing* ring = reinterpret_cast<AvailableRing*>(memory(queue * kRing + 0x1000));
+        ring->ring[ring->index % kQueueSize] = static_cast<uint16_t>(slot);
+        ring->index++;
+        break;
+      }
+      case 4: {  // a frame for it
+        netmap_ring* ring = port_.rx_ring(in.take(1) % 2);
+        const uint32_t slots = 1 + in.take(1) % 4;
+        for (uint32_t i = 0; i < slots; i++) {
+          const uint32_t next = (ring->tail + 1) % ring->num_slots;
+          if (next == ring->head) return;
+          netmap_slot& slot = ring->slot[ring->tail];
+          slot.len = static_cast<uint16_t>(in.take(1));
+          slot.flags = i + 1 < slots ? NS_MOREFRAG : 0;
+          in.copy(NETMAP_BUF(ring, slot.buf_idx), slot.len < 64 ? slot.len : 64);
+          ring->tail = next;
+        }
+        break;
+      }
+      case 5:
+        turn();
+        break;
+      case 6:
+        if (in.take(1) == 0 && !shrunk_) {
+          shrunk_ = true;
+          munmap(memory_, kMemory);  // its own view would fault too
+          memory_ = static_cast<char*>(
+              mmap(nullptr, kMemory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+          if (ftruncate(memory_fd_, 4096 * (in.take(1) % 64)) != 0) std::abort();
+        }
+    }
+  }
+
+  void turn() {
+    device_.to_guest(port_, &counts_);
+    device_.from_guest(port_, &counts_);
+    for (unsigned i = 0; i < 2; i++) {
+      netmap_ring* ring = port_.tx_ring(i);
+      for (uint32_t at = (ring->tail + 1) % ring->num_slots; at != ring->head;
+           at = (at + 1) % ring->num_slots) {
+        if (ring->slot[at].len > ring->nr_buf_size) std::abort();
+      }
+      ring->tail = (ring->head + ring->num_slots - 1) % ring->num_slots;
+    }
+    device_.publish();
+    device_.want_kicks(true);
+    device_.more();
+    device_.want_kicks(false);
+    const vale::PortCounters c = counts_.read();
+    if (c.tx_delivered > c.tx_copies) std::abort();
+  }
+
+ private:
+  char* memory(uint64_t at) { return memory_ + at; }
+
+  void put(const void* bytes, size_t size, int fd, unsigned fds) {
+    iovec part = {const_cast<void*>(bytes), size};
+    alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
+    msghdr m = {};
+    m.msg_iov = &part;
+    m.msg_iovlen = 1;
+    if (fds != 0) {
+      const int all[2] = {fd, fd};
+      m.msg_control = control;
+      m.msg_controllen = CMSG_SPACE(fds * sizeof(int));
+      cmsghdr* const c = CMSG_FIRSTHDR(&m);
+      c->cmsg_level = SOL_SOCKET;
+      c->cmsg_type = SCM_RIGHTS;
+      c->cmsg_len = CMSG_LEN(fds * sizeof(int));
+      std::memcpy(CMSG_DATA(c), all, fds * sizeof(int));
+    }
+    sendmsg(other_, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
+  void listen() {
+    static Message answer;
+    while (!closed_ && !device_.broken()) {
+      const Channel::Receive got = channel_->receive();
+      closed_ = got == Channel::Receive::closed;
+      if (got != Channel::Receive::message) return;
+      if (device_.handle(channel_->message(), &answer) && (answer.header.flags & kReply) != 0 &&
+          answer.header.size > kMaxPayload)
+        std::abort();
+    }
+  }
+
+  fake::FakePort port_;
+  Device device_;
+  Counts counts_;
+  std::unique_ptr<Channel> channel_;
+  int memory_fd_, event_fd_, other_;
+  char* memory_;
+  bool closed_ = false, shrunk_ = false;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size > 8192) return 0;
+  Input in(data, size);
+  Rig rig;
+  const uint32_t kind = in.take(1);
+  if (kind % 8 != 0) {
+    uint64_t features = kVersion1 | kProtocolFeatures | kLogAll;
+    if ((kind & 8) != 0) features |= kMergeable;
+    if ((kind & 16) != 0) features |= kIndirect;
+    if ((kind & 32) != 0) features |= kEventIndex;
+    if ((kind & 64) != 0) features |= kChecksum | kTso4 | kTso6 | kUfo | kUso;
+    if ((kind & 128) != 0) features |= kGuestChecksum | kGuestTso4 | kGuestTso6;
+    rig.set_up(features);
+  }
+  while (!in.empty()) rig.step(in);
+  rig.turn();
+  return 0;
+}
