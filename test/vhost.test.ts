@@ -89,8 +89,8 @@ describe('virtual machines as ports', () => {
     expect(await ctl('-d', 'vale0:vm4', '--vhost-user', 'x')).toMatchObject({ code: 2 });
     await good('-n', 'p0');
     expect(await ctl('-a', 'vale0:p0', '--vhost-user', socket('e.sock'))).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining('a persistent port is named p0') as unknown,
+      code: 2,
+      stderr: expect.stringContaining('p0 is a persistent port') as unknown,
     });
     await good('-r', 'p0');
     await good('-d', 'vale0:vm4');
