@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "device/wait.h"
+#include "engine/ahead.h"
 #include "engine/capture_writer.h"
 #include "engine/filter.h"
 #include "engine/loops.h"
@@ -28,7 +29,8 @@ class Reader {
         port_(port),
         chunks_(chunks),
         received_(engine.lane(kLaneReceived)),
-        kept_(engine.lane(kLaneKept)) {}
+        kept_(engine.lane(kLaneKept)),
+        ahead_(port.last_rx() - port.first_rx()) {}
 
   Status run() {
     const Status status = loop();
@@ -79,8 +81,10 @@ class Reader {
       uint32_t at = ring.head();
       if (at == tail) continue;
       any = true;
-      for (uint32_t n = 0; n < kBurst && at != tail && !finished_; n++)
+      for (uint32_t n = 0; n < kBurst && at != tail && !finished_; n++) {
+        ahead_[i - port_.first_rx()].look(ring, at, tail);
         at = frame(ring, at, tail, &batch);
+      }
       ring.release(at);
     }
     if (!any) return false;
@@ -190,6 +194,7 @@ class Reader {
   CaptureChunks& chunks_;
   Lane& received_;
   Lane& kept_;
+  std::vector<Ahead> ahead_;  // by rx ring
   Chunk* chunk_ = nullptr;
   uint64_t since_ = 0;  // the chunk's first frame came, CLOCK_MONOTONIC
   uint64_t passed_ = 0;

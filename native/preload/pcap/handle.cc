@@ -134,6 +134,7 @@ int Handle::activate() {
   if (snaplen <= 0 || snaplen > 262144) snaplen = 262144;
   file_ = file;
   drops_before_ = drops_of(*port_);
+  ahead_.resize(port_->last_rx() - port_->first_rx());
   fd_ = fd;
   send_through(device_.c_str(), fd);
   return 0;
@@ -179,6 +180,7 @@ bool Handle::take(Frame* out) {
     const uint32_t tail = ring.tail();
     uint32_t at = ring.cur();
     if (at == tail) continue;
+    ahead_[ring_ % count].look(ring, at, tail);
     netmap_slot slot = ring.slot(at);
     out->data = reinterpret_cast<const uint8_t*>(ring.buffer(slot.buf_idx));
     out->length = slot.len;

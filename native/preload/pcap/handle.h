@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/ahead.h"
 #include "engine/bpf.h"
 #include "preload/device_file.h"
 
@@ -90,6 +91,7 @@ class Handle {
   DeviceFile* file_ = nullptr;
   Port* port_ = nullptr;
   unsigned ring_ = 0, calls_ = 0;
+  std::vector<Ahead> ahead_;    // by rx ring of the registration
   std::vector<uint8_t> whole_;  // a frame of several slots
   void* dead_ = nullptr;
   std::atomic<bool> broken_{false};
