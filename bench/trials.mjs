@@ -131,6 +131,43 @@ const curves = [
   ),
 ];
 
+/** What unmodified programs get, against the CLI's own loops. */
+const preloaded = [
+  {
+    name: 'preload-busy-60-256',
+    args: { what: 'netmap', size: 60, batch: 256 },
+    limit: busy256,
+    bar: { of: 'ratio', min: 0.9 },
+  },
+  {
+    name: 'preload-poll-60-256',
+    args: { what: 'netmap', size: 60, batch: 256, receiver: 'poll' },
+    limit: { name: 'spin', tool: 'switch', args: { size: 60, batch: 256, receiver: 'spin' } },
+    bar: { of: 'ratio', min: 0.9 },
+  },
+  {
+    name: 'preload-filter-60',
+    args: { what: 'filter', size: 60, batch: 256 },
+    bar: { of: 'value', min: 10e6 },
+  },
+].map((trial) => ({
+  ...trial,
+  group: 'Unmodified programs with the preload library, two processes; libpcap with udp port 53',
+  metric: 'rate',
+  tool: 'preload',
+}));
+const foreign = {
+  name: 'preload-foreign',
+  group: 'A write(2) to /dev/null in a program with the preload library, ns, against one past it',
+  metric: 'nanoseconds',
+  field: 'perCall',
+  tool: 'preload',
+  args: { what: 'foreign' },
+  floor: { name: 'past', field: 'floorPerCall' },
+  windows: 3,
+  bar: { of: 'ratio', max: 1.05 },
+};
+
 /** The sync code alone, by its own program: which bar holds for which of its trials. */
 const syncs = Object.entries({
   'unicast-60-1023': { of: 'value', max: 9e-9 },
@@ -230,6 +267,8 @@ export const trials = [
   ...oneCore,
   ...floods,
   ...sleepers,
+  ...preloaded,
+  foreign,
   ...syncs,
   ...curves,
   ...latencies,
