@@ -156,6 +156,21 @@ const preloaded = [
   metric: 'rate',
   tool: 'preload',
 }));
+/** What a copy monitor, as `vale capture` opens one, costs whoever sends. */
+const watching = [
+  [60, 'busy'],
+  [60, 'none'],
+  [1514, 'busy'],
+].map(([size, reader]) => ({
+  name: `watch-${size}-256-${reader}`,
+  group: 'One core, txsync of a watched port, ns a frame against the same unwatched',
+  metric: 'nanoseconds',
+  field: 'perFrame',
+  tool: 'watch',
+  args: { size, batch: 256, reader },
+  floor: { name: 'unwatched', field: 'floorPerFrame' },
+  windows: 3,
+}));
 const foreign = {
   name: 'preload-foreign',
   group: 'A write(2) to /dev/null in a program with the preload library, ns, against one past it',
@@ -269,6 +284,7 @@ export const trials = [
   ...sleepers,
   ...preloaded,
   foreign,
+  ...watching,
   ...syncs,
   ...curves,
   ...latencies,
