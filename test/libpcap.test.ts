@@ -185,6 +185,29 @@ needs('tshark', 'tcpreplay').test(
   LONG,
 );
 
+needs('python3', 'tcpdump').test(
+  'a packet socket asks for promiscuity and sends, as scapy does',
+  async () => {
+    const dump = await start(
+      /listening on/,
+      ...['tcpdump', '-i', 'vale0:watch', '-n', '-c', '1', '-w', 'out.pcap'],
+    );
+    const script = [
+      'import socket, struct, sys',
+      's = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))',
+      'index = socket.if_nametoindex("sender0")',
+      's.setsockopt(263, 1, struct.pack("iHH8s", index, 1, 0, b""))',
+      's.bind(("sender0", 3))',
+      's.send(bytes.fromhex(sys.argv[1]))',
+    ].join('\n');
+    const sent = run('python3', '-c', script, hex(frames[3]!));
+    expect(sent.stderr).toBe('');
+    await dump.ended;
+    expect(framesOf('out.pcap')).toEqual([hex(frames[3]!)]);
+  },
+  LONG,
+);
+
 needs('arping', 'tcpdump').test(
   'arping asks',
   async () => {

@@ -219,8 +219,19 @@ EXPORT(int, bind, (int fd, const sockaddr* address, socklen_t length)) {
   return 0;
 }
 
+// Joins or leaves a port: all frames, or some addresses. A port has what the switch gives it anyway.
+static bool is_membership(int level, int option, const void* value, socklen_t length) {
+  if (level != SOL_PACKET || value == nullptr || length < sizeof(packet_mreq) ||
+      (option != PACKET_ADD_MEMBERSHIP && option != PACKET_DROP_MEMBERSHIP))
+    return false;
+  packet_mreq request;
+  std::memcpy(&request, value, sizeof request);
+  return link_of(request.mr_ifindex) != nullptr;
+}
+
 EXPORT(int, setsockopt, (int fd, int level, int option, const void* value, socklen_t length)) {
   if (kind_of(fd) == Kind::packet && (level == SOL_PACKET || option == SO_BROADCAST)) return 0;
+  if (is_membership(level, option, value, length)) return 0;
   return real().setsockopt(fd, level, option, value, length);
 }
 
