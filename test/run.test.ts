@@ -33,7 +33,16 @@ function run(args: string[], env: NodeJS.ProcessEnv = {}) {
 const client = (name: string) => join(root, 'build/native/preload-test', name);
 
 describe('the netmap API through /dev/netmap, as C programs have it', () => {
-  const names = ['requests', 'rings', 'ports', 'descriptors', 'pipes', 'monitors', 'options'];
+  const names = [
+    'requests',
+    'rings',
+    'ports',
+    'descriptors',
+    'pipes',
+    'monitors',
+    'options',
+    'loop',
+  ];
   const built = names.flatMap((name) => [name, `${name}-lfs`]);
 
   test.each(built)(

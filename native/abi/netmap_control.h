@@ -65,6 +65,39 @@ struct nmreq_opt_offsets {
   uint64_t nro_min_gap;        /* not looked at */
 };
 
+/* Control blocks: one of each for every bound ring, tx before rx, 64 bytes aligned. */
+struct nmreq_opt_csb {
+  struct nmreq_option nro_opt;
+  uint64_t csb_atok; /* address of the array that the application writes */
+  uint64_t csb_ktoa; /* of the one that the loop writes */
+};
+struct nm_csb_atok {
+  uint32_t head;
+  uint32_t cur;            /* written before head */
+  uint32_t appl_need_kick; /* the loop is to signal irqfd */
+  uint32_t sync_flags;
+  uint32_t pad[12];
+};
+struct nm_csb_ktoa {
+  uint32_t hwcur;
+  uint32_t hwtail;         /* written after hwcur */
+  uint32_t kern_need_kick; /* the application is to signal ioeventfd */
+  uint32_t pad[13];
+};
+
+/* How a loop sleeps. EVENTFDS has an nm_loop_eventfd for every block after its header. */
+struct nm_loop_eventfd {
+  int32_t ioeventfd; /* of the application; any below 0: the loop sleeps for sleep_us instead */
+  int32_t irqfd;     /* of the loop; below 0: none */
+};
+struct nmreq_opt_sync_kloop_mode {
+  struct nmreq_option nro_opt;
+  uint32_t mode;
+  uint32_t pad1;
+};
+#define NM_OPT_SYNC_KLOOP_DIRECT_TX 1
+#define NM_OPT_SYNC_KLOOP_DIRECT_RX 2
+
 struct nmreq_register {
   uint64_t nr_offset;   /* out: of the netmap_if in the region */
   uint64_t nr_memsize;  /* out: bytes of the region */
@@ -203,7 +236,10 @@ static_assert(sizeof(nmreq_vale_attach) == 64 && sizeof(nmreq_vale_detach) == 8,
 static_assert(sizeof(nmreq_vale_list) == 8 && sizeof(nmreq_port_hdr) == 8, "body");
 static_assert(sizeof(nmreq_vale_newif) == 16 && sizeof(nmreq_vale_polling) == 16, "body");
 static_assert(sizeof(nmreq_pools_info) == 64 && sizeof(nmreq) == 60, "body");
-static_assert(sizeof(nmreq_opt_offsets) == 24 + 32, "option");
+static_assert(sizeof(nmreq_opt_offsets) == 24 + 32 && sizeof(nmreq_opt_csb) == 24 + 16, "option");
+static_assert(sizeof(nm_csb_atok) == 64 && sizeof(nm_csb_ktoa) == 64, "block");
+static_assert(sizeof(nm_loop_eventfd) == 8 && sizeof(nmreq_opt_sync_kloop_mode) == 24 + 8,
+              "option");
 static_assert(NIOCGINFO == 0xc03c6991 && NIOCREGIF == 0xc03c6992 && NIOCCTRL == 0xc0586997, "");
 #endif
 

@@ -87,6 +87,19 @@ class Port {
   // process that is about to give up the right to open it.
   virtual void map_peers() {}
 
+  // NR_* of the registration.
+  uint64_t flags() const { return flags_; }
+
+  // Of the registration, whichever process holds it: whether its rings are driven through control blocks
+  // (netmap's CSB mode), and by a loop of some process that lives.
+  virtual bool loop_enabled() const { return false; }
+  virtual bool loop_running() const { return false; }
+  virtual bool loop_stopping() const { return false; }
+  virtual void loop_enable() {}
+  virtual bool loop_begin() { return false; }  // this process's; false: there is one
+  virtual void loop_end() {}                   // and who wanted it to stop has it
+  virtual void loop_stop() {}                  // the one that runs, or else the next
+
   // The port's virtio-net header length in bytes: 0, 10 or 12.
   virtual uint32_t header_length() const { return 0; }
   virtual Status set_header_length(uint32_t) {
@@ -101,6 +114,7 @@ class Port {
   unsigned first_tx_ = 0, last_tx_ = 0, first_rx_ = 0, last_rx_ = 0;
   std::vector<RingView> tx_views_, rx_views_;  // by ring number; those not bound are empty
   uint64_t memory_key_ = 0;
+  uint64_t flags_ = 0;
 };
 
 // Where ports come from: this project's switch, the kernel's netmap, a wire. A device that does not

@@ -70,6 +70,7 @@ void RegisteredPort::adopt(std::shared_ptr<Runtime> rt, const Registration& reg,
   last_tx_ = r.last_tx;
   first_rx_ = r.first_rx;
   last_rx_ = r.last_rx;
+  flags_ = r.flags;
   no_tx_poll_ = (r.flags & NR_NO_TX_POLL) != 0;
   const auto view = [&](const auto& ring) {
     return RingView(reinterpret_cast<netmap_ring*>(base_ + ring.ring_ofs), ring.num_slots,
@@ -164,6 +165,43 @@ void RegisteredPort::disarm() {
   for (unsigned i = first_rx_; i < last_rx_; i++) clear(rx(i).wake);
   for (unsigned i = first_tx_; tx_sleeps_ && i < last_tx_; i++) clear(tx(i).wake);
   drain();
+}
+
+namespace {
+enum : uint32_t { kEnabled = 1, kStop = 2 };  // RegRec::loop
+}
+
+bool RegisteredPort::loop_enabled() const {
+  return (record().loop.load(std::memory_order_acquire) & kEnabled) != 0;
+}
+
+bool RegisteredPort::loop_running() const {
+  const uint64_t owner = record().loop_owner.load(std::memory_order_acquire);
+  return owner != 0 && rt_->process.alive(rt_->directory, owner);
+}
+
+bool RegisteredPort::loop_stopping() const {
+  return (record().loop.load(std::memory_order_acquire) & kStop) != 0;
+}
+
+void RegisteredPort::loop_enable() { record().loop.fetch_or(kEnabled, std::memory_order_release); }
+
+bool RegisteredPort::loop_begin() {
+  if (enter() != 0) return false;
+  uint64_t owner = record().loop_owner.load(std::memory_order_acquire);
+  if (owner != 0 && rt_->process.alive(rt_->directory, owner)) return false;
+  return record().loop_owner.compare_exchange_strong(owner, rt_->process.word(0));
+}
+
+void RegisteredPort::loop_end() {
+  record().loop.fetch_and(~uint32_t{kStop}, std::memory_order_release);
+  record().loop_owner.store(0, std::memory_order_release);
+}
+
+void RegisteredPort::loop_stop() {
+  record().loop.fetch_or(kStop, std::memory_order_seq_cst);
+  const char look = 0;
+  if (write(reg_.fifo, &look, 1) < 0) return;  // full: whoever sleeps there wakes anyway
 }
 
 PortCounters RegisteredPort::counters() const {

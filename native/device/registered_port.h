@@ -29,6 +29,13 @@ class RegisteredPort : public Port {
   PortCounters counters() const override;
   int open_memory() const override;
   void map_peers() override;
+  bool loop_enabled() const override;
+  bool loop_running() const override;
+  bool loop_stopping() const override;
+  void loop_enable() override;
+  bool loop_begin() override;
+  void loop_end() override;
+  void loop_stop() override;
 
  protected:
   RegisteredPort() = default;
@@ -50,6 +57,7 @@ class RegisteredPort : public Port {
 
  private:
   void drain();
+  RegRec& record() const { return rt_->control().reg(reg_.index); }
 
   int gone_ = 0;  // why no sync is possible any more: ENODEV, EIO
   uint32_t checked_ = 0;

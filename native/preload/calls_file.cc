@@ -33,6 +33,7 @@ int sync(int fd, bool tx) {
   Use use(fd);
   if (use.file() == nullptr) return 0;  // this very thread is inside a sync of it
   if (use.port() == nullptr) return ENXIO;
+  if (use.port()->loop_enabled()) return EBUSY;
   const int err = tx ? use.port()->txsync() : use.port()->rxsync();
   return err == EPIPE ? 0
                       : err;  // what a monitor watched has closed: poll says so, a sync does not

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "preload/control.h"
 
+#include "preload/sync_loop.h"
 #include "preload/user_memory.h"
 
 namespace vale::preload {
@@ -100,7 +101,11 @@ int answer(int fd, nmreq_header& header) {
   if (size != 0 && !copy_in(&body, header.nr_body, size)) return EFAULT;
   std::vector<Option> options;
   int err = read_options(header.nr_options, size, &options);
-  if (err == 0) {
+  if (err == 0 && header.nr_reqtype == NETMAP_REQ_SYNC_KLOOP_START) {
+    err = run_loop(fd, body.kloop, options);
+  } else if (err == 0 && header.nr_reqtype == NETMAP_REQ_SYNC_KLOOP_STOP) {
+    err = stop_loop(fd);
+  } else if (err == 0) {
     Guard table(g_table_lock);
     Use use(fd);
     if (!table.held || use.file() == nullptr) return EBUSY;

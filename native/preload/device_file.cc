@@ -102,6 +102,10 @@ DeviceFile* DeviceFile::make() {
 void DeviceFile::ended() {
   Guard guard(lock);
   if (!guard.held) return;  // closed by a handler in the middle of a sync: it ends with the process
+  if (looping && port_ != nullptr) port_->loop_end();
+  looping = false;
+  blocks_in = nullptr;
+  opened++;
   port_.reset();
   sleepers = 0;
   in_use_ = false;
@@ -241,7 +245,10 @@ void after_fork(bool child) {
   if (child) g_pid = getpid();
   for (DeviceFile* f = DeviceFile::first; f != nullptr; f = f->next) {
     f->lock.unlock();
-    if (child) f->sleepers = 0;
+    if (!child) continue;
+    f->sleepers = 0;
+    f->looping = false;
+    f->blocks_in = nullptr;
   }
   g_table_lock.unlock();
 }

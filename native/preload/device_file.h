@@ -19,6 +19,7 @@
 #include <memory>
 #include <string>
 
+#include "abi/netmap_control.h"
 #include "device/device.h"
 #include "preload/table.h"
 
@@ -47,6 +48,11 @@ class DeviceFile final : public Object {
   bool inherited = false;  // the number is a FIFO; adopt before use
   int status_flags = 0;    // what fcntl(F_GETFL) shows
   unsigned sleepers = 0;   // under `lock`
+  uint64_t opened = 0;     // which use of this object
+  // Of the sync loop (sync_loop.h), under `lock`: the program's blocks, in the process that enabled them.
+  nm_csb_atok* blocks_in = nullptr;
+  nm_csb_ktoa* blocks_out = nullptr;
+  bool looping = false;  // a thread of this process is its loop
 
   // Every object ever made, in a list; with the table's lock.
   DeviceFile* next = nullptr;

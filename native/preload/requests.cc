@@ -5,6 +5,7 @@
 
 #include "preload/control.h"
 #include "preload/start.h"
+#include "preload/sync_loop.h"
 
 namespace vale::preload {
 namespace {
@@ -48,6 +49,12 @@ int do_register(Request& r) {
     o.nro_offset_bits = info.offsets->bits;
     offsets->set(o);
     offsets->header.nro_status = 0;
+  }
+  if (Option* csb = r.option(NETMAP_REQ_OPT_CSB)) {
+    if (const int err = enable_blocks(r.file, *csb)) {
+      r.file.close_port();
+      return err;
+    }
   }
   for (const Option& o : r.options) {
     if (o.header.nro_status != EOPNOTSUPP) continue;
@@ -235,6 +242,8 @@ int serve(Request& r) {
       return polling(r, *device);
     case NETMAP_REQ_POOLS_INFO_GET:
       return pools(r, *device);
+    case NETMAP_REQ_CSB_ENABLE:
+      return enable_blocks(r);
     default:
       return EINVAL;
   }

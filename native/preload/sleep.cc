@@ -129,7 +129,7 @@ int sleep_once(const Watch* watches, unsigned count, pollfd* others, unsigned ot
 short look_at(Watch& w) {
   Use use(w.fd);
   if (use.file() == nullptr) return kind_of(w.fd) == Kind::device ? short{0} : short{POLLNVAL};
-  if (use.port() == nullptr) return POLLERR;
+  if (use.port() == nullptr || use.port()->loop_enabled()) return POLLERR;
   const short got = use.port()->ready(wanted(w.events));
   if (got != 0 && w.seen != nullptr) {
     const uint64_t now = signature(*use.port(), got);

@@ -26,7 +26,7 @@
 namespace vale {
 
 constexpr uint64_t kControlMagic = 0x6c6f72746e6f4356;  // "VControl" in a little-endian file
-constexpr uint32_t kControlVersion = 8;
+constexpr uint32_t kControlVersion = 9;
 
 constexpr size_t kFdbBytes = 2 << 20;  // size of a switch's address table
 
@@ -219,6 +219,8 @@ struct alignas(64) RegRec {
   Shared<uint64_t> fifo_inode;
   uint32_t nifp_object;  // index in the if pool, + 1
   uint32_t extra_bufs;
+  Shared<uint32_t> loop;  // Port::loop_*: 1 driven through control blocks, 2 a loop is to stop
+  Shared<uint64_t> loop_owner;  // lock word of the process that runs the loop, 0 = none
 };
 
 // One allocator in the netmap sense: a region file and which of its objects are in use.

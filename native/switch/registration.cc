@@ -132,6 +132,8 @@ Status add_registration(Runtime& rt, const OpenRequest& q, uint32_t port, Regist
   r.nifp_object = 0;
   r.nifp_ofs = 0;
   r.extra_bufs = 0;
+  r.loop = 0;
+  r.loop_owner = 0;
   p.regs[bit] = index;
   p.reg_mask.store(mask | uint64_t{1} << bit, std::memory_order_release);
   r.state.store(State::creating, std::memory_order_release);
