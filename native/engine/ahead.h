@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Asks for frames before they are looked at. Their first bytes are in the sender's cache, and a reader
-// that meets them one by one waits for each: a tenth of the rate, where the two are far apart.
+// that meets them one by one waits for each.
 #pragma once
 
 #include <algorithm>
