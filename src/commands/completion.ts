@@ -3,13 +3,13 @@ import { Args } from '@oclif/core';
 
 import { BaseCommand } from '../base-command.js';
 
-const SHELLS = ['bash', 'zsh', 'fish', 'names'] as const;
+const SHELLS = ['bash', 'zsh', 'fish'] as const;
 
 export default class Completion extends BaseCommand {
   static override summary = 'Print a script that completes the command line in bash, zsh or fish.';
 
   static override description =
-    'The script completes verbs, actions, options, and names of ports and interfaces as they are when it is asked; for those it runs vale completion names.';
+    'The script completes verbs, actions, options, and names of ports and interfaces as they are when it is asked.';
 
   static override examples = [
     'source <(<%= config.bin %> completion bash)',
@@ -21,17 +21,19 @@ export default class Completion extends BaseCommand {
     shell: Args.string({
       required: true,
       options: [...SHELLS],
-      description: 'bash, zsh or fish; or names: the names of ports and interfaces there are now.',
+      description: 'bash, zsh or fish.',
     }),
   };
 
+  /** "vale completion names KIND WORD" is what the scripts ask; all else is this verb. */
+  protected override async _run<T>(): Promise<T> {
+    if (this.argv[0] !== 'names') return super._run<T>();
+    await this.names(this.argv.slice(1));
+    return undefined as T;
+  }
+
   async run(): Promise<void> {
     const { args } = await this.parse(Completion);
-    if (args.shell === 'names') {
-      const { liveNames } = await import('../session/completion.js');
-      for (const name of liveNames()) this.log(name);
-      return;
-    }
     const { verbsOf } = await import('../session/completion.js');
     const { bashScript, fishScript, zshScript } = await import('../report/completion.js');
     const verbs = verbsOf(this.config.commands as never);
@@ -42,5 +44,11 @@ export default class Completion extends BaseCommand {
         ? fishScript(verbs, root)
         : (args.shell === 'bash' ? bashScript : zshScript)(verbs, words);
     process.stdout.write(script);
+  }
+
+  private async names([kind = '', typed = '']: string[]): Promise<void> {
+    const { KINDS, liveNames } = await import('../session/completion.js');
+    const known = KINDS.find((one) => one === kind);
+    for (const name of known === undefined ? [] : liveNames(known, typed)) this.log(name);
   }
 }

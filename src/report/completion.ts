@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Scripts that complete the command line, from the verbs' own definitions. Names of ports and
-// interfaces are asked for when they are needed: `vale completion names`.
+// interfaces are asked for when they are needed: `vale completion names KIND WORD`, which is for these
+// scripts alone.
+import type { Kind } from '../session/completion.js';
 
 /** What a script knows of a verb, or of an action of one ("ctl fdb"). */
 export interface Verb {
@@ -10,8 +12,8 @@ export interface Verb {
   /** Words that may follow. */
   actions: string[];
   options: Option[];
-  /** Its arguments are names of ports or switches. */
-  named: boolean;
+  /** What its arguments name, if they name what is there. */
+  argument?: Kind | undefined;
 }
 
 export interface Option {
@@ -19,7 +21,7 @@ export interface Option {
   spelled: string[];
   summary: string;
   /** undefined: it takes no value. */
-  value?: 'name' | 'file' | 'other' | readonly string[];
+  value?: { kind: Kind } | 'file' | 'other' | readonly string[];
 }
 
 const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
@@ -28,9 +30,9 @@ const spellings = (verb: Verb) => verb.options.flatMap(({ spelled }) => spelled)
 /** What completes the value of an option, as a line of the bash script; undefined: nothing. */
 function bashValue({ value }: Option): string | undefined {
   if (value === undefined) return undefined;
-  if (value === 'name') return 'kind=names';
   if (value === 'file') return 'kind=files';
-  return value === 'other' ? 'kind=none' : `offer=${quote(value.join(' '))}`;
+  if (value === 'other') return undefined;
+  return 'kind' in value ? `kind=${value.kind}` : `offer=${quote(value.join(' '))}`;
 }
 
 /** For bash, and for zsh through its bashcompinit. */
@@ -39,13 +41,14 @@ export function bashScript(verbs: readonly Verb[], root: readonly string[]): str
     `    ${quote(verb.path)})`,
     `      opts=${quote(spellings(verb))}`,
     ...(verb.actions.length > 0 ? [`      offer=${quote(verb.actions.join(' '))}`] : []),
-    ...(verb.named ? ['      kind=names'] : []),
+    ...(verb.argument ? [`      kind=${verb.argument}`] : []),
     '      case $before in',
     ...verb.options.flatMap((option) => {
+      if (option.value === undefined) return [];
       const value = bashValue(option);
-      return value === undefined
-        ? []
-        : [`        ${option.spelled.join('|')}) opts= offer= kind=; ${value} ;;`];
+      return [
+        `        ${option.spelled.join('|')}) opts= offer= kind=${value === undefined ? '' : `; ${value}`} ;;`,
+      ];
     }),
     '      esac ;;',
   ]);
@@ -53,10 +56,13 @@ export function bashScript(verbs: readonly Verb[], root: readonly string[]): str
   return `# vale: completion for bash, and for zsh after bashcompinit.
 _vale() {
   [ -z "\${ZSH_VERSION-}" ] || setopt localoptions shwordsplit ksharrays
-  local line=\${COMP_LINE:0:$COMP_POINT} opts= offer= kind= word place=
+  local line=\${COMP_LINE:0:$COMP_POINT} opts= offer= kind= word place= option=
   local current=\${line##*[[:space:]]}
   local typed=\${line% "$current"} before
   before=\${typed##*[[:space:]]}
+  case $current in
+    --*=*) option=\${current%%=*}= before=\${current%%=*} current=\${current#*=} ;;
+  esac
   set -f
   for word in \${typed#* }; do
     case $word in -*) continue ;; esac
@@ -71,12 +77,19 @@ ${cases.join('\n')}
   esac
   case $current in -*) [ -z "$opts" ] || offer=$opts kind= ;; esac
   case $kind in
-    names) offer="$offer $(vale completion names 2>/dev/null)" ;;
+    '') ;;
     files) COMPREPLY=($(compgen -f -- "$current")); return ;;
+    *) offer="$offer $(vale completion names "$kind" "$current" 2>/dev/null)" ;;
   esac
   COMPREPLY=($(compgen -W "$offer" -- "$current"))
+  if [ -n "\${ZSH_VERSION-}" ]; then
+    [ -z "$option" ] || COMPREPLY=("\${COMPREPLY[@]/#/$option}")
+    return
+  fi
+  # After a switch comes its port, not the next word.
+  case \${COMPREPLY[0]-} in *:) compopt -o nospace 2>/dev/null ;; esac
   # A colon ends a word for readline: what stands before it is on the line already.
-  if [ -z "\${ZSH_VERSION-}" ] && [[ $current == *:* && $COMP_WORDBREAKS == *:* ]]; then
+  if [[ $current == *:* && $COMP_WORDBREAKS == *:* ]]; then
     COMPREPLY=("\${COMPREPLY[@]#"\${current%:*}:"}")
   fi
 }
@@ -91,13 +104,21 @@ bashcompinit
 ${bashScript(verbs, root)}`;
 }
 
+const fishQuote = (text: string) => `'${text.replace(/['\\]/g, '\\$&')}'`;
+const fishLive = (kind: Kind) => `'(vale completion names ${kind} (commandline -ct))'`;
+
+function fishValue(value: NonNullable<Option['value']>): string {
+  if (value === 'file') return '-rF';
+  if (value === 'other') return '-x';
+  return `-xa ${'kind' in value ? fishLive(value.kind) : fishQuote(value.join(' '))}`;
+}
+
 export function fishScript(verbs: readonly Verb[], root: readonly Verb[]): string {
-  const fishQuote = (text: string) => `'${text.replace(/['\\]/g, '\\$&')}'`;
   const lines = root.map(
     ({ path, summary }) =>
       `complete -c vale -n __fish_use_subcommand -a ${path} -d ${fishQuote(summary)}`,
   );
-  for (const { path, actions, options, named } of verbs) {
+  for (const { path, actions, options, argument } of verbs) {
     const [verb = '', ...deeper] = path.split(' ');
     const on = ['__fish_seen_subcommand_from ' + verb]
       .concat(deeper.map((word) => `__fish_seen_subcommand_from ${word}`))
@@ -105,21 +126,12 @@ export function fishScript(verbs: readonly Verb[], root: readonly Verb[]): strin
     const condition = fishQuote(on);
     if (actions.length > 0)
       lines.push(`complete -c vale -n ${condition} -a ${fishQuote(actions.join(' '))}`);
-    if (named) lines.push(`complete -c vale -n ${condition} -a '(vale completion names)'`);
+    if (argument) lines.push(`complete -c vale -n ${condition} -a ${fishLive(argument)}`);
     for (const { spelled, summary, value } of options) {
       const names = spelled.map((one) =>
         one.startsWith('--') ? `-l ${one.slice(2)}` : `-s ${one.slice(1)}`,
       );
-      const takes =
-        value === undefined
-          ? ''
-          : value === 'file'
-            ? ' -rF'
-            : value === 'name'
-              ? " -xa '(vale completion names)'"
-              : value === 'other'
-                ? ' -x'
-                : ` -xa ${fishQuote(value.join(' '))}`;
+      const takes = value === undefined ? '' : ` ${fishValue(value)}`;
       lines.push(
         `complete -c vale -n ${condition} ${names.join(' ')}${takes} -d ${fishQuote(summary)}`,
       );

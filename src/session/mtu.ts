@@ -51,15 +51,16 @@ export function unequalOnSwitch(
 const switchOf = (port: string): string => port.slice(0, port.indexOf(':'));
 
 function carrier({ port, interface: device, netns, netnsInode, state }: AgentRow): Carrier {
-  const foreign = netns === '' && netnsInode !== thisNamespace();
+  const foreign = netns === '' && netnsInode !== networkInode();
   return { name: port, device, mtu: state.mtu, netns: foreign ? undefined : netns };
 }
 
-function thisNamespace(): number {
+/** Of this process's network namespace; 0 where there is no /proc, as agents have it there. */
+export function networkInode(): number {
   try {
     return statSync('/proc/self/ns/net').ino;
   } catch {
-    return 0; // as the agent has it where there is no /proc
+    return 0;
   }
 }
 
