@@ -49,6 +49,7 @@ struct AttachRequest {
   std::string agent;    // path of the agent's executable
   // Not an interface but a virtual machine, met at a vhost-user socket of this path; empty: none.
   std::string vhost_user;
+  std::string stream;   // the same by QEMU's netdev "stream", without shared memory
   bool client = false;  // the virtual machine's process listens there, else the agent does
 };
 
@@ -84,7 +85,7 @@ struct PoolsInfo {
 struct WireState {
   std::string interface;  // its name, which may change; of a virtual machine, its socket's path
   std::string
-      backend;  // "packet", "tap", "xdp-zerocopy", "xdp-native", "xdp-generic", "vhost-user"
+      backend;  // "packet", "tap", "xdp-zerocopy", "xdp-native", "xdp-generic", "vhost-user", "stream"
   std::string take_over;    // "tcx", "nftables", or "none": shared with the host's stack
   std::string warning;      // one line when something asked for could not be had, else ""
   bool host = false;        // this is the side of the host's stack

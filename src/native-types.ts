@@ -177,6 +177,8 @@ export interface AttachHow {
   agent?: string;
   /** No interface but a virtual machine, met at the vhost-user socket of this absolute path. */
   vhostUser?: string;
+  /** The same by QEMU's netdev "stream", for hypervisors without shared memory. */
+  stream?: string;
   /** Its process listens there; else the agent does. */
   client?: boolean;
 }

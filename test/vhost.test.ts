@@ -85,6 +85,14 @@ describe('virtual machines as ports', () => {
       code: 2,
       stderr: expect.stringContaining('--client goes with --vhost-user') as unknown,
     });
+    expect(await ctl('-a', 'vale0:vm5', '--stream', 'x', '--vhost-user', 'y')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('two ways to one virtual machine') as unknown,
+    });
+    expect(await ctl('-a', 'vale0:vm5', '--stream', socket('s'), '-C', '64,64,2')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('a stream has one queue in each direction') as unknown,
+    });
     expect(await ctl('-h', 'vale0:vm5', '--vhost-user', 'x')).toMatchObject({ code: 2 });
     expect(await ctl('-d', 'vale0:vm4', '--vhost-user', 'x')).toMatchObject({ code: 2 });
     await good('-n', 'p0');

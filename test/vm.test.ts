@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { accelerator, Guest, vhostUser } from '../src/vm/guest.js';
+import { accelerator, Guest, stream, vhostUser } from '../src/vm/guest.js';
 import { builtImage, buildImage, type Image } from '../src/vm/image.js';
 import { needs } from './support/need.js';
 import { Vale } from './support/vale.js';
@@ -118,6 +118,24 @@ tools.describe('two guests on one switch', () => {
       const { output } = await guests[1].run('cat /sys/class/net/eth0/statistics/rx_packets');
       expect(Number(output)).toBeGreaterThan(1000);
     });
+
+    test('and one without shared memory', async () => {
+      await good('-a', 'vale0:vm3', '--stream', socket(3));
+      const guest = await Guest.boot({
+        image: image as Image,
+        accelerator: 'tcg',
+        address: '10.7.1.3/24',
+        network: stream(socket(3)),
+      });
+      try {
+        expect(await inside(guest, 'ping -c 3 -i 0.2 10.7.1.2')).toContain('3 packets received');
+        const sum = await inside(guest, 'wget -q -O - http://10.7.1.1/file | md5sum');
+        expect(sum).toBe(await inside(guests[0], 'md5sum </tmp/file'));
+      } finally {
+        await guest.close();
+        await good('-d', 'vale0:vm3');
+      }
+    }, 120_000);
 
     test('the demonstration shows a ping and rates, and leaves nothing', async () => {
       const demo = new Vale(['demo', 'vm', '--seconds', '1'], { TMPDIR: folder });

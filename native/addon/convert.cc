@@ -256,6 +256,7 @@ bool read_attach(Napi::Env env, Napi::Value port, Napi::Value how, AttachRequest
   fields.string("netns", &out->netns);
   fields.string("agent", &out->agent);
   fields.string("vhostUser", &out->vhost_user);
+  fields.string("stream", &out->stream);
   fields.boolean("client", &out->client);
   return fields.ok();
 }

@@ -29,7 +29,7 @@
 #include "device/wire.h"
 #include "engine/engine.h"
 #include "shm/runtime.h"
-#include "vhost/guest_port.h"
+#include "vhost/guest_link.h"
 
 namespace vale {
 
@@ -52,7 +52,7 @@ class Agent {
   // The interface or its host stack: a port of the switch, and what is joined to it.
   struct Side {
     std::unique_ptr<Port> port, wire;
-    vhost::GuestPort* guest = nullptr;  // the wire, where that is a virtual machine
+    vhost::GuestLink* guest = nullptr;  // the wire, where that is a virtual machine
     std::unique_ptr<Engine> engine;
   };
 
@@ -64,7 +64,12 @@ class Agent {
   Status open_port_of(Side& side);
   Status open_wire_of(Side& side);
   // A virtual machine instead of an interface: guest.cc.
-  bool has_guest() const { return !options_.attach.vhost_user.empty(); }
+  bool has_guest() const {
+    return !options_.attach.vhost_user.empty() || !options_.attach.stream.empty();
+  }
+  const std::string& guest_path() const {
+    return options_.attach.stream.empty() ? options_.attach.vhost_user : options_.attach.stream;
+  }
   Status open_port_of_guest(OpenRequest request, std::unique_ptr<Port>* out);
   Status open_guest(Side& side) const;
   Status find_index(uint32_t* port_index) const;

@@ -4,7 +4,9 @@
 
 #include "agent/agent.h"
 #include "device/registered_port.h"
+#include "vhost/guest_port.h"
 #include "vhost/rules.h"
+#include "vhost/stream_port.h"
 
 namespace vale {
 
@@ -13,11 +15,26 @@ Status Agent::open_port_of_guest(OpenRequest request, std::unique_ptr<Port>* out
   const uint16_t pairs = std::max<uint16_t>({request.tx_rings, request.rx_rings, 1});
   request.tx_rings = request.rx_rings = pairs;
   request.flags |= NR_ACCEPT_VNET_HDR;
-  if (Status s = open_port(rt_, request, out); !s.ok()) return s;
+  const bool stream = !options_.attach.stream.empty();
+  if (stream && pairs != 1) {
+    return Status::fail(EINVAL,
+                        "%s: a stream has one queue in each direction; leave out -C's rings",
+                        request.name.c_str());
+  }
+  if (Status s = open_port(rt_, request, out); !s.ok() || stream) return s;
   return (*out)->set_header_length(vhost::kPortHeader);
 }
 
 Status Agent::open_guest(Side& side) const {
+  if (!options_.attach.stream.empty()) {
+    std::unique_ptr<vhost::GuestLink> stream;
+    const bool client = options_.attach.client;
+    if (Status s = vhost::StreamPort::open(options_.attach.stream, client, &stream); !s.ok())
+      return s;
+    side.guest = stream.get();
+    side.wire = std::move(stream);
+    return Status::good();
+  }
   vhost::GuestOptions options;
   options.path = options_.attach.vhost_user;
   options.client = options_.attach.client;

@@ -51,6 +51,8 @@ Status parse_agent_options(int argc, char** argv, AgentOptions* out) {
       out->attach.backend = value;
     } else if (option == "--netns") {
       out->attach.netns = value;
+    } else if (option == "--stream") {
+      out->attach.stream = value;
     } else if (option == "--vhost-user") {
       out->attach.vhost_user = value;
     } else if (option == "--tx-slots") {

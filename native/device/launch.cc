@@ -39,6 +39,7 @@ std::vector<std::string> arguments(const AttachRequest& q, const std::string& di
   text("--backend", q.backend);
   text("--netns", q.netns);
   text("--vhost-user", q.vhost_user);
+  text("--stream", q.stream);
   if (q.client) words.emplace_back("--client");
   if (q.host) words.emplace_back("--host");
   if (q.shared) words.emplace_back("--shared");

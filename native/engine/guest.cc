@@ -6,6 +6,7 @@
 
 #include "device/wait.h"
 #include "engine/loops.h"
+#include "vhost/rules.h"
 
 namespace vale {
 namespace {
@@ -16,7 +17,7 @@ constexpr uint32_t kPaysOff = 8;        // µs; no less is spun
 
 class Serving {
  public:
-  Serving(const GuestConfig& config, Engine& engine, vhost::GuestPort& guest, Port& port)
+  Serving(const GuestConfig& config, Engine& engine, vhost::GuestLink& guest, Port& port)
       : config_(config), engine_(engine), guest_(guest), port_(port), spin_(config.spin) {}
 
   Status run() {
@@ -69,7 +70,7 @@ class Serving {
 
   const GuestConfig config_;
   Engine& engine_;
-  vhost::GuestPort& guest_;
+  vhost::GuestLink& guest_;
   Port& port_;
   uint32_t spin_;
   unsigned waits_ = 0;
@@ -78,7 +79,7 @@ class Serving {
 
 }  // namespace
 
-Status start_guest(const GuestConfig& config, vhost::GuestPort* guest, Port* port,
+Status start_guest(const GuestConfig& config, vhost::GuestLink* guest, Port* port,
                    std::function<void()> on_done, std::unique_ptr<Engine>* out) {
   std::unique_ptr<Engine> engine(new Engine);
   Engine::Options options;

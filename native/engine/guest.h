@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Flow. One thread between a virtual machine and its port of the switch, in turns:
-//   1. now and then, or when woken for it: what the guest's process says (vhost/guest_port.h).
+//   1. now and then, or when woken for it: what the guest's process says (vhost/guest_link.h).
 //   2. rxsync; frames to the guest; frames from the guest; txsync; what was used is the guest's again.
 //   3. A turn that moved nothing: wait for either side, spinning as long as that has paid off lately.
 //
@@ -14,7 +14,7 @@
 #include <memory>
 
 #include "engine/engine.h"
-#include "vhost/guest_port.h"
+#include "vhost/guest_link.h"
 
 namespace vale {
 
@@ -24,7 +24,7 @@ struct GuestConfig {
   int affinity = -1;  // CPU, -1 = any
 };
 
-Status start_guest(const GuestConfig& config, vhost::GuestPort* guest, Port* port,
+Status start_guest(const GuestConfig& config, vhost::GuestLink* guest, Port* port,
                    std::function<void()> on_done, std::unique_ptr<Engine>* out);
 
 }  // namespace vale

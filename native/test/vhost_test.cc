@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Virtual machines at a port: a guest's process and driver of our own at a real agent's socket.
+#include <arpa/inet.h>
 #include <sys/stat.h>
 
 #include "device/user.h"
@@ -377,4 +378,86 @@ TEST(an_agent_that_is_the_client_tries_until_somebody_listens) {
     close(listening);
     unlink(bench.path.c_str());
   }
+}
+
+TEST(a_guest_without_shared_memory) {
+  Bench bench;
+  AttachRequest q = agents::request("vale0:vm1");
+  q.stream = bench.path;
+  uint32_t index;
+  CHECK_OK(bench.f.device->attach(q, &index));
+  auto x = bench.f.open("vale0:x");
+  const auto meet = [&] {
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, bench.path.c_str(), bench.path.size());
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    const timeval limit = {2, 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    return fd;
+  };
+  const auto with_length = [](const std::string& f) {
+    const uint32_t n = htonl(static_cast<uint32_t>(f.size()));
+    return std::string(reinterpret_cast<const char*>(&n), 4) + f;
+  };
+  const auto exactly = [](int fd, size_t n) {
+    std::string s(n, 0);
+    return recv(fd, s.data(), n, MSG_WAITALL) == static_cast<ssize_t>(n) ? s : std::string();
+  };
+  const int fd = meet();
+  for (uint32_t i = 0; i < 200; i++) {
+    const std::string there = frame(mac(2), mac(1), i % 50 == 49 ? 9000 : 60 + i * 7, i);
+    const std::string all = with_length(there);
+    const size_t cut = 1 + i % (all.size() - 1);  // it comes in two parts
+    CHECK(send(fd, all.data(), cut, 0) == static_cast<ssize_t>(cut));
+    CHECK(send(fd, all.data() + cut, all.size() - cut, 0) >= 0);
+    CHECK(bench.next(*x) == there);
+    const std::string back = frame(mac(1), mac(2), there.size(), i + 1000);
+    bench.f.send(*x, back);
+    CHECK(exactly(fd, back.size() + 4) == with_length(back));
+  }
+  // A super-frame is cut for it, and complete.
+  CHECK_OK(x->set_header_length(12));
+  super::Shape shape;
+  wire::Frame whole = super::build(shape);
+  const VnetHeader vnet = super::half_made(shape, &whole, kGsoTcp4, 1000);
+  std::string with(12, '\0');
+  std::memcpy(with.data(), &vnet, sizeof vnet);
+  bench.f.send(*x, with + text(whole));
+  for (int i = 0; i < 3; i++) {
+    const std::string got = exactly(fd, whole.size() - 2000 + 4).substr(4);
+    CHECK(wire::wrong(wire::Frame(got.begin(), got.end())) == "");
+  }
+  CHECK_OK(x->set_header_length(0));
+  // One that does not read: frames wait, then the switch drops; whole ones come out in order.
+  uint64_t sent = 0;
+  for (uint32_t i = 0; i < 4000; i++, sent++) bench.f.send(*x, frame(mac(1), mac(2), 1000, i));
+  uint32_t seen = 0;
+  for (uint32_t i = 0; i < sent; seen++) {
+    pollfd wait = {fd, POLLIN, 0};
+    if (poll(&wait, 1, 300) != 1) break;
+    const std::string got = exactly(fd, 1004);
+    while (i < sent && with_length(frame(mac(1), mac(2), 1000, i++)) != got) {
+    }
+  }
+  CHECK(seen > 500 && seen < sent);
+  std::vector<PortRow> ports;
+  CHECK_OK(bench.f.device->list(&ports));
+  uint64_t full = 0;
+  for (const PortRow& p : ports) full += p.counters.drops[static_cast<unsigned>(Drop::ring_full)];
+  CHECK_EQ(full + seen, sent);
+  // A length that cannot be.
+  CHECK(bench.row().state.link);
+  CHECK(send(fd, "\xff\xff\xff\xff", 4, 0) == 4);
+  char byte;
+  while (recv(fd, &byte, 1, 0) > 0) {
+  }
+  CHECK(!bench.row().state.up);
+  close(fd);
+  const int next = meet();
+  CHECK(send(next, with_length(frame(mac(2), mac(1), 60, 1)).data(), 64, 0) == 64);
+  CHECK(bench.next(*x) == frame(mac(2), mac(1), 60, 1));
+  CHECK_EQ(bench.row().state.backend, std::string("stream"));
+  close(next);
 }

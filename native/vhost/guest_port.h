@@ -14,14 +14,13 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
 #include <memory>
 #include <string>
 
-#include "device/device.h"
 #include "vhost/channel.h"
 #include "vhost/device.h"
 #include "vhost/endpoint.h"
+#include "vhost/guest_link.h"
 
 namespace vale::vhost {
 
@@ -31,33 +30,28 @@ struct GuestOptions {
   uint32_t pairs = 1;   // queue pairs, 1 to kMaxQueuePairs
 };
 
-class GuestPort final : public Port {
+class GuestPort final : public GuestLink {
  public:
   static Status open(const GuestOptions& options, std::unique_ptr<GuestPort>* out);
   ~GuestPort() override;
 
-  // A line for the log of what happens from now on.
-  void on_news(std::function<void(std::string)> say) { say_ = std::move(say); }
-
-  void attend();
-  bool to_guest(Port& port);
-  bool from_guest(Port& port);
-  void publish() {
+  void attend() override;
+  bool to_guest(Port& port) override;
+  bool from_guest(Port& port) override;
+  void publish() override {
     if (device_ != nullptr) device_->publish();
   }
-  bool blocked(const Port& port) const { return device_ != nullptr && device_->blocked(port); }
-  std::string take_announcement() {
+  bool blocked(const Port& port) const override {
+    return device_ != nullptr && device_->blocked(port);
+  }
+  std::string take_announcement() override {
     return device_ == nullptr ? std::string() : device_->take_announcement();
   }
-  // In ms; how long nothing need be attended to unless it wakes the sleeper. -1: for ever.
-  int patience() const;
+  int patience() const override;
 
-  int txsync() override { return 0; }
-  int rxsync() override { return 0; }
   short ready(short events) override;
   void arm(short events) override;
   int fd() const override { return set_.fd(); }
-  short poll_events(short) const override { return POLLIN; }
   void disarm() override;
   PortCounters counters() const override { return counts_.read(); }
   bool wire_state(WireState* out) const override;
@@ -82,7 +76,6 @@ class GuestPort final : public Port {
   uint32_t watched_ = 0;   // generation of the device's kicks in there
   bool attention_ = true;  // something woke that attend() has not seen
   uint64_t next_try_ = 0;  // of a client, ns
-  std::function<void(std::string)> say_;
   Counts counts_;
   // For wire_state().
   std::atomic<bool> connected_{false}, failed_{false};

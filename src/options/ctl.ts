@@ -82,9 +82,14 @@ export const attachFlags = {
     summary:
       'Attach not an interface but a virtual machine: a vhost-user socket of this path, as QEMU, libvirt and cloud-hypervisor take one.',
   }),
+  stream: Flags.string({
+    helpValue: 'FILE',
+    summary:
+      'Attach a virtual machine without shared memory: a socket of this path, as the netdev stream of QEMU takes one. Slower than --vhost-user.',
+  }),
   client: Flags.boolean({
     summary:
-      "Connect to the socket of --vhost-user, again and again, instead of making it: the virtual machine's process does.",
+      "Connect to the socket of --vhost-user or --stream, again and again, instead of making it: the virtual machine's process does.",
   }),
 };
 
@@ -96,27 +101,36 @@ export function attachHow(
     force: boolean;
     netns?: string | undefined;
     'vhost-user'?: string | undefined;
+    stream?: string | undefined;
     client: boolean;
   },
   host: boolean,
 ): Omit<AttachHow, 'agent'> {
-  const { backend, shared, force, netns, client, 'vhost-user': socket } = flags;
+  const { backend, shared, force, netns, client, stream } = flags;
+  const socket = flags['vhost-user'] ?? stream;
+  const option = stream === undefined ? '--vhost-user' : '--stream';
   if (socket === undefined) {
-    if (client) throw new UsageError('--client goes with --vhost-user: it says how to meet there');
+    if (client)
+      throw new UsageError(
+        '--client goes with --vhost-user or --stream: it says how to meet there',
+      );
     const given = { host, backend, shared, force, netns };
     return Object.fromEntries(
       Object.entries(given).filter(([, value]) => value !== undefined),
     ) as AttachHow;
   }
+  if (socket === flags['vhost-user'] && stream !== undefined)
+    throw new UsageError('--vhost-user and --stream are two ways to one virtual machine: give one');
   const other = Object.entries({ host, backend, shared, force, netns }).find(
     ([, value]) => value !== undefined && value !== false,
   );
   if (other !== undefined)
     throw new UsageError(
-      `${other[0] === 'host' ? 'a host stack' : `--${other[0]}`} is a network interface's: it does not go with --vhost-user`,
+      `${other[0] === 'host' ? 'a host stack' : `--${other[0]}`} is a network interface's: it does not go with ${option}`,
     );
-  if (socket === '') throw expected('the path of a socket', '--vhost-user', socket);
-  return { vhostUser: resolve(socket), client };
+  if (socket === '') throw expected('the path of a socket', option, socket);
+  const path = resolve(socket);
+  return stream === undefined ? { vhostUser: path, client } : { stream: path, client };
 }
 
 /**

@@ -92,7 +92,7 @@ export class Control {
   /** @returns the port's index on its switch */
   attach(name: string, how: Omit<AttachHow, 'agent'>, wishes: Wishes): number {
     return this.attempt('attach', name, () => {
-      const exists = attachable(this.exists, how.netns ?? how.vhostUser);
+      const exists = attachable(this.exists, how.netns ?? how.vhostUser ?? how.stream);
       const spec = this.wholePort(name, 'attached', { exists });
       if (this.exists('port', spec.port)) this.refuseForPersistent(spec, how, wishes);
       const { portIndex, warning } = this.runtime.attach(this.request(spec, wishes), {
@@ -319,14 +319,14 @@ export class Control {
   /** What only a network interface, or a port that is made, could make use of. */
   private refuseForPersistent(
     spec: PortSpec,
-    { backend, shared, force, netns, vhostUser }: Omit<AttachHow, 'agent'>,
+    { backend, shared, force, netns, vhostUser, stream }: Omit<AttachHow, 'agent'>,
     { config, memid }: Wishes,
   ): void {
     const { text, port, options } = spec;
     const wire = Object.entries({ backend, shared, force, netns }).find(([, given]) => given);
-    if (vhostUser)
+    if (vhostUser ?? stream)
       throw new UsageError(
-        `--vhost-user is for virtual machines, and ${port} is a persistent port: give the machine's port another name`,
+        `--${vhostUser ? 'vhost-user' : 'stream'} is for virtual machines, and ${port} is a persistent port: give the machine's port another name`,
       );
     if (wire)
       throw new UsageError(

@@ -46,6 +46,14 @@ export function vhostUser(socket: string, accelerator: Accelerator, pairs = 1): 
   ];
 }
 
+/** Arguments for a port of --stream. */
+export function stream(socket: string): string[] {
+  return [
+    ...['-netdev', `stream,id=n0,server=off,addr.type=unix,addr.path=${socket}`],
+    ...['-device', `virtio-net-pci,netdev=n0,mac=${nextMac()}`],
+  ];
+}
+
 let macs = 0;
 /** Locally administered, another one for each guest of this process. */
 export function nextMac(): string {
