@@ -95,6 +95,7 @@ struct WireState {
   uint64_t link_downs = 0;  // how often the link was seen to go down
   uint32_t speed_mbps = 0;  // 0 = the driver does not say
   uint32_t mtu = 0;         // bytes, without the Ethernet header
+  uint8_t mac[6] = {};      // zeros when it has none
   bool promiscuous = false;
   uint64_t kernel_drops = 0;    // frames the kernel received for this port and had no room for
   uint64_t nic_rx_dropped = 0;  // the interface's own counts, since it exists
@@ -162,6 +163,7 @@ struct AgentRow {
   uint64_t netns_inode = 0;  // of the interface's network namespace, whatever it is called
   bool alive = false;        // else it died, and what it left is its log
   bool told = false;         // and somebody was told
+  bool stalled = false;      // it lives but does not run: stopped, or its container is frozen
   bool host = false;
   WireState state;
   uint32_t pid = 0;

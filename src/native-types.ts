@@ -92,6 +92,8 @@ export interface WireState {
   speed: number;
   /** Bytes, without the Ethernet header. */
   mtu: number;
+  /** "02:00:00:00:00:01"; zeros when it has none. */
+  mac: string;
   promiscuous: boolean;
   /** Frames the kernel received for this port and had no room for. */
   kernelDrops: bigint;
@@ -187,6 +189,7 @@ export interface AttachHow {
 export interface AgentRow {
   /** Full name of its port; the host side's is the same with "^". */
   port: string;
+  /** Its present name. */
   interface: string;
   /** Path of a virtual machine's socket; "" it is an interface. */
   socket: string;
@@ -197,6 +200,8 @@ export interface AgentRow {
   alive: boolean;
   /** Its death was reported. */
   told: boolean;
+  /** It lives but does not run: stopped, or its container is frozen. */
+  stalled: boolean;
   host: boolean;
   /** As it was when it last answered. */
   state: WireState;

@@ -34,8 +34,10 @@ socket.on('error', (error) => { console.error(error.message); process.exit(1); }
 
 interface PortJson {
   name: string;
+  mac: string;
   interface: {
     name: string;
+    stalled: boolean;
     process_id: number;
     polling: unknown;
     counters: { rx_frames: number; tx_frames: number };
@@ -287,6 +289,48 @@ needs(...labTools('ping', 'tc')).describe('attached interfaces', () => {
         /:ag6: its agent ended: its interface ag6 was removed \(noticed at .*; its log: vale ctl log/,
       );
       expect(await good('log', name)).toContain('detaching');
+    });
+
+    test('one that goes to another namespace is not called removed', async () => {
+      await lab.must('ip link add ag8 type veth peer name ag8peer');
+      await lab.must('ip link set ag8 up');
+      const name = `${freshSwitch()}:ag8`;
+      await good('-a', name);
+      const process_ = await pid(name);
+      const host = await lab.host('ag8x', '10.8.8.1/24');
+      await lab.must(`ip link set ag8 netns ${host.pid}`);
+      await gone(process_);
+      expect((await ctl('list')).stderr).toMatch(
+        /:ag8: its agent ended: its interface ag8 was moved to another network namespace \(/,
+      );
+    });
+
+    test('a listing has its address, and its present name', async () => {
+      await lab.must('ip link add ag9 address 02:00:00:00:99:01 type veth peer name ag9peer');
+      await lab.must('ip link set ag9 up');
+      const name = `${freshSwitch()}:ag9`;
+      await good('-a', name);
+      expect((await row(name))!.mac).toBe('02:00:00:00:99:01');
+      await lab.must('ip link set ag9 down');
+      await lab.must('ip link set ag9 name ag9new');
+      await lab.must('ip link set ag9new address 02:00:00:00:99:02');
+      const { mac, interface: wire } = (await row(name))!;
+      expect({ mac, name: wire?.name }).toEqual({ mac: '02:00:00:00:99:02', name: 'ag9new' });
+      await good('-d', name);
+      expect(await look('ag9new')).toContain('ag9new');
+    });
+
+    test('a stopped agent is called stalled; nothing waits for it', async () => {
+      await lab.host('aga', '10.8.10.1/24');
+      const name = `${freshSwitch()}:aga`;
+      await good('-a', name);
+      expect((await row(name))!.interface?.stalled).toBe(false);
+      const process_ = await pid(name);
+      process.kill(process_, 'SIGSTOP');
+      expect((await row(name))!.interface?.stalled).toBe(true);
+      expect(await failure('-d', name)).toContain(`process ${process_}, does not answer`);
+      process.kill(process_, 'SIGCONT');
+      await gone(process_); // it was asked to, and heard of it when it went on
     });
 
     test('what cannot be attached says why', async () => {

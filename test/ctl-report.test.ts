@@ -15,6 +15,7 @@ import { Control, type Snapshot } from '../src/session/control.js';
 import { ratesBetween } from '../src/session/rates.js';
 import { elsewhere, type Caller } from '../src/session/sudo.js';
 import {
+  agent,
   attached,
   binding,
   busy,
@@ -100,6 +101,26 @@ describe('tables', () => {
     expect(heading(attached, 60)).not.toContain('TAKE-OVER');
   });
 
+  test('say that an agent is stalled, what an interface is called now, and what it lost', () => {
+    const [heading = '', row = ''] = listTables(
+      snapshot({
+        ports: [port('vale0:em0', { counters: counters({ rxFrames: 5n }) })],
+        agents: [
+          agent('vale0:em0', {
+            interface: 'em9',
+            stalled: true,
+            wire: counters({ drops: { ...counters().drops, ring_full: 7n } }),
+          }),
+        ],
+      }),
+      look(140),
+    );
+    expect(row.slice(0, heading.indexOf('INDEX')).trimEnd()).toBe(
+      'vale0:em0  packet of em9  tcx        1500  agent stalled',
+    );
+    expect(row).toMatch(/ 7$/);
+  });
+
   test('alert to an interface that is down', () => {
     const alerts: string[] = [];
     listTables(attached, {
@@ -109,7 +130,7 @@ describe('tables', () => {
         return text;
       },
     });
-    expect(alerts).toEqual(['no carrier', 'down']);
+    expect(alerts).toEqual(['3', 'no carrier', 'down']); // 3: what em0 has dropped
   });
 
   test("of statistics have a column for the interface's own side, its drops named", () => {

@@ -350,6 +350,7 @@ Napi::Object to_js(Napi::Env env, const WireState& state) {
   object.Set("linkDowns", big(env, state.link_downs));
   object.Set("speed", state.speed_mbps);
   object.Set("mtu", state.mtu);
+  object.Set("mac", format_mac(state.mac));
   object.Set("promiscuous", state.promiscuous);
   object.Set("kernelDrops", big(env, state.kernel_drops));
   object.Set("nicRxDropped", big(env, state.nic_rx_dropped));
@@ -392,6 +393,7 @@ Napi::Object to_js(Napi::Env env, const AgentRow& row) {
   object.Set("netnsInode", static_cast<double>(row.netns_inode));
   object.Set("alive", row.alive);
   object.Set("told", row.told);
+  object.Set("stalled", row.stalled);
   object.Set("host", row.host);
   object.Set("state", to_js(env, row.state));
   object.Set("pid", row.pid);

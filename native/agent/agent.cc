@@ -65,6 +65,7 @@ Status Agent::attach(uint32_t* port_index, std::string* warning) {
     }
     interface_index_ = interface.index;
   }
+  watch_.open(interface_index_);
   if (Status s = enter_directory(); !s.ok()) return s;
   sides_.resize(q.host ? 2 : 1);
   for (Side& side : sides_) {
@@ -266,6 +267,8 @@ void Agent::look_at_link() {
   if (!sides_[0].wire->wire_state(&now) || now.removed) return;  // the engine will hear of it
   if (!has_guest() && !link_.backend.empty() && (now.up != link_.up || now.link != link_.link))
     log_.say("interface %s: %s", now.interface.c_str(), link_text(now));
+  if (!link_.backend.empty() && now.interface != link_.interface)
+    log_.say("interface %s is called %s now", link_.interface.c_str(), now.interface.c_str());
   link_ = now;
 }
 
@@ -280,6 +283,8 @@ void Agent::publish() {
   facts.kernel_drops = link_.kernel_drops;
   facts.nic_rx_dropped = link_.nic_rx_dropped;
   facts.nic_tx_dropped = link_.nic_tx_dropped;
+  std::snprintf(facts.interface, sizeof facts.interface, "%s", link_.interface.c_str());
+  std::memcpy(facts.mac, link_.mac, sizeof link_.mac);
   facts.rx_rings = wire.last_rx() - wire.first_rx();
   facts.tx_rings = wire.last_tx() - wire.first_tx();
   std::snprintf(facts.backend, sizeof facts.backend, "%s", link_.backend.c_str());
@@ -296,14 +301,16 @@ void Agent::log_messages(Side& side) {
   }
 }
 
-std::string Agent::trouble() const {
+std::string Agent::trouble() {
   if (!rt_->directory.present().ok()) return "the runtime directory was removed";
   for (const Side& side : sides_) {
     if (side.engine == nullptr) return "its engine could not be started again";
     if (!side.engine->done()) continue;
     WireState state;
-    if (side.wire->wire_state(&state) && state.removed)
-      return "its interface " + interface_name_ + " was removed";
+    if (side.wire->wire_state(&state) && state.removed) {
+      return "its interface " + link_.interface +
+             (watch_.moved() ? " was moved to another network namespace" : " was removed");
+    }
     return side.engine->join().text;
   }
   return {};

@@ -28,6 +28,7 @@
 #include "device/device.h"
 #include "device/wire.h"
 #include "engine/engine.h"
+#include "nic/link_watch.h"
 #include "shm/runtime.h"
 #include "vhost/guest_link.h"
 
@@ -81,7 +82,7 @@ class Agent {
   void look_at_link();
   void publish();
   void log_messages(Side& side);
-  std::string trouble() const;  // why it cannot go on; empty: it can
+  std::string trouble();  // why it cannot go on; empty: it can
   void close_sides();
   void end(const std::string& why);
   AgentRec& record() const;
@@ -89,6 +90,7 @@ class Agent {
   const AgentOptions& options_;
   std::string interface_name_;
   int interface_index_ = 0;
+  LinkWatch watch_;
   std::unique_ptr<Peer> peer_;  // of the interface, where it matters
   std::shared_ptr<Runtime> rt_;
   int32_t slot_ = -1;

@@ -4,6 +4,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cstring>
+
 #include "device/launch.h"
 #include "switch/agents.h"
 #include "switch/counters.h"
@@ -14,7 +16,7 @@ namespace vale {
 namespace {
 
 constexpr uint64_t kMs = 1'000'000;
-constexpr uint64_t kActMs = 10'000, kFreshMs = 500;
+constexpr uint64_t kActMs = 10'000, kFreshMs = 500, kStoppedMs = 300;
 
 uint64_t now() {
   timespec ts;
@@ -62,19 +64,23 @@ Status act(Runtime& rt, uint32_t slot, bool* gone) {
   const uint32_t gen = a.gen;
   const uint32_t asked = agent_ask(rt, slot);
   uint64_t next_look = now() + 100 * kMs;
+  const uint64_t patience = now() + kStoppedMs * kMs;
   Status looked = Status::good();
   *gone = false;
+  bool stopped = false;
   const bool done = wait_until(kActMs, [&] {
     if (now() >= next_look) {
       next_look = now() + 100 * kMs;
       if (looked = look(rt, "waiting for an agent"); !looked.ok()) return true;
+      stopped = now() >= patience && agent_stopped(a);
     }
     const State s = a.state.load(std::memory_order_acquire);
     *gone = a.gen != gen || s == State::free || s == State::dying;
-    return *gone || agent_answered(a, asked);
+    return *gone || stopped || agent_answered(a, asked);
   });
   if (!looked.ok()) return looked;
-  return done ? Status::good() : stuck(a);
+  const bool acted = done && (*gone || agent_answered(a, asked));
+  return acted ? Status::good() : stuck(a);
 }
 
 }  // namespace
@@ -167,8 +173,10 @@ Status list_agents(Runtime& rt, std::vector<AgentRow>* out) {
   std::vector<std::pair<uint32_t, uint32_t>> waiting;
   const uint32_t count = c.header().agents.load(std::memory_order_acquire);
   for (uint32_t i = 0; i < count; i++) {
-    if (c.agent(i).state.load(std::memory_order_acquire) == State::live)
-      waiting.emplace_back(i, agent_ask(rt, i));
+    if (c.agent(i).state.load(std::memory_order_acquire) != State::live) continue;
+    const bool waits = !agent_stopped(c.agent(i)) && !agent_overdue(c.agent(i));
+    const uint32_t asked = agent_ask(rt, i);
+    if (waits) waiting.emplace_back(i, asked);
   }
   wait_until(kFreshMs, [&] {
     while (!waiting.empty() && agent_answered(c.agent(waiting.back().first), waiting.back().second))
@@ -188,14 +196,16 @@ Status list_agents(Runtime& rt, std::vector<AgentRow>* out) {
     const std::string folder = rt.directory.path() + "/";
     AgentRow r;
     r.port = a.port;
-    r.interface = a.interface;
+    r.interface = facts.interface[0] != 0 ? facts.interface : a.interface;
     r.netns = a.netns;
     r.socket = a.socket;
     r.netns_inode = a.netns_inode;
     r.alive = state == State::live;
     r.told = a.told != 0;
+    r.stalled = r.alive && (agent_stopped(a) || agent_overdue(a));
     r.host = a.host != 0;
-    r.state.interface = a.interface;
+    r.state.interface = r.interface;
+    std::memcpy(r.state.mac, facts.mac, sizeof r.state.mac);
     r.state.backend = facts.backend;
     r.state.take_over = facts.take_over;
     r.state.up = facts.up != 0;

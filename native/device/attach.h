@@ -7,7 +7,7 @@
 //
 // Owns. Nothing. Takes and releases the directory lock itself: an agent needs it to answer.
 // Invariants. A call returns once what it asked for holds, or says why it does not; a stopped agent
-//   costs it a bounded wait.
+//   costs it a bounded wait, and a listing none.
 // Not here. What an agent does (agent/), its record (switch/agents.h).
 #pragma once
 

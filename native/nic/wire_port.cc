@@ -88,6 +88,7 @@ bool WirePort::wire_state(WireState* out) const {
   state.link_downs = facts.link_downs - downs_before_;
   state.speed_mbps = link_speed(now.name);
   state.mtu = now.mtu;
+  std::memcpy(state.mac, now.mac, sizeof state.mac);
   state.promiscuous = facts.promiscuity != 0;
   state.nic_rx_dropped = facts.rx_dropped + facts.rx_missed;
   state.nic_tx_dropped = facts.tx_dropped;

@@ -244,6 +244,8 @@ struct AgentFacts {
   uint32_t rx_rings, tx_rings;         // of the interface as it is open
   uint64_t link_downs, kernel_drops, nic_rx_dropped, nic_tx_dropped;
   Totals wire, host;
+  char interface[16];  // its name now
+  uint8_t mac[8];      // 6 of them
 };
 
 // An agent: a process that moves frames between a port and a network interface (agent/agent.h).
@@ -274,6 +276,7 @@ struct alignas(64) AgentRec {
   Shared<uint32_t> sequence;
   AgentFacts facts[2];
   char socket[108];  // of a virtual machine; empty: it serves an interface
+  Shared<uint64_t> asked_at;  // ns of CLOCK_MONOTONIC: the first request that is not answered yet
 };
 
 // A member word: 0 = no port, else everything a sender needs to find a destination.

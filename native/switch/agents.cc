@@ -12,11 +12,18 @@ namespace vale {
 namespace {
 
 constexpr uint32_t kMostDead = 16;
+constexpr uint64_t kSecond = 1'000'000'000;  // ns
 
 uint64_t wall_clock() {
   timespec ts;
   clock_gettime(CLOCK_REALTIME, &ts);
   return static_cast<uint64_t>(ts.tv_sec);
+}
+
+uint64_t monotonic() {
+  timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return static_cast<uint64_t>(ts.tv_sec) * kSecond + static_cast<uint64_t>(ts.tv_nsec);
 }
 
 uint64_t pid_namespace() {
@@ -137,6 +144,8 @@ void agent_end(Runtime& rt, uint32_t slot, const char* why) {
 
 uint32_t agent_ask(Runtime& rt, uint32_t slot) {
   AgentRec& a = rt.control().agent(slot);
+  if (agent_answered(a, a.asked.load(std::memory_order_relaxed)))
+    a.asked_at.store(monotonic(), std::memory_order_relaxed);
   const uint32_t asked = a.asked.fetch_add(1, std::memory_order_acq_rel) + 1;
   const int fd = rt.directory.open_file(agent_doorbell(slot, a.gen).text, O_RDWR | O_NONBLOCK);
   if (fd < 0) return asked;
@@ -165,6 +174,24 @@ AgentFacts agent_facts(const AgentRec& a) {
     if (after == before) return facts;  // else the agent may be writing this copy anew
     before = after;
   }
+}
+
+bool agent_stopped(const AgentRec& a) {
+  if (agent_elsewhere(a)) return false;
+  char path[32], text[256];
+  std::snprintf(path, sizeof path, "/proc/%u/stat", a.pid);
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  const ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+  if (fd >= 0) close(fd);
+  if (n <= 0) return false;
+  text[n] = 0;
+  const char* name_end = std::strrchr(text, ')');
+  return name_end != nullptr && (name_end[2] == 'T' || name_end[2] == 't');
+}
+
+bool agent_overdue(const AgentRec& a) {
+  return !agent_answered(a, a.asked.load(std::memory_order_acquire)) &&
+         monotonic() - a.asked_at.load(std::memory_order_relaxed) > kSecond;
 }
 
 bool agent_elsewhere(const AgentRec& a) { return a.pid_namespace != pid_namespace(); }

@@ -48,6 +48,11 @@ bool agent_answered(const AgentRec& a, uint32_t asked);
 void agent_publish(AgentRec& a, const AgentFacts& facts);
 AgentFacts agent_facts(const AgentRec& a);
 
+// Whether somebody stopped its process (SIGSTOP, a debugger); false for one in another process namespace.
+bool agent_stopped(const AgentRec& a);
+// Whether it has owed an answer for more than a second, as one in a frozen container does.
+bool agent_overdue(const AgentRec& a);
+
 // Whether its process id is one of another namespace, such as a container's.
 bool agent_elsewhere(const AgentRec& a);
 

@@ -2,7 +2,9 @@
 #include "switch/listing.h"
 
 #include <bit>
+#include <cstring>
 
+#include "switch/agents.h"
 #include "switch/counters.h"
 #include "switch/names.h"
 #include "switch/probe.h"
@@ -44,6 +46,10 @@ void add(const Control& c, const PortRec& p, std::vector<PortRow>* out) {
   r.header_length = p.header_length.load();
   r.counters = to_counters(port_totals(c, p));
   fill_info(c, p, &r.info);
+  if (p.agent != 0) {
+    const AgentFacts facts = agent_facts(c.agent(p.agent - 1));
+    std::memcpy(r.info.mac, facts.mac, sizeof r.info.mac);
+  }
   out->push_back(std::move(r));
 }
 

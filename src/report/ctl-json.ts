@@ -62,6 +62,7 @@ function interfaceJson(port: string, agent: AgentRow | undefined) {
     nic_tx_dropped: agent.state.nicTxDropped,
     polling: agent.pollCores === 0 ? null : { first_core: agent.pollFirst, cores: agent.pollCores },
     process_id: agent.pid,
+    stalled: agent.stalled,
     started: agent.started,
     counters: countersJson(host ? agent.hostSide : agent.wire),
   };

@@ -61,7 +61,8 @@ function switchTable(switches: readonly SwitchRow[], look: Look, rates?: Rates):
 }
 
 /** "up 10.0 Gbit/s", "up", "no carrier", "down"; of a virtual machine "connected", "waiting", "broken" */
-function link({ socket, state: { up, link: carrier, speed } }: AgentRow): Cell {
+function link({ stalled, socket, state: { up, link: carrier, speed } }: AgentRow): Cell {
+  if (stalled) return { text: 'agent stalled', style: 'alert' };
   if (socket !== '')
     return carrier ? 'connected' : up ? 'waiting' : { text: 'broken', style: 'alert' };
   if (!up) return { text: 'down', style: 'alert' };
@@ -74,9 +75,14 @@ function interfaceCells(port: string, agent: AgentRow | undefined): Cell[] {
   if (agent === undefined) return ['-', '-', '-', '-'];
   const polls = agent.pollCores > 0 ? ', polled' : '';
   const side = agent.port === port ? agent.state.backend : 'host stack';
+  // Its port keeps the name it was attached under.
+  const renamed =
+    agent.socket !== '' || agent.port.endsWith(`:${agent.interface}`)
+      ? ''
+      : ` of ${agent.interface}`;
   const takeOver = agent.socket === '' ? agent.state.takeOver : '-';
   const mtu = agent.state.mtu === 0 ? '-' : String(agent.state.mtu);
-  return [`${side}${polls}`, takeOver, mtu, link(agent)];
+  return [`${side}${renamed}${polls}`, takeOver, mtu, link(agent)];
 }
 
 function portTable(
@@ -117,10 +123,16 @@ function portTable(
       count(row.counters.rxFrames),
       count(row.counters.txFrames),
       ...rateCells(rates, rates?.get(row.name)),
-      drops(allDrops(row.counters)),
+      drops(allDrops(row.counters) + lostAtInterface(agents, row.name)),
     ]),
     look,
   );
+}
+
+/** What the interface of a port lost, the kernel's own drops included. */
+function lostAtInterface(agents: readonly AgentRow[], port: string): bigint {
+  const own = interfaceCounters(agents, port);
+  return own === undefined ? 0n : allDrops(own);
 }
 
 /** `ctl list`: the switches, then the ports. */

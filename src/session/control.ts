@@ -212,10 +212,10 @@ export class Control {
    */
   look(name?: string, action = 'list'): Snapshot {
     return this.attempt(action, name, () => {
+      const agents = this.runtime.agents().filter(({ alive }) => alive); // they say what is new
       const switches = this.runtime.switches();
       const ports = this.runtime.list();
       const { directory } = this.runtime;
-      const agents = this.runtime.agents().filter(({ alive }) => alive);
       const all = { directory, time: Date.now() / 1000, switches, ports, agents };
       if (name === undefined) return all;
       const target = parseSwitchOrPort(name, this.names);

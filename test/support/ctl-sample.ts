@@ -100,6 +100,7 @@ export function agent(port: string, more: Partial<AgentRow> = {}): AgentRow {
     netnsInode: 0,
     alive: true,
     told: false,
+    stalled: false,
     host: false,
     state: {
       interface: name,
@@ -113,6 +114,7 @@ export function agent(port: string, more: Partial<AgentRow> = {}): AgentRow {
       linkDowns: 0n,
       speed: 10_000,
       mtu: 1500,
+      mac: '02:00:00:00:00:01',
       promiscuous: true,
       kernelDrops: 0n,
       nicRxDropped: 0n,
