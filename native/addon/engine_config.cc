@@ -86,7 +86,7 @@ bool read_config(Napi::Env env, Napi::Value value, BridgeConfig* out) {
   Fields config(env, value, "config");
   config.number("burst", &out->burst);
   config.boolean("zeroCopy", &out->zero_copy);
-  config.boolean("loopback", &out->loopback);
+  config.boolean("loopback", &out->one_way);
   config.boolean("busy", &out->busy);
   config.number("spin", &out->spin);
   config.number("verbose", &out->verbose);

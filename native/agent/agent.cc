@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "agent/privilege.h"
@@ -78,7 +79,7 @@ Status Agent::attach(uint32_t* port_index, std::string* warning) {
   if (Status s = drop_privilege(); !s.ok()) return s;
   if (Status s = find_index(port_index); !s.ok()) return s;
   for (Side& side : sides_) {
-    if (Status s = start_engine(side); !s.ok()) return s;
+    if (Status s = start_engines(side); !s.ok()) return s;
   }
   look_at_link();
   publish();
@@ -186,34 +187,43 @@ Status Agent::find_index(uint32_t* port_index) const {
   return Status::good();
 }
 
-Status Agent::start_engine(Side& side) {
+Status Agent::start_engines(Side& side) {
   const AgentRec& a = record();
   if (engine_ended_ < 0) engine_ended_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   BridgeConfig config;
   config.spin = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? kSpinUs : 0;
-  if (!is_host(side)) {
-    poll_cores_ = a.poll_cores.load(std::memory_order_acquire);
-    config.busy = poll_cores_ != 0;
-    if (config.busy)
-      config.affinity = static_cast<int>(a.poll_first.load(std::memory_order_relaxed));
-  }
+  Port *wire = side.wire.get(), *port = side.port.get();
+  if (is_host(side)) return start_engine(side, config, wire, port);
+  poll_cores_ = a.poll_cores.load(std::memory_order_acquire);
+  config.busy = poll_cores_ != 0;
+  if (config.busy) config.affinity = static_cast<int>(a.poll_first.load(std::memory_order_relaxed));
+  // A core for each ring of the interface: what comes in, and what goes out.
+  config.one_way = poll_cores_ > 1;
+  Status status = start_engine(side, config, wire, port);
+  if (!status.ok() || !config.one_way) return status;
+  config.affinity++;
+  return start_engine(side, config, port, wire);
+}
+
+Status Agent::start_engine(Side& side, const BridgeConfig& config, Port* from, Port* to) {
   const auto ended = [fd = engine_ended_] {
     const uint64_t one = 1;
     [[maybe_unused]] const ssize_t n = write(fd, &one, sizeof one);
   };
-  if (side.guest != nullptr) {
-    return start_guest({config.busy, config.spin, config.affinity}, side.guest, side.port.get(),
-                       ended, &side.engine);
-  }
-  return start_bridge(config, side.wire.get(), side.port.get(), ended, &side.engine);
+  std::unique_ptr<Engine> engine;
+  const Status status = side.guest != nullptr
+                            ? start_guest({config.busy, config.spin, config.affinity}, side.guest,
+                                          side.port.get(), ended, &engine)
+                            : start_bridge(config, from, to, ended, &engine);
+  if (status.ok()) side.engines.push_back(std::move(engine));
+  return status;
 }
 
-void Agent::stop_engine(Side& side) {
-  if (side.engine == nullptr) return;
-  side.engine->stop();
-  side.engine->join();
+void Agent::stop_engines(Side& side) {
+  for (auto& engine : side.engines) engine->stop();
+  for (auto& engine : side.engines) engine->join();
   log_messages(side);
-  side.engine.reset();
+  side.engines.clear();
   drain(engine_ended_);
 }
 
@@ -250,15 +260,18 @@ bool Agent::answer() {
 void Agent::follow_polling() {
   const AgentRec& a = record();
   if (a.poll_cores.load(std::memory_order_acquire) == poll_cores_) return;
-  stop_engine(sides_[0]);
-  if (const Status s = start_engine(sides_[0]); !s.ok()) {
+  stop_engines(sides_[0]);
+  if (const Status s = start_engines(sides_[0]); !s.ok()) {
     log_.say("polling: %s", s.text.c_str());
     return;
   }
+  const uint32_t first = a.poll_first.load(std::memory_order_relaxed);
   if (poll_cores_ == 0) {
     log_.say("polling ended");
+  } else if (poll_cores_ == 1) {
+    log_.say("polling on core %u", first);
   } else {
-    log_.say("polling on core %u", a.poll_first.load());
+    log_.say("polling on cores %u, what comes in, and %u, what goes out", first, first + 1);
   }
 }
 
@@ -295,30 +308,33 @@ void Agent::publish() {
 }
 
 void Agent::log_messages(Side& side) {
-  if (side.engine == nullptr) return;
-  for (const EngineSample& sample : side.engine->sample()) {
-    for (const EngineMessage& message : sample.messages) log_.say("%s", message.text.c_str());
+  for (auto& engine : side.engines) {
+    for (const EngineSample& sample : engine->sample()) {
+      for (const EngineMessage& message : sample.messages) log_.say("%s", message.text.c_str());
+    }
   }
 }
 
 std::string Agent::trouble() {
   if (!rt_->directory.present().ok()) return "the runtime directory was removed";
   for (const Side& side : sides_) {
-    if (side.engine == nullptr) return "its engine could not be started again";
-    if (!side.engine->done()) continue;
+    if (side.engines.empty()) return "its engine could not be started again";
+    const auto ended = std::find_if(side.engines.begin(), side.engines.end(),
+                                    [](const auto& engine) { return engine->done(); });
+    if (ended == side.engines.end()) continue;
     WireState state;
     if (side.wire->wire_state(&state) && state.removed) {
       return "its interface " + link_.interface +
              (watch_.moved() ? " was moved to another network namespace" : " was removed");
     }
-    return side.engine->join().text;
+    return (*ended)->join().text;
   }
   return {};
 }
 
 // Wires first: the interface is as it was before its port is gone, and their buffers are the ports'.
 void Agent::close_sides() {
-  for (Side& side : sides_) stop_engine(side);
+  for (Side& side : sides_) stop_engines(side);
   for (Side& side : sides_) side.wire.reset();
   for (Side& side : sides_) side.port.reset();
   sides_.clear();

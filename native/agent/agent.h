@@ -5,7 +5,7 @@
 //      interface, and for its host stack if that is wanted, open a switch port and, with buffers of
 //      that port, the wire; give up what privilege is left.
 //   2. serve(): for each side an engine (engine/bridge.h) moves frames both ways, in a thread of its
-//      own, by swapping buffers. This thread sleeps: it wakes for its doorbell, a signal, the engine's end, and once a second for a look at
+//      own, by swapping buffers; polled on two cores, one engine moves what comes in and one what goes out. This thread sleeps: it wakes for its doorbell, a signal, the engine's end, and once a second for a look at
 //      the link and the directory.
 //   3. Asked to stop (its record, or SIGTERM): first the interface is as it was, then the port is gone,
 //      then the record.
@@ -27,6 +27,7 @@
 #include "agent/options.h"
 #include "device/device.h"
 #include "device/wire.h"
+#include "engine/bridge.h"
 #include "engine/engine.h"
 #include "nic/link_watch.h"
 #include "shm/runtime.h"
@@ -53,8 +54,8 @@ class Agent {
   // The interface or its host stack: a port of the switch, and what is joined to it.
   struct Side {
     std::unique_ptr<Port> port, wire;
-    vhost::GuestLink* guest = nullptr;  // the wire, where that is a virtual machine
-    std::unique_ptr<Engine> engine;
+    vhost::GuestLink* guest = nullptr;             // the wire, where that is a virtual machine
+    std::vector<std::unique_ptr<Engine>> engines;  // one both ways, or one each way
   };
 
   Status enter_directory();
@@ -75,8 +76,9 @@ class Agent {
   Status open_guest(Side& side) const;
   Status find_index(uint32_t* port_index) const;
 
-  Status start_engine(Side& side);
-  void stop_engine(Side& side);
+  Status start_engines(Side& side);
+  Status start_engine(Side& side, const BridgeConfig& config, Port* from, Port* to);
+  void stop_engines(Side& side);
   bool answer();  // what is asked for; false: to stop
   void follow_polling();
   void look_at_link();

@@ -17,6 +17,7 @@ namespace {
 
 constexpr uint64_t kMs = 1'000'000;
 constexpr uint64_t kActMs = 10'000, kFreshMs = 500, kStoppedMs = 300;
+constexpr uint32_t kMostCores = 2;  // to poll one interface
 
 uint64_t now() {
   timespec ts;
@@ -147,17 +148,25 @@ Status poll_interface(Runtime& rt, const std::string& port, uint32_t cores, uint
                           "ctl -P %s",
                           n, n);
     }
-    if (cores > 1) {
-      return Status::fail(EOPNOTSUPP,
-                          "%s: %u cores: one core polls all rings of an interface; use -C 0,%u", n,
-                          cores, first);
+    if (cores > 1 && a.socket[0] != 0) {
+      return Status::fail(
+          EOPNOTSUPP, "%s: %u cores: one core polls all queues of a virtual machine; use -C 0,%u",
+          n, cores, first);
+    }
+    if (cores > kMostCores) {
+      return Status::fail(
+          EOPNOTSUPP,
+          "%s: %u cores: an interface has a ring for what comes in and one for what "
+          "goes out, and a core polls one of them or both; use -C 1,%u,2 or -C 0,%u",
+          n, cores, first, first);
     }
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
-    if (cores != 0 && (online < 2 || first >= static_cast<uint64_t>(online))) {
+    const uint64_t last = uint64_t{first} + cores;  // + 1
+    if (cores != 0 && (online < 2 || last > static_cast<uint64_t>(online))) {
       return Status::fail(EINVAL,
                           "%s: core %u cannot be given away for polling: this machine has %ld, "
-                          "numbered from 0, and one must be left",
-                          n, first, online);
+                          "numbered from 0, and polls on none that is its only one",
+                          n, online < 2 ? first : static_cast<uint32_t>(last - 1), online);
     }
     a.poll_first.store(first, std::memory_order_relaxed);
     a.poll_cores.store(cores, std::memory_order_release);

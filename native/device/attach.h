@@ -28,7 +28,7 @@ Status attach_interface(Runtime& rt, const AttachRequest& request, uint32_t* por
 Status detach_interface(Runtime& rt, uint32_t slot);
 
 // cores 0 ends polling. EFAULT: it is (not) polled already. EINVAL: a core that is not there, or the
-// machine's only one. EOPNOTSUPP: more than one core.
+// machine's only one. EOPNOTSUPP: more than two cores, of which one polls what comes in and one what goes out.
 Status poll_interface(Runtime& rt, const std::string& port, uint32_t cores, uint32_t first);
 
 // Those that live, and those that died and have not been forgotten.

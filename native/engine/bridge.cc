@@ -132,7 +132,7 @@ class Bridge {
   }
 
  private:
-  bool both() const { return !config_.loopback; }
+  bool both() const { return !config_.one_way; }
 
   Status loop() {
     while (!engine_.stopping()) {
@@ -223,7 +223,7 @@ Status start_bridge(const BridgeConfig& config, Port* a, Port* b, std::function<
   const auto lacks = [](const Port& port, bool rx, bool tx) {
     return (rx && port.first_rx() >= port.last_rx()) || (tx && port.first_tx() >= port.last_tx());
   };
-  const bool both = !config.loopback;
+  const bool both = !config.one_way;
   for (const Port* port : {a, b}) {
     if (lacks(*port, port == a || both, port == b || both)) {
       return Status::fail(

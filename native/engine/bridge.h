@@ -30,7 +30,7 @@ namespace vale {
 struct BridgeConfig {
   uint32_t burst = 1024;  // most frames a ring and turn, >= 1
   bool zero_copy = true;  // swap buffers where both ports are in one region
-  bool loopback = false;  // only A to B: both are one port, which sends back what it receives
+  bool one_way = false;   // only A to B; if both are one port it sends back what it receives
   bool busy = false;      // never sleep
   uint32_t spin = 0;      // µs to spin before sleeping
   int verbose = 0;        // 1: a line after 2.5 s of silence; 2: after every wake-up

@@ -40,6 +40,8 @@ class WirePort : public Port {
   class Count {
    public:
     void add(uint64_t n) { n_.store(get() + n, std::memory_order_relaxed); }
+    // Beside others who write.
+    void add_shared(uint64_t n) { n_.fetch_add(n, std::memory_order_relaxed); }
     uint64_t get() const { return n_.load(std::memory_order_relaxed); }
 
    private:
@@ -51,7 +53,9 @@ class WirePort : public Port {
   netmap_ring* rx() const { return rings_.rx; }
   bool sends() const { return first_tx_ != last_tx_; }
   bool receives() const { return first_rx_ != last_rx_; }
-  void drop(Drop why, uint64_t frames = 1) { drops_[static_cast<unsigned>(why)].add(frames); }
+  void drop(Drop why, uint64_t frames = 1) {
+    drops_[static_cast<unsigned>(why)].add_shared(frames);
+  }
   // The counters of the frames that passed the rings.
   PortCounters ring_counters() const;
   virtual uint64_t kernel_drops() const = 0;

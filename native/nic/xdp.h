@@ -88,7 +88,7 @@ class XdpPort final : public WirePort {
   uint32_t tx_hwcur_ = 0, tx_done_ = 0;  // next to send; oldest that is with the kernel
   std::vector<uint32_t> tx_slot_;        // of a buffer that is with the kernel
   std::vector<uint8_t> tx_pending_;      // per slot: its buffer is with the kernel
-  bool down_ = false;
+  std::atomic<bool> down_{false};
 
   std::atomic_flag rx_busy_ = ATOMIC_FLAG_INIT;
   uint32_t rx_hwcur_ = 0, rx_hwtail_ = 0;

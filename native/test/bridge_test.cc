@@ -221,7 +221,7 @@ TEST(one_region_swaps_buffers) {
       marked += (ring->slot[slot].flags & NS_BUF_CHANGED) != 0 ? 1u : 0u;
     };
     BridgeConfig config;
-    config.loopback = true;
+    config.one_way = true;
     config.zero_copy = zero_copy;
     std::unique_ptr<Engine> engine;
     CHECK_OK(start_bridge(config, &echo, &echo, nullptr, &engine));

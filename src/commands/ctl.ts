@@ -109,7 +109,7 @@ export default class Ctl extends BaseCommand {
     config: Flags.string({
       char: 'C',
       helpValue: 'CONFIG',
-      summary: `${wishFlags.config.summary} With -p: 0 and the core that polls.`,
+      summary: `${wishFlags.config.summary} With -p: 0 and the core that polls, or 1, the first core, and how many, 1 or 2.`,
     }),
     memid: wishFlags.memid,
     ...attachFlags,

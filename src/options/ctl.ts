@@ -134,7 +134,7 @@ export function attachHow(
 }
 
 /**
- * -C of -p: "mode,core" or "1,core,cores", of which an agent takes one. Absent: one core, the last.
+ * -C of -p: "mode,core" or "1,core,cores", of which an agent takes two. Absent: one core, the last.
  * Throws UsageError.
  */
 export function pollingFor(text: string | undefined): { first: number; cores: number } {
