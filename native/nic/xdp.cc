@@ -57,12 +57,12 @@ Status XdpPort::open(WireParts parts, const std::vector<XdpMode>& modes, const P
   span(buffers.limit - 1);
   const uintptr_t begin = reinterpret_cast<uintptr_t>(buffers.at(first)) - XdpSocket::kHeadroom;
   const uintptr_t end = reinterpret_cast<uintptr_t>(buffers.at(last)) + buffers.buf_size;
-  port->memory_ = reinterpret_cast<char*>(begin & ~(kPage - 1));
+  char* const memory = reinterpret_cast<char*>(begin & ~(kPage - 1));
   const uint64_t bytes = ((end + kPage - 1) & ~(kPage - 1)) - (begin & ~(kPage - 1));
   const XdpPlace place = {parts.interface, peer, inside};
   std::string refused;
   Status status =
-      port->socket_.open(parts.interface, modes, port->memory_, bytes,
+      port->socket_.open(parts.interface, modes, memory, bytes,
                          buffers.buf_size + XdpSocket::kHeadroom, [&](XdpMode mode, Status* why) {
                            if (why->err != ENOSPC || mode == XdpMode::generic) return;
                            why->text = refused = too_few_queues(place);
@@ -85,7 +85,7 @@ Status XdpPort::open(WireParts parts, const std::vector<XdpMode>& modes, const P
   status = port->sleep_.open(sockets, port->sends());
   if (!status.ok()) return status;
 
-  port->lent_.resize(port->parts_.region->buffers().limit);
+  port->buffers_.open(memory, bytes, port->parts_.region->buffers());
   port->tx_slot_.resize(port->parts_.region->buffers().limit);
   port->tx_pending_.resize(port->tx()->num_slots);
   port->rx_ends_.resize(port->rx()->num_slots);
@@ -105,9 +105,7 @@ XdpPort::~XdpPort() {
   if (promiscuous_ >= 0) close(promiscuous_);
   // Only now does the kernel no longer write.
   socket_.close();
-  for (uint32_t i = 0; i < lent_.size(); i++) {
-    if (lent_[i] != 0) give_back(i);
-  }
+  buffers_.each_lent([&](uint32_t buffer) { give_back(buffer); });
 }
 
 short XdpPort::ready(short events) {

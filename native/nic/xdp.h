@@ -24,6 +24,7 @@
 #include "nic/peer.h"
 #include "nic/sleep.h"
 #include "nic/wire_port.h"
+#include "nic/xdp_buffers.h"
 #include "nic/xdp_socket.h"
 
 namespace vale {
@@ -56,10 +57,6 @@ class XdpPort final : public WirePort {
 
   XdpPort() = default;
   uint64_t kernel_drops() const override { return socket_.drops() - drops_before_; }
-  uint64_t address(uint32_t buffer) const {
-    return static_cast<uint64_t>(parts_.region->buffers().at(buffer) - memory_);
-  }
-
   // tx
   void collect(netmap_ring* ring);
   void push(netmap_ring* ring);
@@ -72,17 +69,18 @@ class XdpPort final : public WirePort {
   void release(netmap_ring* ring);
   bool fill(netmap_ring* ring, unsigned queue);
   void place(netmap_ring* ring, const XdpSocket::Frame* pieces, uint32_t count, unsigned queue);
+  // What was not taken as a frame; the kernel gets its buffers again.
+  void take_back(const XdpSocket::Frame* pieces, uint32_t count, unsigned queue);
   void finish(const XdpSocket::Frame* pieces, uint32_t count);
   void give(unsigned queue, uint32_t buffer);
   uint32_t rx_room(const netmap_ring* ring) const;
-  uint32_t buffer_at(uint64_t at) const;
 
   void look_for_removal();
 
   XdpSocket socket_;
   uint64_t drops_before_ = 0;  // while it was being opened
   int promiscuous_ = -1;
-  char* memory_ = nullptr;  // start of the UMEM
+  XdpBuffers buffers_;
 
   std::atomic_flag tx_busy_ = ATOMIC_FLAG_INIT;
   uint32_t tx_hwcur_ = 0, tx_done_ = 0;  // next to send; oldest that is with the kernel
@@ -95,7 +93,6 @@ class XdpPort final : public WirePort {
   std::vector<uint8_t> rx_ends_;
   uint32_t idle_syncs_ = 0;
   bool finish_checksums_ = false;  // of frames that come from a stack, not from hardware
-  std::vector<uint8_t> lent_;      // per buffer: the kernel has it for a frame to come
 
   Sleep sleep_;
 };

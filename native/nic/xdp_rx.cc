@@ -63,16 +63,10 @@ uint32_t XdpPort::rx_room(const netmap_ring* ring) const {
   return ring->num_slots - 1 - distance(ring, rx_hwcur_, rx_hwtail_);
 }
 
-uint32_t XdpPort::buffer_at(uint64_t at) const {
-  const Buffers& buffers = parts_.region->buffers();
-  return static_cast<uint32_t>(static_cast<uint64_t>(memory_ + at - buffers.zero) /
-                               buffers.buf_size);
-}
-
 void XdpPort::give(unsigned queue, uint32_t buffer) {
-  lent_[buffer] = 1;
+  buffers_.lend(buffer);
   // One goes in for each that came out, so there is a place.
-  socket_.give(queue, address(buffer) - XdpSocket::kHeadroom);
+  socket_.give(queue, buffers_.address(buffer) - XdpSocket::kHeadroom);
 }
 
 // A batch of a queue's frames into slots; false when there was none, or no room.
@@ -88,7 +82,7 @@ bool XdpPort::fill(netmap_ring* ring, unsigned queue) {
   }
   if (taken == 0 && got == (kBatch < ring->num_slots - 1 ? kBatch : ring->num_slots - 1)) {
     // A frame of more pieces than any ring takes: given back piece by piece.
-    for (uint32_t i = 0; i < got; i++) give(queue, buffer_at(pieces[i].address));
+    take_back(pieces, got, queue);
     drop(Drop::too_big);
     taken = got;
   }
@@ -96,19 +90,35 @@ bool XdpPort::fill(netmap_ring* ring, unsigned queue) {
   return taken != 0;
 }
 
+void XdpPort::take_back(const XdpSocket::Frame* pieces, uint32_t count, unsigned queue) {
+  for (uint32_t i = 0; i < count; i++) {
+    const uint32_t buffer = buffers_.take_back(pieces[i].address, 0);
+    if (buffer != 0) give(queue, buffer);
+  }
+}
+
 void XdpPort::finish(const XdpSocket::Frame* pieces, uint32_t count) {
-  FramePiece parts[NETMAP_MAX_FRAGS];
-  for (uint32_t i = 0; i < count; i++) parts[i] = {memory_ + pieces[i].address, pieces[i].bytes};
+  FramePiece parts[kBatch];
+  for (uint32_t i = 0; i < count; i++) parts[i] = {buffers_.at(pieces[i].address), pieces[i].bytes};
   finish_checksum(parts, count);
 }
 
+// At most kBatch pieces.
 void XdpPort::place(netmap_ring* ring, const XdpSocket::Frame* pieces, uint32_t count,
                     unsigned queue) {
+  uint32_t found[kBatch];
   uint64_t bytes = 0;
-  for (uint32_t i = 0; i < count; i++) bytes += pieces[i].bytes;
-  if (bytes < ETH_HLEN || count > NETMAP_MAX_FRAGS) {
-    for (uint32_t i = 0; i < count; i++) give(queue, buffer_at(pieces[i].address));
-    drop(bytes < ETH_HLEN ? Drop::runt : Drop::too_big);
+  bool good = true;
+  for (uint32_t i = 0; i < count; i++) {
+    bytes += pieces[i].bytes;
+    found[i] = buffers_.take_back(pieces[i].address, pieces[i].bytes);
+    good &= found[i] != 0;
+  }
+  if (!good || bytes < ETH_HLEN || count > NETMAP_MAX_FRAGS) {
+    for (uint32_t i = 0; i < count; i++) {
+      if (found[i] != 0) give(queue, found[i]);
+    }
+    drop(!good ? Drop::bad_slot : bytes < ETH_HLEN ? Drop::runt : Drop::too_big);
     return;
   }
   if (finish_checksums_) finish(pieces, count);
@@ -116,8 +126,7 @@ void XdpPort::place(netmap_ring* ring, const XdpSocket::Frame* pieces, uint32_t 
   for (uint32_t i = 0; i < count; i++) {
     netmap_slot& slot = ring->slot[rx_hwtail_];
     const uint32_t old = slot.buf_idx;
-    slot.buf_idx = buffer_at(pieces[i].address);
-    lent_[slot.buf_idx] = 0;
+    slot.buf_idx = found[i];
     slot.len = static_cast<uint16_t>(pieces[i].bytes);
     slot.ptr = 0;
     const bool last = i + 1 == count;

@@ -38,7 +38,7 @@ int XdpPort::txsync() {
 void XdpPort::collect(netmap_ring* ring) {
   uint64_t done[kBatch];
   for (uint32_t n; (n = socket_.sent(done, kBatch)) != 0;) {
-    for (uint32_t i = 0; i < n; i++) tx_pending_[tx_slot_[buffer_at(done[i])]] = 0;
+    for (uint32_t i = 0; i < n; i++) tx_pending_[tx_slot_[buffers_.at_start(done[i])]] = 0;
   }
   while (tx_done_ != tx_hwcur_ && tx_pending_[tx_done_] == 0) {
     ring->slot[tx_done_].flags &= static_cast<uint16_t>(~NS_BUF_CHANGED);
@@ -117,7 +117,7 @@ void XdpPort::push(netmap_ring* ring) {
       const netmap_slot& slot = ring->slot[tx_hwcur_];
       tx_slot_[slot.buf_idx] = tx_hwcur_;
       tx_pending_[tx_hwcur_] = 1;
-      socket_.send(address(slot.buf_idx), slot.len, slots > 1);
+      socket_.send(buffers_.address(slot.buf_idx), slot.len, slots > 1);
     }
   }
   tx_frames_.add(frames);

@@ -40,7 +40,11 @@ export function withCapabilities(script: string, ...args: string[]): Promise<Fin
 
 /** A namespace and what runs in it. */
 class Namespace {
-  protected constructor(private readonly holder: ChildProcess) {}
+  /** @param asRoot it has no user namespace of its own: root's privileges over the kernel hold there */
+  protected constructor(
+    private readonly holder: ChildProcess,
+    readonly asRoot: boolean,
+  ) {}
 
   protected static async hold(command: string[]): Promise<ChildProcess> {
     const [program = '', ...args] = command;
@@ -59,7 +63,8 @@ class Namespace {
 
   /** The command that runs another one here. */
   get inside(): string[] {
-    return ['nsenter', '-t', this.pid, '-U', '-n', '--preserve-credentials', '--'];
+    const user = this.asRoot ? [] : ['-U', '--preserve-credentials'];
+    return ['nsenter', '-t', this.pid, ...user, '-n', '--'];
   }
 
   start(...command: string[]): ChildProcess {
@@ -94,7 +99,7 @@ export async function finished(child: ChildProcess): Promise<Finished> {
 /** Has one interface, eth0, the other end of a wire in the laboratory. */
 export class Host extends Namespace {
   static async make(lab: Lab): Promise<Host> {
-    return new Host(await Namespace.hold([...lab.inside, 'unshare', '-n']));
+    return new Host(await Namespace.hold([...lab.inside, 'unshare', '-n']), lab.asRoot);
   }
 }
 
@@ -102,7 +107,12 @@ export class Lab extends Namespace {
   private readonly hosts: Host[] = [];
 
   static async open(): Promise<Lab> {
-    return new Lab(await Namespace.hold(['unshare', '-Urn']));
+    return new Lab(await Namespace.hold(['unshare', '-Urn']), false);
+  }
+
+  /** For what no user namespace allows; only for root. */
+  static async openAsRoot(): Promise<Lab> {
+    return new Lab(await Namespace.hold(['unshare', '-n']), true);
   }
 
   /** A host with an IPv4 address (with its prefix length), behind interface `wire` of the laboratory. */
