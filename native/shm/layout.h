@@ -275,7 +275,7 @@ struct alignas(64) AgentRec {
   Shared<uint32_t> answered;
   Shared<uint32_t> sequence;
   AgentFacts facts[2];
-  char socket[108];  // of a virtual machine; empty: it serves an interface
+  char socket[108];           // of a virtual machine; empty: it serves an interface
   Shared<uint64_t> asked_at;  // ns of CLOCK_MONOTONIC: the first request that is not answered yet
 };
 
