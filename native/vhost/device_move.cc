@@ -33,9 +33,9 @@ bool Device::to_guest(Port& port, Counts* counts) {
   const unsigned queues = broken() ? 0 : receivers();
   bool moved = false;
   for (unsigned r = port.first_rx(); r < port.last_rx(); r++) {
-    netmap_ring* const from = port.rx_ring(r);
+    const RingView& from = port.rx_view(r);
     blocked_[r] = false;
-    if (from->head == from->tail) continue;
+    if (from.head() == from.tail()) continue;
     if (queues == 0) {
       to_guest_[r].reset();
       moved |= ToGuest::discard(from, counts) != 0;
@@ -58,7 +58,7 @@ bool Device::from_guest(Port& port, Counts* counts) {
     Ring& ring = rings_[2 * p + 1];
     if (!active(ring)) continue;
     bool broken = false;
-    netmap_ring* const to = port.tx_ring(port.first_tx() + p % tx_rings);
+    const RingView& to = port.tx_view(port.first_tx() + p % tx_rings);
     moved |= from_guest_.move(ring.queue, rules_, to, kBurst, counts, &broken) != 0;
     if (broken) failed(ring);
   }

@@ -7,16 +7,10 @@
 #include <cstring>
 
 namespace vale::vhost {
-namespace {
-
-uint32_t after(const netmap_ring* ring, uint32_t i) { return i + 1 == ring->num_slots ? 0 : i + 1; }
-
-}  // namespace
-
-uint32_t FromGuest::move(Queue& queue, const Rules& rules, netmap_ring* to, uint32_t most,
+uint32_t FromGuest::move(Queue& queue, const Rules& rules, const RingView& to, uint32_t most,
                          Counts* counts, bool* broken) {
-  uint32_t head = to->head;
-  uint32_t room = to->tail >= head ? to->tail - head : to->tail + to->num_slots - head;
+  uint32_t head = to.head();
+  uint32_t room = to.distance(head, to.tail());
   uint32_t used = 0, frames = 0;
   uint64_t bytes = 0;
   for (; used < most; used++) {
@@ -30,8 +24,8 @@ uint32_t FromGuest::move(Queue& queue, const Rules& rules, netmap_ring* to, uint
       continue;
     }
     const uint32_t frame = chain_.readable_bytes - rules.header();
-    const uint32_t slots = (kPortHeader + frame + to->nr_buf_size - 1) / to->nr_buf_size;
-    if (slots > NETMAP_MAX_FRAGS || slots > to->num_slots - 1) {
+    const uint32_t slots = (kPortHeader + frame + to.buf_size() - 1) / to.buf_size();
+    if (slots > NETMAP_MAX_FRAGS || slots > to.slots() - 1) {
       counts->drop(Drop::too_big);
       queue.use(chain_, 0);
       continue;
@@ -47,12 +41,12 @@ uint32_t FromGuest::move(Queue& queue, const Rules& rules, netmap_ring* to, uint
     }
     copy(to, head, frame);
     queue.use(chain_, 0);
-    head = (head + slots) % to->num_slots;
+    head = (head + slots) % to.slots();
     room -= slots;
     frames++;
     bytes += frame;
   }
-  to->head = to->cur = head;
+  to.release(head);
   if (frames != 0) {
     counts->rx_frames.add(frames);
     counts->rx_bytes.add(bytes);
@@ -80,16 +74,18 @@ bool FromGuest::header(const Rules& rules) {
   return vhost::from_guest(rules, &vnet_, chain_.readable_bytes - rules.header());
 }
 
-void FromGuest::copy(netmap_ring* to, uint32_t at, uint32_t left) {
+void FromGuest::copy(const RingView& to, uint32_t at, uint32_t left) {
   uint32_t filled = kPortHeader;
-  std::memcpy(NETMAP_BUF(to, to->slot[at].buf_idx), &vnet_, sizeof vnet_);
-  std::memset(NETMAP_BUF(to, to->slot[at].buf_idx) + sizeof vnet_, 0, filled - sizeof vnet_);
-  for (;; at = after(to, at)) {
-    netmap_slot& slot = to->slot[at];
-    char* const data = NETMAP_BUF(to, slot.buf_idx);
-    while (left != 0 && filled != to->nr_buf_size) {
+  for (bool first = true;; at = to.after(at), first = false) {
+    netmap_slot& slot = to.at(at);
+    char* const data = to.buffer(slot.buf_idx);
+    if (first) {
+      std::memcpy(data, &vnet_, sizeof vnet_);
+      std::memset(data + sizeof vnet_, 0, filled - sizeof vnet_);
+    }
+    while (left != 0 && filled != to.buf_size()) {
       const Piece& p = chain_.piece[piece_];
-      const uint32_t n = std::min({p.bytes - taken_, to->nr_buf_size - filled, left});
+      const uint32_t n = std::min({p.bytes - taken_, to.buf_size() - filled, left});
       std::memcpy(data + filled, p.data + taken_, n);
       filled += n;
       left -= n;

@@ -10,7 +10,7 @@
 // Not here. The ring's sync, the queue's positions (queue.h).
 #pragma once
 
-#include "abi/netmap.h"
+#include "device/ring_view.h"
 #include "vhost/counts.h"
 #include "vhost/queue.h"
 #include "vhost/rules.h"
@@ -20,12 +20,12 @@ namespace vale::vhost {
 class FromGuest {
  public:
   // How many chains were used; *broken: the queue has failed.
-  uint32_t move(Queue& queue, const Rules& rules, netmap_ring* to, uint32_t most, Counts* counts,
+  uint32_t move(Queue& queue, const Rules& rules, const RingView& to, uint32_t most, Counts* counts,
                 bool* broken);
 
  private:
   bool header(const Rules& rules);
-  void copy(netmap_ring* to, uint32_t at, uint32_t bytes);
+  void copy(const RingView& to, uint32_t at, uint32_t bytes);
 
   Chain chain_;
   VnetHeader vnet_;

@@ -123,7 +123,7 @@ bool GuestPort::to_guest(Port& port) {
   }
   bool moved = false;
   for (unsigned r = port.first_rx(); r < port.last_rx(); r++)
-    moved |= ToGuest::discard(port.rx_ring(r), &counts_) != 0;
+    moved |= ToGuest::discard(port.rx_view(r), &counts_) != 0;
   return moved;
 }
 

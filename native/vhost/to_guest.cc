@@ -9,18 +9,16 @@
 namespace vale::vhost {
 namespace {
 
-uint32_t after(const netmap_ring* ring, uint32_t i) { return i + 1 == ring->num_slots ? 0 : i + 1; }
-
-void advance(netmap_ring* ring, uint32_t slots) {
-  ring->head = ring->cur = (ring->head + slots) % ring->num_slots;
+void advance(const RingView& ring, uint32_t slots) {
+  ring.release((ring.head() + slots) % ring.slots());
 }
 
 }  // namespace
 
-ToGuest::Moved ToGuest::move(netmap_ring* from, Queue& queue, GuestMemory& memory,
+ToGuest::Moved ToGuest::move(const RingView& from, Queue& queue, GuestMemory& memory,
                              const Rules& rules, uint32_t most, Counts* counts) {
   Moved moved;
-  while (moved.frames < most && from->head != from->tail) {
+  while (moved.frames < most && from.head() != from.tail()) {
     if (!begun_ && !gather(from)) break;
     if (!begun_ && !begin(rules, counts)) {
       advance(from, slots_);
@@ -38,18 +36,20 @@ ToGuest::Moved ToGuest::move(netmap_ring* from, Queue& queue, GuestMemory& memor
     moved.frames++;
   }
   // A wait is for more than there is.
-  if (moved.blocked) from->cur = from->tail;
+  if (moved.blocked) from.ring()->cur = from.tail();
   return moved;
 }
 
-uint32_t ToGuest::discard(netmap_ring* from, Counts* counts) {
+uint32_t ToGuest::discard(const RingView& from, Counts* counts) {
   uint32_t frames = 0;
   uint64_t bytes = 0;
-  for (uint32_t i = from->head; i != from->tail; i = after(from, i)) {
-    frames += (from->slot[i].flags & NS_MOREFRAG) == 0;
-    bytes += from->slot[i].len;
+  const uint32_t tail = from.tail();
+  for (uint32_t i = from.head(); i != tail; i = from.after(i)) {
+    const netmap_slot slot = from.slot(i);
+    frames += (slot.flags & NS_MOREFRAG) == 0;
+    bytes += slot.len;
   }
-  from->head = from->cur = from->tail;
+  from.release(tail);
   if (frames == 0) return 0;
   counts->tx_frames.add(frames);
   counts->tx_bytes.add(bytes - std::min<uint64_t>(bytes, uint64_t{frames} * kPortHeader));
@@ -58,12 +58,12 @@ uint32_t ToGuest::discard(netmap_ring* from, Counts* counts) {
 }
 
 // The frame at the ring's head; false when not all of it is there.
-bool ToGuest::gather(netmap_ring* from) {
+bool ToGuest::gather(const RingView& from) {
   slots_ = count_ = bytes_ = 0;
-  for (uint32_t i = from->head; i != from->tail; i = after(from, i)) {
-    const netmap_slot& slot = from->slot[i];
+  for (uint32_t i = from.head(), tail = from.tail(); i != tail; i = from.after(i)) {
+    const netmap_slot slot = from.slot(i);
     if (count_ < NETMAP_MAX_FRAGS) {
-      fragment_[count_++] = {NETMAP_BUF(from, slot.buf_idx), slot.len};
+      fragment_[count_++] = {from.buffer(slot.buf_idx), slot.len};
       bytes_ += slot.len;
     }
     slots_++;

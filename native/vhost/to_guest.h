@@ -11,7 +11,7 @@
 // Not here. The ring's sync, the queue's positions (queue.h).
 #pragma once
 
-#include "abi/netmap.h"
+#include "device/ring_view.h"
 #include "switch/convert.h"
 #include "vhost/counts.h"
 #include "vhost/queue.h"
@@ -26,17 +26,17 @@ class ToGuest {
     bool blocked = false;  // the next one waits for buffers
     bool broken = false;   // the queue has failed
   };
-  Moved move(netmap_ring* from, Queue& queue, GuestMemory& memory, const Rules& rules,
+  Moved move(const RingView& from, Queue& queue, GuestMemory& memory, const Rules& rules,
              uint32_t most, Counts* counts);
   // Releases all there is: the guest is not there.
-  static uint32_t discard(netmap_ring* from, Counts* counts);
+  static uint32_t discard(const RingView& from, Counts* counts);
   // What was being cut is forgotten: it was a frame for another guest, or of another ring.
   void reset() { begun_ = false; }
 
  private:
   enum class Put { done, blocked, never, broken };
 
-  bool gather(netmap_ring* from);
+  bool gather(const RingView& from);
   bool begin(const Rules& rules, Counts* counts);
   Put deliver(Queue& queue, GuestMemory& memory, const Rules& rules, Counts* counts);
   Put put(Queue& queue, GuestMemory& memory, const Rules& rules);
