@@ -56,15 +56,18 @@ class Serving {
 
   // A frame that the guest's process wants the switch to see.
   bool announce(const std::string& frame) {
-    netmap_ring* const ring = port_.tx_ring(port_.first_tx());
-    if (ring->head == ring->tail) return false;
-    netmap_slot& slot = ring->slot[ring->head];
-    char* const data = NETMAP_BUF(ring, slot.buf_idx);
+    const RingView& ring = port_.tx_view(port_.first_tx());
+    if (ring.available() == 0) return false;
+    const size_t bytes = vhost::kPortHeader + frame.size();
+    if (bytes > ring.buf_size()) return true;  // no buffer of this port can hold it, now or later
+    const uint32_t head = ring.head();
+    netmap_slot& slot = ring.at(head);
+    char* const data = ring.buffer(slot.buf_idx);
     std::memset(data, 0, vhost::kPortHeader);
     std::memcpy(data + vhost::kPortHeader, frame.data(), frame.size());
-    slot.len = static_cast<uint16_t>(vhost::kPortHeader + frame.size());
+    slot.len = static_cast<uint16_t>(bytes);
     slot.flags = 0;
-    ring->head = ring->cur = ring->head + 1 == ring->num_slots ? 0 : ring->head + 1;
+    ring.release(ring.after(head));
     return true;
   }
 

@@ -26,8 +26,6 @@ uint64_t now_ns() {
   return static_cast<uint64_t>(ts.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(ts.tv_nsec);
 }
 
-uint32_t after(const netmap_ring* ring, uint32_t i) { return i + 1 == ring->num_slots ? 0 : i + 1; }
-
 }  // namespace
 
 StreamPort::StreamPort(const std::string& path) : path_(path), come_(kRoom) {
@@ -116,7 +114,9 @@ uint32_t StreamPort::waiting() const {
 }
 
 bool StreamPort::from_guest(Port& port) {
-  netmap_ring* const ring = port.tx_ring(port.first_tx());
+  const RingView& ring = port.tx_view(port.first_tx());
+  uint32_t head = ring.head();
+  uint32_t room = ring.available();
   uint32_t frames = 0, taken = 0;
   uint64_t bytes = 0;
   for (; taken < kBurst; taken++) {
@@ -127,10 +127,8 @@ bool StreamPort::from_guest(Port& port) {
       part("a frame of an impossible length");
       break;
     }
-    const uint32_t slots = (length + ring->nr_buf_size - 1) / ring->nr_buf_size;
-    const uint32_t room = ring->tail >= ring->head ? ring->tail - ring->head
-                                                   : ring->tail + ring->num_slots - ring->head;
-    const bool never = slots > NETMAP_MAX_FRAGS || slots > ring->num_slots - 1;
+    const uint32_t slots = (length + ring.buf_size() - 1) / ring.buf_size();
+    const bool never = slots > NETMAP_MAX_FRAGS || slots > ring.slots() - 1;
     if (!never && slots > room) break;
     const char* from = come_.data() + first_ + kLength;
     first_ += kLength + length;
@@ -140,19 +138,20 @@ bool StreamPort::from_guest(Port& port) {
     }
     frames++;
     bytes += length;
+    room -= slots;
     for (uint32_t left = length; left != 0;) {
-      netmap_slot& slot = ring->slot[ring->head];
-      const uint32_t n = std::min(left, ring->nr_buf_size);
-      std::memcpy(NETMAP_BUF(ring, slot.buf_idx), from, n);
+      netmap_slot& slot = ring.at(head);
+      const uint32_t n = std::min(left, ring.buf_size());
+      std::memcpy(ring.buffer(slot.buf_idx), from, n);
       from += n;
       left -= n;
       slot.len = static_cast<uint16_t>(n);
       slot.flags = left != 0 ? NS_MOREFRAG : 0;
       slot.ptr = 0;
-      ring->head = after(ring, ring->head);
+      head = ring.after(head);
     }
-    ring->cur = ring->head;
   }
+  ring.release(head);
   counts_.rx_frames.add(frames);
   counts_.rx_bytes.add(bytes);
   return taken != 0;
@@ -171,34 +170,35 @@ bool StreamPort::to_guest(Port& port) {
   bool moved = false;
   full_ = false;
   for (unsigned r = port.first_rx(); r < port.last_rx(); r++) {
-    netmap_ring* const ring = port.rx_ring(r);
+    const RingView& ring = port.rx_view(r);
     if (!socket_.valid() || ended_) {
       moved |= discard(ring) != 0;
-    } else if (ring->head != ring->tail && !full_) {
+    } else if (ring.available() != 0 && !full_) {
       moved |= send_some(ring);
     }
-    if (full_) ring->cur = ring->tail;
+    if (full_) ring.release(ring.head(), ring.tail());
   }
   return moved;
 }
 
 // Frames from the ring's head on, by one call; whether any went.
-bool StreamPort::send_some(netmap_ring* ring) {
+bool StreamPort::send_some(const RingView& ring) {
   full_ = !flush();
   if (full_) return false;
   uint32_t lengths[kParts], ends[kParts];
   iovec parts[kParts];
   unsigned used = 0, frames = 0;
-  for (uint32_t at = ring->head; at != ring->tail;) {
+  const uint32_t tail = ring.tail();
+  for (uint32_t at = ring.head(); at != tail;) {
     unsigned next = used + 1;
     uint32_t bytes = 0;
     bool more = true;
-    while (more && at != ring->tail && next < kParts) {
-      const netmap_slot& slot = ring->slot[at];
-      parts[next++] = {NETMAP_BUF(ring, slot.buf_idx), slot.len};
+    while (more && at != tail && next < kParts) {
+      const netmap_slot slot = ring.slot(at);
+      parts[next++] = {ring.buffer(slot.buf_idx), slot.len};
       bytes += slot.len;
       more = (slot.flags & NS_MOREFRAG) != 0;
-      at = after(ring, at);
+      at = ring.after(at);
     }
     if (more) break;  // not all of it is there, or it goes next time
     lengths[frames] = htonl(bytes);
@@ -236,19 +236,21 @@ bool StreamPort::send_some(netmap_ring* ring) {
   counts_.tx_copies.add(gone);
   counts_.tx_delivered.add(gone);
   counts_.tx_bytes.add(bytes);
-  ring->head = ring->cur = ends[gone - 1];
+  ring.release(ends[gone - 1]);
   return true;
 }
 
 // Nobody is there.
-uint32_t StreamPort::discard(netmap_ring* ring) {
+uint32_t StreamPort::discard(const RingView& ring) {
   uint32_t frames = 0;
   uint64_t bytes = 0;
-  for (uint32_t i = ring->head; i != ring->tail; i = after(ring, i)) {
-    frames += (ring->slot[i].flags & NS_MOREFRAG) == 0;
-    bytes += ring->slot[i].len;
+  const uint32_t tail = ring.tail();
+  for (uint32_t i = ring.head(); i != tail; i = ring.after(i)) {
+    const netmap_slot slot = ring.slot(i);
+    frames += (slot.flags & NS_MOREFRAG) == 0;
+    bytes += slot.len;
   }
-  ring->head = ring->cur = ring->tail;
+  ring.release(tail);
   counts_.tx_frames.add(frames);
   counts_.tx_bytes.add(bytes);
   if (frames != 0) counts_.drop_sent(Drop::link_down, frames);

@@ -46,8 +46,8 @@ class StreamPort final : public GuestLink {
   bool fetch();
   bool flush();
   uint32_t waiting() const;
-  bool send_some(netmap_ring* ring);
-  uint32_t discard(netmap_ring* ring);
+  bool send_some(const RingView& ring);
+  uint32_t discard(const RingView& ring);
 
   const std::string path_;
   Endpoint endpoint_;
