@@ -122,10 +122,10 @@ const CASES: Record<string, Case> = {
     advice: /first run: (vale ctl -P vale0:ad1)\)/,
     last: ['vale ctl -P vale0:ad1', 'vale ctl -d vale0:ad1'],
   },
-  'an interface is polled by two cores': {
+  'an interface is polled by three cores': {
     first: ['vale ctl -a vale0:ad1'],
-    tried: 'vale ctl -p vale0:ad1 -C 1,0,2',
-    advice: /one core polls all rings of an interface; use (-C 0,0)\)/,
+    tried: 'vale ctl -p vale0:ad1 -C 1,0,3',
+    advice: /use -C 1,0,2 or (-C 0,0)\)/,
     done: 'vale ctl -p vale0:ad1 $1',
     then: 'vale ctl -P vale0:ad1',
     last: ['vale ctl -d vale0:ad1'],
