@@ -121,6 +121,21 @@ describe('tables', () => {
     expect(row).toMatch(/ 7$/);
   });
 
+  test('say in which network namespace an interface is', () => {
+    const [heading = '', ...rows] = listTables(
+      snapshot({
+        ports: [port('vale0:em0'), port('vale0:em1')],
+        agents: [agent('vale0:em0', { netns: 'c1' }), agent('vale0:em1', { netns: '4711' })],
+      }),
+      look(140),
+    );
+    const to = heading.indexOf('TAKE-OVER');
+    expect(rows.map((row) => row.slice(0, to).trimEnd())).toEqual([
+      'vale0:em0  packet in c1',
+      'vale0:em1  packet in process 4711',
+    ]);
+  });
+
   test('alert to an interface that is down', () => {
     const alerts: string[] = [];
     listTables(attached, {

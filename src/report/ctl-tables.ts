@@ -80,9 +80,12 @@ function interfaceCells(port: string, agent: AgentRow | undefined): Cell[] {
     agent.socket !== '' || agent.port.endsWith(`:${agent.interface}`)
       ? ''
       : ` of ${agent.interface}`;
+  // By the name of `ip netns`, or by one of its processes.
+  const netns = /^\d+$/.test(agent.netns) ? `process ${agent.netns}` : agent.netns;
+  const where = netns === '' ? '' : ` in ${netns}`;
   const takeOver = agent.socket === '' ? agent.state.takeOver : '-';
   const mtu = agent.state.mtu === 0 ? '-' : String(agent.state.mtu);
-  return [`${side}${renamed}${polls}`, takeOver, mtu, link(agent)];
+  return [`${side}${renamed}${where}${polls}`, takeOver, mtu, link(agent)];
 }
 
 function portTable(
