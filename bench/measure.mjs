@@ -105,7 +105,7 @@ export class Runner {
   run(trial) {
     if (trial.kind === 'startup') return this.startup(trial);
     if (trial.kind === 'instructions') return this.instructions(trial);
-    if (trial.kind === 'peer') return trial.measure(this);
+    if (trial.measure) return trial.measure(this);
     return this.figure(trial);
   }
 

@@ -8,6 +8,7 @@ const units = {
   nanoseconds: { scale: 1e9, unit: 'ns', digits: 1 },
   startup: { scale: 1e3, unit: 'ms', digits: 0 },
   line: { scale: 1e9, unit: 'ns', digits: 0 },
+  bytes: { scale: 1e-6, unit: 'MB', digits: 2 },
   share: { scale: 100, unit: '% of a core', digits: 2 },
   instructions: { scale: 1, unit: 'instr/frame', digits: 2 },
 };

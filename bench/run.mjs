@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { inRoot, say } from '../scripts/lib.mjs';
+import { agentTrials } from './agents.mjs';
 import { chart } from './chart.mjs';
 import { against, checkout } from './compare.mjs';
 import { gate } from './gate.mjs';
@@ -134,7 +135,7 @@ const directory = (name) => {
 const environment = { VALE_DIR: directory('own') };
 if (process.argv[2] === 'gate') process.exit(gate(environment));
 
-const trials = [...own, ...(await peerTrials())];
+const trials = [...own, ...agentTrials, ...(await peerTrials())];
 const options = readOptions();
 if (options.help) {
   process.stdout.write(usage);

@@ -5,6 +5,7 @@
 //   figure with a floor   ... and `floor`: {name, field}: the program measured both in turns itself
 //   kind: 'startup'       two commands in alternation, wall time
 //   kind: 'instructions'  one measuring program, two builds, under callgrind
+//   kind: 'agents'        processes of attached interfaces; made in agents.mjs
 //   kind: 'peer'          another program does what ours does; made from bench/peers/ (peers.mjs)
 // `field` is the figure's name in the program's JSON, default framesPerSecond; times `scale`, where the
 // program's unit is not SI's. `curve` says of which
