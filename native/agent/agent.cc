@@ -178,7 +178,7 @@ Status Agent::find_index(uint32_t* port_index) const {
   DirLock lock;
   if (Status s = lock.acquire(rt_->directory, "attaching an interface"); !s.ok()) return s;
   const Control& c = rt_->control();
-  for (uint32_t i = 0; i < c.header().ports; i++) {
+  for (uint32_t i = 0; i < c.ports(); i++) {
     const PortRec& p = c.port(i);
     if (p.agent == static_cast<uint32_t>(slot_) + 1 && p.state.load() == State::live &&
         interface_name_ == p.name)

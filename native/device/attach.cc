@@ -180,7 +180,7 @@ Status poll_interface(Runtime& rt, const std::string& port, uint32_t cores, uint
 Status list_agents(Runtime& rt, std::vector<AgentRow>* out) {
   const Control& c = rt.control();
   std::vector<std::pair<uint32_t, uint32_t>> waiting;
-  const uint32_t count = c.header().agents.load(std::memory_order_acquire);
+  const uint32_t count = c.agents();
   for (uint32_t i = 0; i < count; i++) {
     if (c.agent(i).state.load(std::memory_order_acquire) != State::live) continue;
     const bool waits = !agent_stopped(c.agent(i)) && !agent_overdue(c.agent(i));
@@ -197,7 +197,7 @@ Status list_agents(Runtime& rt, std::vector<AgentRow>* out) {
   if (Status s = lock.acquire(rt.directory, "listing"); !s.ok()) return s;
   reap(rt);
   out->clear();
-  for (uint32_t i = 0; i < c.header().agents; i++) {
+  for (uint32_t i = 0; i < c.agents(); i++) {
     const AgentRec& a = c.agent(i);
     const State state = a.state.load(std::memory_order_acquire);
     if (state != State::live && state != State::dying) continue;

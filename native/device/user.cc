@@ -93,7 +93,7 @@ Status UserDevice::switches(std::vector<SwitchRow>* out) {
   if (!look.status.ok()) return look.status;
   const Control& c = control();
   out->clear();
-  for (uint32_t s = 0; s < c.header().switches; s++) {
+  for (uint32_t s = 0; s < c.switches(); s++) {
     const SwitchRec& sw = c.sw(s);
     if (sw.state.load() != State::live) continue;
     SwitchRow r;

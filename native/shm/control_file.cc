@@ -84,6 +84,32 @@ Status Directory::make_control() {
   return s;
 }
 
+Status Directory::check_control(const Header* h, uint64_t bytes) const {
+  const char* p = path_.c_str();
+  if (h == nullptr || h->magic.load() != kControlMagic) {
+    return Status::fail(EUCLEAN,
+                        "%s/%s is not a control file of this program or is damaged; stop what uses "
+                        "it and run: rm -r %s",
+                        p, kControlName, p);
+  }
+  if (h->version != kControlVersion) {
+    return Status::fail(EPROTO,
+                        "%s was made by another version (layout %u, this one is %u); stop what "
+                        "uses it and run: rm -r %s",
+                        p, h->version, kControlVersion, p);
+  }
+  if (h->layout_sum != layout_sum() || bytes != arrays().end || h->procs > kMaxProcs ||
+      h->switches > kMaxSwitches || h->ports > kMaxPorts || h->regs > kMaxRegs ||
+      h->rings_tx > kMaxRings || h->rings_rx > kMaxRings || h->regions > kMaxRegions ||
+      h->agents > kMaxAgents) {
+    return Status::fail(EUCLEAN, "%s/%s is damaged; stop what uses it and run: rm -r %s", p,
+                        kControlName, p);
+  }
+  return Status::good();
+}
+
+Status Directory::intact() const { return check_control(&control_.header(), arrays().end); }
+
 Status Directory::map_control() {
   const char* p = path_.c_str();
   const int fd = open_file(kControlName, O_RDWR);
@@ -98,24 +124,7 @@ Status Directory::map_control() {
   Header* h = &h_copy_storage;
   const bool readable = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
                         pread(fd, static_cast<void*>(h), sizeof(Header), 0) == sizeof(Header);
-  Status s = Status::good();
-  if (!readable || h->magic.load() != kControlMagic) {
-    s = Status::fail(EUCLEAN,
-                     "%s/%s is not a control file of this program or is damaged; stop what uses it "
-                     "and run: rm -r %s",
-                     p, kControlName, p);
-  } else if (h->version != kControlVersion) {
-    s = Status::fail(EPROTO,
-                     "%s was made by another version (layout %u, this one is %u); stop what uses "
-                     "it and run: rm -r %s",
-                     p, h->version, kControlVersion, p);
-  } else if (h->layout_sum != layout_sum() || static_cast<uint64_t>(st.st_size) != arrays().end ||
-             h->procs > kMaxProcs || h->switches > kMaxSwitches || h->ports > kMaxPorts ||
-             h->regs > kMaxRegs || h->rings_tx > kMaxRings || h->rings_rx > kMaxRings ||
-             h->regions > kMaxRegions || h->agents > kMaxAgents) {
-    s = Status::fail(EUCLEAN, "%s/%s is damaged; stop what uses it and run: rm -r %s", p,
-                     kControlName, p);
-  }
+  Status s = check_control(readable ? h : nullptr, static_cast<uint64_t>(st.st_size));
   if (s.ok()) {
     void* m =
         mmap(nullptr, arrays().end, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);

@@ -65,6 +65,10 @@ Status DirLock::acquire(const Directory& directory, const char* who) {
   fd_ = fd;
   directory_ = &directory;
   if (directory.control().base != nullptr) {
+    if (Status s = directory.intact(); !s.ok()) {
+      release();
+      return s;
+    }
     char line[64];
     std::snprintf(line, sizeof line, "process %d (%s)", static_cast<int>(getpid()), who);
     std::memcpy(directory.control().header().holder, line, sizeof line);

@@ -50,6 +50,8 @@ class Directory {
 
   // ENODEV once the directory or its control file was deleted or replaced under us.
   Status present() const;
+  // Whether the head of the control file is what this program wrote; asked under each lock.
+  Status intact() const;
 
   // errno in words, with what to do about it where that is known.
   static std::string explain(int err);
@@ -85,6 +87,7 @@ class Directory {
   Status check();
   Status check_file_system(int fd);
   Status check_empty() const;
+  Status check_control(const Header* header, uint64_t bytes) const;
   Status map_control();
   Status make_control();
 

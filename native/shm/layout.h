@@ -378,8 +378,21 @@ struct Control {
   WatchRec& watch(uint32_t i) const { return at<WatchRec>(arrays().watch, i); }
   RegionRec& region(uint32_t i) const { return at<RegionRec>(arrays().regions, i); }
   AgentRec& agent(uint32_t i) const { return at<AgentRec>(arrays().agents, i); }
+  // How many of each are usable; no more than there are, whatever somebody wrote over the header.
+  uint32_t procs() const { return count(header().procs, kMaxProcs); }
+  uint32_t switches() const { return count(header().switches, kMaxSwitches); }
+  uint32_t ports() const { return count(header().ports, kMaxPorts); }
+  uint32_t regs() const { return count(header().regs, kMaxRegs); }
+  uint32_t rings_tx() const { return count(header().rings_tx, kMaxRings); }
+  uint32_t rings_rx() const { return count(header().rings_rx, kMaxRings); }
+  uint32_t regions() const { return count(header().regions, kMaxRegions); }
+  uint32_t agents() const { return count(header().agents, kMaxAgents); }
 
  private:
+  static uint32_t count(const Shared<uint32_t>& usable, uint32_t most) {
+    const uint32_t n = usable.load(std::memory_order_acquire);
+    return n < most ? n : most;
+  }
   template <class T>
   T& at(size_t offset, uint32_t i) const {
     return *reinterpret_cast<T*>(base + offset + sizeof(T) * i);

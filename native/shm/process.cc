@@ -31,9 +31,7 @@ Status Process::enter(Directory& directory) {
   const Control& c = directory.control();
   uint32_t slot;
   const auto proc_at = [&](uint32_t i) -> ProcRec& { return c.proc(i); };
-  if (Status s =
-          directory.free_record(Directory::Array::procs, c.header().procs.load(), proc_at, &slot);
-      !s.ok())
+  if (Status s = directory.free_record(Directory::Array::procs, c.procs(), proc_at, &slot); !s.ok())
     return s;
   ProcRec& r = c.proc(slot);
   uint32_t gen = c.header().next_gen++ & 0xfffff;
@@ -92,7 +90,7 @@ bool Process::alive(const Directory& directory, uint64_t word) const {
 
 bool Process::alive(const Directory& directory, uint32_t slot, uint32_t gen) const {
   if (valid() && slot == identity_->slot && gen == identity_->gen) return true;
-  if (slot >= directory.control().header().procs.load(std::memory_order_acquire)) return false;
+  if (slot >= directory.control().procs()) return false;
   const ProcRec& r = directory.control().proc(slot);
   if (r.state.load(std::memory_order_acquire) != State::live || r.gen != gen) return false;
   char name[32];

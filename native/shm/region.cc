@@ -173,7 +173,7 @@ void region_destroy(Runtime& rt, uint32_t slot) {
 
 Status region_find(Runtime& rt, uint32_t mem_id, uint32_t* slot) {
   const Control& c = rt.control();
-  const uint32_t count = c.header().regions.load(std::memory_order_relaxed);
+  const uint32_t count = c.regions();
   for (uint32_t i = 0; i < count; i++) {
     if (c.region(i).state.load(std::memory_order_relaxed) == State::live &&
         c.region(i).mem_id == mem_id) {

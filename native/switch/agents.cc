@@ -44,7 +44,7 @@ bool active(const AgentRec& a) {
 
 template <class Match>
 int32_t find(const Control& c, Match&& match) {
-  const uint32_t count = c.header().agents.load(std::memory_order_acquire);
+  const uint32_t count = c.agents();
   for (uint32_t i = 0; i < count; i++) {
     if (match(c.agent(i))) return static_cast<int32_t>(i);
   }
@@ -74,7 +74,7 @@ int32_t agent_serving(const Control& c, uint64_t netns_inode, uint32_t interface
 
 int32_t agent_find_dead(const Control& c, const std::string& port) {
   int32_t last = -1;
-  const uint32_t count = c.header().agents.load(std::memory_order_acquire);
+  const uint32_t count = c.agents();
   for (uint32_t i = 0; i < count; i++) {
     const AgentRec& a = c.agent(i);
     if (a.state.load(std::memory_order_acquire) != State::dying || port != a.port) continue;
@@ -88,7 +88,7 @@ Status agent_create(Runtime& rt, const std::string& port, uint32_t* out, int* do
   const Control& c = rt.control();
   forget_dead(rt, port);
   uint32_t slot = 0;
-  const uint32_t have = c.header().agents.load(std::memory_order_relaxed);
+  const uint32_t have = c.agents();
   while (slot < have && c.agent(slot).state.load(std::memory_order_relaxed) != State::free) slot++;
   if (Status s = rt.directory.grow(Directory::Array::agents, slot + 1); !s.ok()) return s;
   AgentRec& a = c.agent(slot);
@@ -198,7 +198,7 @@ bool agent_elsewhere(const AgentRec& a) { return a.pid_namespace != pid_namespac
 
 void agents_reap(Runtime& rt) {
   const Control& c = rt.control();
-  const uint32_t count = c.header().agents.load(std::memory_order_relaxed);
+  const uint32_t count = c.agents();
   uint32_t dead = 0;
   for (uint32_t i = 0; i < count; i++) {
     AgentRec& a = c.agent(i);

@@ -121,7 +121,7 @@ Totals port_totals(const Control& c, const PortRec& p) {
 Totals switch_totals(const Control& c, uint32_t switch_slot) {
   const SwitchRec& sw = c.sw(switch_slot);
   Totals sum = sw.retired;
-  const uint32_t count = c.header().ports.load(std::memory_order_acquire);
+  const uint32_t count = c.ports();
   const uint32_t gen = sw.gen.load(std::memory_order_relaxed);
   auto each_port = [&](auto&& body) {
     for (uint32_t i = 0; i < count; i++) {

@@ -56,7 +56,7 @@ void add(const Control& c, const PortRec& p, std::vector<PortRow>* out) {
 // Pipes may be watched, monitors may not: two levels at most.
 void add_family(const Control& c, const PortRec& p, std::vector<PortRow>* out) {
   add(c, p, out);
-  for (uint32_t i = 0; i < c.header().ports; i++) {
+  for (uint32_t i = 0; i < c.ports(); i++) {
     const PortRec& child = c.port(i);
     if (live(child) && has_parent(c, child) && child.parent_gen == p.gen) add_family(c, child, out);
   }
@@ -66,14 +66,14 @@ void add_family(const Control& c, const PortRec& p, std::vector<PortRow>* out) {
 
 void list_ports(const Control& c, std::vector<PortRow>* out) {
   out->clear();
-  for (uint32_t s = 0; s < c.header().switches; s++) {
+  for (uint32_t s = 0; s < c.switches(); s++) {
     const SwitchRec& sw = c.sw(s);
     if (sw.state.load() != State::live) continue;
     for (uint32_t i = 0; i < kPortsPerSwitch; i++) {
       if (const uint64_t m = sw.member[i].load()) add_family(c, c.port(member_port(m)), out);
     }
   }
-  for (uint32_t i = 0; i < c.header().ports; i++) {
+  for (uint32_t i = 0; i < c.ports(); i++) {
     const PortRec& p = c.port(i);
     if (live(p) && p.switch_slot.load() < 0 && !has_parent(c, p)) add_family(c, p, out);
   }

@@ -70,7 +70,7 @@ void give_ring(Runtime& rt, BufferMap& map, char* base, uint32_t region, uint64_
 }
 
 bool region_used(const Control& c, uint32_t region, uint32_t gen, uint32_t except) {
-  const uint32_t count = c.header().ports.load(std::memory_order_relaxed);
+  const uint32_t count = c.ports();
   for (uint32_t i = 0; i < count; i++) {
     const PortRec& p = c.port(i);
     if (i != except && p.state.load(std::memory_order_relaxed) != State::free &&
@@ -165,7 +165,7 @@ void memory_refresh_bounds(Runtime& rt, uint32_t region) {
   const Control& c = rt.control();
   const RegionRec& g = c.region(region);
   const uint32_t bound = g.buf_bound.load(std::memory_order_relaxed);
-  const uint32_t count = c.header().ports.load(std::memory_order_relaxed);
+  const uint32_t count = c.ports();
   for (uint32_t i = 0; i < count; i++) {
     const PortRec& p = c.port(i);
     if (p.state.load(std::memory_order_relaxed) == State::free || p.region != region ||

@@ -97,7 +97,7 @@ void monitors_link(Runtime& rt, uint32_t parent) {
   const Control& c = rt.control();
   const PortRec& above = c.port(parent);
   if (above.state.load(std::memory_order_relaxed) == State::free) return;
-  const uint32_t ports = c.header().ports.load(std::memory_order_relaxed);
+  const uint32_t ports = c.ports();
   // From the last to the first: what a link leads to is complete before it leads there.
   const auto link = [&](uint32_t ring, bool tx, Shared<uint32_t>& head) {
     uint32_t next = 0;

@@ -106,7 +106,7 @@ void feed(Runtime& rt, Watched& watched, uint32_t first, uint32_t parent, const 
           bool sent) {
   const Control& c = rt.control();
   const uint64_t tag = monitor_tag(c.port(parent).gen);
-  const uint32_t rings = c.header().rings_rx.load(std::memory_order_acquire);
+  const uint32_t rings = c.rings_rx();
   if (w.from == w.to) return;
   uint32_t steps = 0;
   for (uint32_t next = first; next != 0 && next <= rings && steps < kMaxPorts; steps++) {

@@ -78,7 +78,7 @@ std::string full_name(const Control& c, const PortRec& p) {
 }
 
 int32_t switch_find(const Control& c, const std::string& name) {
-  const uint32_t count = c.header().switches.load(std::memory_order_acquire);
+  const uint32_t count = c.switches();
   for (uint32_t i = 0; i < count; i++) {
     const SwitchRec& sw = c.sw(i);
     if (sw.state.load(std::memory_order_acquire) == State::live && name == sw.name)
@@ -91,7 +91,7 @@ int32_t port_find(const Control& c, const SplitName& name) {
   const int32_t sw = name.sw.empty() ? -1 : switch_find(c, name.sw);
   if (!name.sw.empty() && sw < 0) return -1;
   if (name.sw.empty()) return persistent_find(c, name.port);
-  const uint32_t count = c.header().ports.load(std::memory_order_acquire);
+  const uint32_t count = c.ports();
   for (uint32_t i = 0; i < count; i++) {
     const PortRec& p = c.port(i);
     if (p.state.load(std::memory_order_acquire) == State::live &&
@@ -103,7 +103,7 @@ int32_t port_find(const Control& c, const SplitName& name) {
 }
 
 int32_t persistent_find(const Control& c, const std::string& bare) {
-  const uint32_t count = c.header().ports.load(std::memory_order_acquire);
+  const uint32_t count = c.ports();
   for (uint32_t i = 0; i < count; i++) {
     const PortRec& p = c.port(i);
     if (p.state.load(std::memory_order_acquire) == State::live && p.persistent != 0 &&
@@ -122,7 +122,7 @@ Status port_lookup(const Control& c, const std::string& text, int bad_errno, int
     *slot = port_find(c, name);
     return Status::good();
   }
-  const uint32_t count = c.header().ports.load(std::memory_order_acquire);
+  const uint32_t count = c.ports();
   for (uint32_t i = 0; i < count && *slot < 0; i++) {
     const PortRec& p = c.port(i);
     if (p.state.load(std::memory_order_acquire) == State::live &&

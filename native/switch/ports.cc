@@ -116,8 +116,8 @@ Status switch_create(Runtime& rt, const std::string& name, uint32_t* out) {
   const Control& c = rt.control();
   uint32_t slot;
   const auto switch_at = [&](uint32_t i) -> SwitchRec& { return c.sw(i); };
-  if (Status s = rt.directory.free_record(Directory::Array::switches, c.header().switches.load(),
-                                          switch_at, &slot);
+  if (Status s =
+          rt.directory.free_record(Directory::Array::switches, c.switches(), switch_at, &slot);
       !s.ok())
     return s;
   SwitchRec& sw = c.sw(slot);
@@ -268,7 +268,7 @@ void port_detach(Runtime& rt, uint32_t slot) {
 }
 
 bool port_has_pipes(const Control& c, uint32_t slot) {
-  const uint32_t count = c.header().ports.load(std::memory_order_acquire);
+  const uint32_t count = c.ports();
   for (uint32_t i = 0; i < count; i++) {
     const PortRec& p = c.port(i);
     if (p.kind == Kind::pipe && p.parent == slot && p.parent_gen == c.port(slot).gen &&

@@ -28,7 +28,7 @@ void rebuild_switch(Runtime& rt, uint32_t slot) {
   SwitchRec& sw = c.sw(slot);
   bool used[256] = {};
   uint32_t active = 0;
-  const uint32_t ports = c.header().ports.load(std::memory_order_relaxed);
+  const uint32_t ports = c.ports();
   for (uint32_t i = 0; i < ports; i++) {
     const PortRec& p = c.port(i);
     if (p.state.load(std::memory_order_relaxed) != State::live ||
@@ -80,7 +80,7 @@ void rebuild_region(Runtime& rt, uint32_t slot) {
   auto mark = [](uint64_t* map, uint64_t i, uint64_t most) {
     if (i < most) map[i / 64] |= uint64_t{1} << (i % 64);
   };
-  const uint32_t ports = c.header().ports.load(std::memory_order_relaxed);
+  const uint32_t ports = c.ports();
   for (uint32_t i = 0; i < ports; i++) {
     const PortRec& p = c.port(i);
     if (p.state.load(std::memory_order_relaxed) == State::free || p.region != slot ||

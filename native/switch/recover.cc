@@ -13,7 +13,7 @@ void recover_rx(Runtime& rt, uint32_t rx_index) {
   r.tail_copy.store(r.tail.load(std::memory_order_acquire), std::memory_order_relaxed);
   if (c.watch(rx_index).swap_buffers.load(std::memory_order_acquire) != 0) swap_redo(rt, rx_index);
   const uint32_t sender = r.intent_tx.load(std::memory_order_acquire);
-  if (sender == 0 || sender > c.header().rings_tx.load(std::memory_order_acquire)) return;
+  if (sender == 0 || sender > c.rings_tx()) return;
   TxRing& t = c.tx(sender - 1);
   const uint32_t serial = r.intent_serial.load(std::memory_order_relaxed);
   if (t.serial.load(std::memory_order_acquire) == serial) {
@@ -37,7 +37,7 @@ void recover_tx(Runtime& rt, uint32_t tx_index) {
   const uint32_t serial = t.serial.load(std::memory_order_acquire);
   const uint32_t settled = word_position(t.settle_word.load(std::memory_order_acquire));
   const uint32_t dest = t.dest.load(std::memory_order_relaxed);
-  if (serial != settled && dest < c.header().rings_rx.load(std::memory_order_acquire)) {
+  if (serial != settled && dest < c.rings_rx()) {
     RxRing& r = c.rx(dest);
     uint64_t word = r.lock.load(std::memory_order_acquire);
     if (word != 0 && !rt.process.alive(rt.directory, word) &&

@@ -198,7 +198,7 @@ Status registration_adopt(Runtime& rt, int fd, Registration* out, PortInfo* info
   if (Status s = lock.acquire(rt.directory, "taking over a port"); !s.ok()) return s;
   reap(rt);
   const Control& c = rt.control();
-  const uint32_t count = c.header().regs.load(std::memory_order_acquire);
+  const uint32_t count = c.regs();
   for (uint32_t i = 0; i < count; i++) {
     const RegRec& r = c.reg(i);
     if (r.state.load(std::memory_order_acquire) != State::live || r.fifo_inode != st.st_ino)

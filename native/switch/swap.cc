@@ -102,7 +102,7 @@ void exchange(Runtime& rt, uint32_t rx_index, const ReleasedSlots& r) {
 void watch_released(Runtime& rt, Watched& watched, uint32_t first, uint32_t port,
                     const ReleasedSlots& slots) {
   const Control& c = rt.control();
-  if (slots.from == slots.to || first > c.header().rings_rx.load(std::memory_order_acquire)) return;
+  if (slots.from == slots.to || first > c.rings_rx()) return;
   const uint32_t i = first - 1;
   const PortRec& p = c.port(port);
   const uint64_t tag = monitor_tag(p.kind == Kind::monitor ? p.parent_gen : p.gen);

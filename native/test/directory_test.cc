@@ -186,6 +186,24 @@ TEST(something_else_under_the_names_of_our_files) {
   check_line(try_everything(f.path), EUCLEAN, f.path, "rm -r");
 }
 
+TEST(a_control_file_overwritten_under_running_ports) {
+  for (const off_t from : {off_t{0}, off_t{24}, off_t{112}, off_t{128}, off_t{512}}) {
+    Folder folder;
+    Fixture f(folder.path);
+    auto a = f.open("vale0:a"), b = f.open("vale0:b");
+    for (off_t i = from; i < from + 128; i++)
+      set_byte(folder.file("control"), i, [](unsigned char) { return '\xff'; });
+    f.send(*a, frame(kBroadcast, mac(1), 60, 1));
+    CHECK_EQ(f.receive(*b).size(), size_t{1});
+    if (from == 512) continue;  // nothing is there
+    OpenRequest q;
+    q.name = "vale0:c";
+    std::unique_ptr<Port> c;
+    const Status s = f.device->open(q, &c);
+    check_line(s, s.err == EPROTO ? EPROTO : EUCLEAN, folder.path, "rm -r");
+  }
+}
+
 TEST(another_layout_or_a_damaged_control_file) {
   Folder f;
   CHECK_OK(try_everything(f.path));
