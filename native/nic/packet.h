@@ -37,7 +37,6 @@ class PacketPort final : public WirePort {
   ~PacketPort() override;
 
   int txsync() override;
-  int rxsync() override;
   short ready(short events) override;
   void arm(short events) override;
   int fd() const override { return sleep_.fd(); }
@@ -63,14 +62,12 @@ class PacketPort final : public WirePort {
   void drop_taken(netmap_ring* ring, unsigned frames, Drop why);
 
   // rx
-  void release(netmap_ring* ring);
-  void fill(netmap_ring* ring);
+  void fill(netmap_ring* ring) override;
   bool load();
   bool deliver(netmap_ring* ring);
   void put(netmap_ring* ring, const Part* parts, unsigned count, uint32_t bytes, uint32_t slots);
-  uint32_t rx_room(const netmap_ring* ring) const;
 
-  void look_for_removal();
+  void look_for_removal() override;
 
   uint64_t kernel_drops() const override;
 
@@ -81,14 +78,10 @@ class PacketPort final : public WirePort {
   bool tx_blocked_ = false;  // the driver's queue is full, of which the socket does not tell
   std::unique_ptr<Batch> batch_;
 
-  std::atomic_flag rx_busy_ = ATOMIC_FLAG_INIT;
-  uint32_t rx_hwcur_ = 0, rx_hwtail_ = 0;
-  std::vector<uint8_t> rx_ends_;  // per slot: 1 when a frame ends there
   ReceivedFrame frame_;
   bool loaded_ = false;   // frame_ is shown by the socket and not yet released
   bool cutting_ = false;  // and segmenter_ is at work on it
   Segmenter segmenter_;
-  uint32_t idle_syncs_ = 0;
 
   Sleep sleep_;
   bool down_ = false;  // as far as the sleeper knows

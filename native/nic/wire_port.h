@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Flow. What every port on an interface has, whatever moves its frames: rings in memory of this
-//   process, the interface's state, and what keeps the host's stack away from it.
-// Owns. The memory (maybe with others), the take-over.
+//   process, the interface's state, and what keeps the host's stack away from it. Its rxsync() (wire_rx.cc):
+//   1. release(): slots that the application has done with are free again.
+//   2. fill(): what has come goes into free slots, as the kind of port does it.
+//   3. the tail is shown; after many syncs without a frame the interface is looked for.
+// Owns. The memory (maybe with others), the take-over, the rx ring's positions (who holds rx_busy_).
 // Invariants. bind() is called once, before anything else of the Port.
 // Not here. Frames (packet.h, xdp.h), putting a port together (device/wire.h).
 #pragma once
@@ -10,6 +13,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "device/device.h"
 #include "nic/interface.h"
@@ -34,6 +38,7 @@ class WirePort : public Port {
  public:
   ~WirePort() override;
   bool wire_state(WireState* out) const override;
+  int rxsync() final;
 
  protected:
   // A statistic: written by one thread at a time, read by any.
@@ -62,13 +67,33 @@ class WirePort : public Port {
   // A shared buffer that stands in no ring of this port's goes back.
   void give_back(uint32_t buffer);
 
+  static uint32_t after(const netmap_ring* ring, uint32_t i) {
+    return i + 1 == ring->num_slots ? 0 : i + 1;
+  }
+  static uint32_t distance(const netmap_ring* ring, uint32_t from, uint32_t to) {
+    return to >= from ? to - from : to + ring->num_slots - from;
+  }
+  uint32_t rx_room(const netmap_ring* ring) const {
+    return ring->num_slots - 1 - distance(ring, rx_hwcur_, rx_hwtail_);
+  }
+  // Puts frames into slots from rx_hwtail_ on, moves it, and marks their ends in rx_ends_.
+  virtual void fill(netmap_ring* ring) = 0;
+  // Sets removed_ when the interface is gone.
+  virtual void look_for_removal() = 0;
+
   WireParts parts_;
   RingPair rings_;
   std::atomic<bool> removed_{false};
   Count tx_frames_, tx_bytes_, tx_delivered_, rx_frames_, rx_bytes_, rx_read_;
   Count drops_[kDropReasons];
+  uint32_t rx_hwcur_ = 0, rx_hwtail_ = 0;
+  std::vector<uint8_t> rx_ends_;  // per slot: 1 when a frame ends there
 
  private:
+  void release(netmap_ring* ring);
+
+  std::atomic_flag rx_busy_ = ATOMIC_FLAG_INIT;
+  uint32_t idle_syncs_ = 0;
   const char* backend_ = "";
   uint64_t downs_before_ = 0;  // the kernel's own count, when this was opened
 };

@@ -44,7 +44,6 @@ class XdpPort final : public WirePort {
   ~XdpPort() override;
 
   int txsync() override;
-  int rxsync() override;
   short ready(short events) override;
   void arm(short events) override;
   int fd() const override { return sleep_.fd(); }
@@ -66,16 +65,15 @@ class XdpPort final : public WirePort {
   void kick();
 
   // rx
-  void release(netmap_ring* ring);
-  bool fill(netmap_ring* ring, unsigned queue);
+  void fill(netmap_ring* ring) override;
+  bool fill_from(netmap_ring* ring, unsigned queue);
   void place(netmap_ring* ring, const XdpSocket::Frame* pieces, uint32_t count, unsigned queue);
   // What was not taken as a frame; the kernel gets its buffers again.
   void take_back(const XdpSocket::Frame* pieces, uint32_t count, unsigned queue);
   void finish(const XdpSocket::Frame* pieces, uint32_t count);
   void give(unsigned queue, uint32_t buffer);
-  uint32_t rx_room(const netmap_ring* ring) const;
 
-  void look_for_removal();
+  void look_for_removal() override;
 
   XdpSocket socket_;
   uint64_t drops_before_ = 0;  // while it was being opened
@@ -88,10 +86,6 @@ class XdpPort final : public WirePort {
   std::vector<uint8_t> tx_pending_;      // per slot: its buffer is with the kernel
   std::atomic<bool> down_{false};
 
-  std::atomic_flag rx_busy_ = ATOMIC_FLAG_INIT;
-  uint32_t rx_hwcur_ = 0, rx_hwtail_ = 0;
-  std::vector<uint8_t> rx_ends_;
-  uint32_t idle_syncs_ = 0;
   bool finish_checksums_ = false;  // of frames that come from a stack, not from hardware
 
   Sleep sleep_;

@@ -1,66 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <linux/if_ether.h>
-#include <sys/time.h>
 
 #include "nic/xdp.h"
 #include "offload/unfinished.h"
 
 namespace vale {
-namespace {
-
-constexpr uint32_t kIdleLook = 4096;  // empty syncs between two looks for a removed interface
-
-uint32_t after(const netmap_ring* ring, uint32_t i) { return i + 1 == ring->num_slots ? 0 : i + 1; }
-
-uint32_t distance(const netmap_ring* ring, uint32_t from, uint32_t to) {
-  return to >= from ? to - from : to + ring->num_slots - from;
-}
-
-}  // namespace
-
-int XdpPort::rxsync() {
-  if (removed_.load(std::memory_order_relaxed)) return ENODEV;
-  if (!receives() || rx_busy_.test_and_set(std::memory_order_acquire)) return 0;
-  netmap_ring* ring = rx();
-  const uint32_t before = rx_hwtail_;
-  release(ring);
+void XdpPort::fill(netmap_ring* ring) {
   for (unsigned queue = 0; queue < socket_.queues(); queue++) {
     bool any = false;
-    while (fill(ring, queue)) any = true;
+    while (fill_from(ring, queue)) any = true;
     if (any) socket_.publish(queue);
   }
-  gettimeofday(&ring->ts, nullptr);
-  __atomic_store_n(&ring->tail, rx_hwtail_, __ATOMIC_RELEASE);
-  if (rx_hwtail_ != before) {
-    idle_syncs_ = 0;
-  } else if (++idle_syncs_ % kIdleLook == 0) {
-    look_for_removal();
-  }
-  rx_busy_.clear(std::memory_order_release);
-  return removed_.load(std::memory_order_relaxed) ? ENODEV : 0;
-}
-
-// Takes back the slots that the application has done with.
-void XdpPort::release(netmap_ring* ring) {
-  const uint32_t head = __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE);
-  const uint32_t cur = __atomic_load_n(&ring->cur, __ATOMIC_RELAXED);
-  const uint32_t filled = distance(ring, rx_hwcur_, rx_hwtail_);
-  if (head >= ring->num_slots || cur >= ring->num_slots ||
-      distance(ring, rx_hwcur_, head) > filled ||
-      distance(ring, head, cur) > distance(ring, head, rx_hwtail_)) {
-    ring->head = ring->cur = rx_hwcur_;
-    return;
-  }
-  uint64_t frames = 0;
-  for (; rx_hwcur_ != head; rx_hwcur_ = after(ring, rx_hwcur_)) {
-    frames += rx_ends_[rx_hwcur_];
-    ring->slot[rx_hwcur_].flags &= static_cast<uint16_t>(~NS_BUF_CHANGED);
-  }
-  if (frames != 0) rx_read_.add(frames);
-}
-
-uint32_t XdpPort::rx_room(const netmap_ring* ring) const {
-  return ring->num_slots - 1 - distance(ring, rx_hwcur_, rx_hwtail_);
 }
 
 void XdpPort::give(unsigned queue, uint32_t buffer) {
@@ -70,7 +20,7 @@ void XdpPort::give(unsigned queue, uint32_t buffer) {
 }
 
 // A batch of a queue's frames into slots; false when there was none, or no room.
-bool XdpPort::fill(netmap_ring* ring, unsigned queue) {
+bool XdpPort::fill_from(netmap_ring* ring, unsigned queue) {
   XdpSocket::Frame pieces[kBatch];
   const uint32_t room = rx_room(ring);
   const uint32_t got = socket_.received(queue, pieces, kBatch < room ? kBatch : room);

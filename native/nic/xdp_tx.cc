@@ -12,12 +12,6 @@ namespace {
 
 constexpr uint32_t kTag = 4;  // bytes of a VLAN tag, which may come on top of the MTU
 
-uint32_t after(const netmap_ring* ring, uint32_t i) { return i + 1 == ring->num_slots ? 0 : i + 1; }
-
-uint32_t distance(const netmap_ring* ring, uint32_t from, uint32_t to) {
-  return to >= from ? to - from : to + ring->num_slots - from;
-}
-
 }  // namespace
 
 int XdpPort::txsync() {
