@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -18,6 +17,7 @@
 
 #include "device/wait.h"
 #include "support/check.h"
+#include "support/child.h"
 #include "support/switch_fixture.h"
 
 using namespace vale;
@@ -51,25 +51,18 @@ std::string numbered(const std::string& to, uint32_t who, uint64_t number) {
   return s;
 }
 
-std::unique_ptr<Port> open_in_child(const std::string& dir, const char* name,
-                                    std::unique_ptr<Device>* device) {
-  std::unique_ptr<Port> port;
+std::unique_ptr<Port> open_here(const std::string& dir, const char* name,
+                                std::unique_ptr<Device>* device) {
   OpenRequest q;
   q.name = name;
   q.tx_slots = q.rx_slots = 2048;
-  if (!open_user_device(dir.c_str(), device, nullptr).ok()) _exit(9);
-  const Status s = (*device)->open(q, &port);
-  if (!s.ok()) {
-    std::fprintf(stderr, "  %s: %s\n", name, s.text.c_str());
-    _exit(9);
-  }
-  return port;
+  return open_in_child(dir, q, device);
 }
 
 // Sends to R as fast as the window allows, in bursts of changing length.
 [[noreturn]] void run_sender(const std::string& dir, Board* b, uint32_t who, const char* name) {
   std::unique_ptr<Device> device;
-  auto port = open_in_child(dir, name, &device);
+  auto port = open_here(dir, name, &device);
   uint64_t number = 0;
   unsigned waits = 0;
   while (!b->stop) {
@@ -100,7 +93,7 @@ std::unique_ptr<Port> open_in_child(const std::string& dir, const char* name,
 // Receives what is for R, and checks it; sleeps when there is nothing.
 [[noreturn]] void run_receiver(const std::string& dir, Board* b) {
   std::unique_ptr<Device> device;
-  auto port = open_in_child(dir, "vale0:r", &device);
+  auto port = open_here(dir, "vale0:r", &device);
   const std::string hello = frame(kBroadcast, mac(1), 60, 0);
   netmap_ring* t = port->tx_ring(0);
   std::memcpy(NETMAP_BUF(t, t->slot[0].buf_idx), hello.data(), 60);
@@ -145,25 +138,9 @@ std::unique_ptr<Port> open_in_child(const std::string& dir, const char* name,
 // Opens a port and reads nothing: its ring fills.
 [[noreturn]] void run_deaf(const std::string& dir, Board* b, const char* name) {
   std::unique_ptr<Device> device;
-  auto port = open_in_child(dir, name, &device);
+  auto port = open_here(dir, name, &device);
   while (!b->stop) usleep(1000);
   _exit(0);
-}
-
-template <class F>
-pid_t spawn(F&& body) {
-  std::fflush(nullptr);
-  const pid_t pid = fork();
-  if (pid == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    body();
-  }
-  return pid;
-}
-
-void end(pid_t pid) {
-  kill(pid, SIGKILL);
-  waitpid(pid, nullptr, 0);
 }
 
 bool listed(Device& d, const std::string& name) {
@@ -220,7 +197,7 @@ TEST(killed_senders_and_receivers_hurt_nobody) {
       if (!holder) run_sender(f.dir, b, k, "vale0:victim");
       // A child that inherits the descriptor keeps the port after its parent was killed.
       std::unique_ptr<Device> device;
-      auto port = open_in_child(f.dir, "vale0:victim", &device);
+      auto port = open_here(f.dir, "vale0:victim", &device);
       const pid_t child = fork();
       if (child == 0) {
         for (;;) pause();

@@ -4,7 +4,6 @@
 // receiver had not released yet is read again. Nothing stays behind.
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <atomic>
@@ -12,6 +11,7 @@
 
 #include "device/wait.h"
 #include "support/check.h"
+#include "support/child.h"
 #include "support/switch_fixture.h"
 
 using namespace vale;
@@ -22,18 +22,12 @@ struct Board {
   std::atomic<uint64_t> started, expected, wrong;
 };
 
-std::unique_ptr<Port> open_in_child(const std::string& dir, const char* name,
-                                    std::unique_ptr<Device>* device) {
-  std::unique_ptr<Port> port;
+std::unique_ptr<Port> open_here(const std::string& dir, const char* name,
+                                std::unique_ptr<Device>* device) {
   OpenRequest q;
   q.name = name;
   q.tx_slots = q.rx_slots = 256;
-  if (!open_user_device(dir.c_str(), device, nullptr).ok()) _exit(9);
-  if (const Status s = (*device)->open(q, &port); !s.ok()) {
-    std::fprintf(stderr, "  %s: %s\n", name, s.text.c_str());
-    _exit(9);
-  }
-  return port;
+  return open_in_child(dir, q, device);
 }
 
 uint32_t before(const netmap_ring* r, uint32_t i) { return i == 0 ? r->num_slots - 1 : i - 1; }
@@ -42,7 +36,7 @@ uint32_t after(const netmap_ring* r, uint32_t i) { return i + 1 == r->num_slots 
 // Counts on from the frame in the last slot before head, which is that of whoever came before.
 [[noreturn]] void run_sender(const std::string& dir, Board* b) {
   std::unique_ptr<Device> device;
-  auto port = open_in_child(dir, "vale0:p{1", &device);
+  auto port = open_here(dir, "vale0:p{1", &device);
   netmap_ring* r = port->tx_ring(0);
   uint64_t number = 0;
   if (b->started.fetch_add(1) != 0)
@@ -65,7 +59,7 @@ uint32_t after(const netmap_ring* r, uint32_t i) { return i + 1 == r->num_slots 
 
 [[noreturn]] void run_receiver(const std::string& dir, Board* b) {
   std::unique_ptr<Device> device;
-  auto port = open_in_child(dir, "vale0:p}1", &device);
+  auto port = open_here(dir, "vale0:p}1", &device);
   netmap_ring* r = port->rx_ring(0);
   PortWait wait{port.get(), POLLIN};
   bool again = true;  // frames that were read but not released come again after a death
@@ -86,23 +80,6 @@ uint32_t after(const netmap_ring* r, uint32_t i) { return i + 1 == r->num_slots 
   }
 }
 
-template <class F>
-pid_t spawn(F&& body) {
-  std::fflush(nullptr);
-  const pid_t pid = fork();
-  if (pid == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    body();
-    _exit(0);
-  }
-  return pid;
-}
-
-void end(pid_t pid) {
-  kill(pid, SIGKILL);
-  waitpid(pid, nullptr, 0);
-}
-
 }  // namespace
 
 TEST(either_end_killed_costs_the_other_nothing) {
@@ -116,7 +93,7 @@ TEST(either_end_killed_costs_the_other_nothing) {
   auto holder = spawn([&] {
     std::unique_ptr<Device> device;
     OpenRequest q;
-    auto keep = open_in_child(f.dir, "vale0:p{1", &device);
+    auto keep = open_here(f.dir, "vale0:p{1", &device);
     for (;;) pause();
   });
   std::vector<PortRow> rows;
@@ -171,9 +148,9 @@ TEST(killed_while_opening_and_closing) {
     const pid_t victim = spawn([&] {
       std::unique_ptr<Device> device;
       for (;;) {
-        auto a = open_in_child(f.dir, "hidden{1", &device);
+        auto a = open_here(f.dir, "hidden{1", &device);
         std::unique_ptr<Device> other;
-        auto b = open_in_child(f.dir, "hidden}1", &other);
+        auto b = open_here(f.dir, "hidden}1", &other);
       }
     });
     usleep(std::uniform_int_distribution<useconds_t>(1000, 9000)(random));

@@ -3,7 +3,6 @@
 // one. VALE_KILLS sets how many processes die in the last test (default 60).
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <random>
@@ -12,6 +11,7 @@
 #include "device/wait.h"
 #include "shm/region.h"
 #include "support/check.h"
+#include "support/child.h"
 #include "support/switch_fixture.h"
 
 using namespace vale;
@@ -236,24 +236,18 @@ struct Board {
   std::atomic<uint64_t> sent, received, seen, wrong;
 };
 
-std::unique_ptr<Port> open_in_child(const std::string& dir, const char* name, uint64_t flags,
-                                    std::unique_ptr<Device>* device) {
-  std::unique_ptr<Port> port;
+std::unique_ptr<Port> open_here(const std::string& dir, const char* name, uint64_t flags,
+                                std::unique_ptr<Device>* device) {
   OpenRequest q;
   q.name = name;
   q.flags = flags;
   q.tx_slots = q.rx_slots = 64;
-  if (!open_user_device(dir.c_str(), device, nullptr).ok()) _exit(9);
-  if (const Status s = (*device)->open(q, &port); !s.ok()) {
-    std::fprintf(stderr, "  %s: %s\n", name, s.text.c_str());
-    _exit(9);
-  }
-  return port;
+  return open_in_child(dir, q, device);
 }
 
 [[noreturn]] void run_sender(const std::string& dir, Board* b) {
   std::unique_ptr<Device> device;
-  auto port = open_in_child(dir, "vale0:a", 0, &device);
+  auto port = open_here(dir, "vale0:a", 0, &device);
   netmap_ring* r = port->tx_ring(0);
   for (uint64_t number = 1;; number++) {
     for (uint64_t burst = 1 + number % 47; burst > 0 && r->head != r->tail; burst--) {
@@ -274,7 +268,7 @@ std::unique_ptr<Port> open_in_child(const std::string& dir, const char* name, ui
 
 [[noreturn]] void run_receiver(const std::string& dir, const char* name, uint64_t flags, Board* b) {
   std::unique_ptr<Device> device;
-  auto port = open_in_child(dir, name, flags, &device);
+  auto port = open_here(dir, name, flags, &device);
   PortWait wait{port.get(), POLLIN};
   netmap_ring* r = port->rx_ring(0);
   for (;;) {
@@ -291,23 +285,6 @@ std::unique_ptr<Port> open_in_child(const std::string& dir, const char* name, ui
   }
 }
 
-template <class F>
-pid_t spawn(F&& body) {
-  std::fflush(nullptr);
-  const pid_t pid = fork();
-  if (pid == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    body();
-    _exit(0);
-  }
-  return pid;
-}
-
-void end(pid_t pid) {
-  kill(pid, SIGKILL);
-  waitpid(pid, nullptr, 0);
-}
-
 }  // namespace
 
 TEST(no_death_loses_a_buffer) {
@@ -319,8 +296,8 @@ TEST(no_death_loses_a_buffer) {
   // Both ports live as long as this one.
   const pid_t holder = spawn([&] {
     std::unique_ptr<Device> device, other;
-    auto keep = open_in_child(f.dir, "vale0:a", 0, &device);
-    auto also = open_in_child(f.dir, "vale0:b", 0, &other);
+    auto keep = open_here(f.dir, "vale0:a", 0, &device);
+    auto also = open_here(f.dir, "vale0:b", 0, &other);
     for (;;) pause();
   });
   std::vector<PortRow> rows;

@@ -10,6 +10,7 @@
 #include "device/user.h"
 #include "engine/frame_mover.h"
 #include "test/support/check.h"
+#include "test/support/child.h"
 #include "test/support/wire.h"
 
 using namespace vale;
@@ -236,22 +237,13 @@ TEST(a_killed_process_leaves_nothing) {
   Veth veth;
   const std::string before = traces();
   for (int i = 0; i < 3; i++) {
-    int ready[2];
-    REQUIRE(pipe(ready) == 0);
-    const pid_t child = fork();
-    if (child == 0) {
+    const pid_t child = spawn_holder([](auto&& hold) {
       auto port = open_xdp("v0", WireBackend::xdp);
-      const char good = port != nullptr ? 1 : 0;
-      if (write(ready[1], &good, 1) == 1) pause();
-      _exit(0);
-    }
-    char good = 0;
-    CHECK(read(ready[0], &good, 1) == 1 && good == 1);
-    close(ready[0]);
-    close(ready[1]);
+      hold(port != nullptr);
+    });
+    REQUIRE(child != 0);
     CHECK(traces() != before);
-    kill(child, SIGKILL);
-    waitpid(child, nullptr, 0);
+    end(child);
     for (int turn = 0; turn < 100 && traces() != before; turn++) usleep(20'000);
     CHECK_EQ(traces(), before);
   }
