@@ -8,7 +8,7 @@
 #include "engine/ahead.h"
 #include "engine/capture_writer.h"
 #include "engine/filter.h"
-#include "engine/loops.h"
+#include "engine/receive_loop.h"
 
 namespace vale {
 namespace {
@@ -33,41 +33,14 @@ class Reader {
         ahead_(port.last_rx() - port.first_rx()) {}
 
   Status run() {
-    const Status status = loop();
+    const Status status = receive_loop(*this, engine_, port_);
+    engine_.stop();  // the writer too
     flush();
     chunks_.end();
     return status;
   }
 
- private:
-  Status loop() {
-    bool synced = false;
-    while (!finished_) {
-      // Read before the sync, so that what was delivered before the stop counts.
-      const bool last = engine_.stopping();
-      if (!synced || last) {
-        if (const int err = port_.rxsync()) return ended(err);
-      }
-      synced = false;
-      if (last) {
-        while (receive()) {
-        }
-        break;
-      }
-      if (!receive()) synced = wait();
-    }
-    const int err = port_.rxsync();  // hand back the slots of the last turn
-    return err == 0 ? Status::good() : ended(err);
-  }
-
-  // What a monitor watches has closed: the capture is over, and good.
-  Status ended(int err) {
-    engine_.stop();
-    const Status status = port_gone(port_, err);
-    if (err != EPIPE) return status;
-    engine_.say(true, status.text);
-    return Status::good();
-  }
+  bool finished() const { return finished_; }
 
   // A burst from each ring; whether there was anything.
   bool receive() {
@@ -96,6 +69,29 @@ class Reader {
     return true;
   }
 
+  // Until something may have arrived; whether it is known to be in the rings.
+  bool wait() {
+    uint64_t left = kWaitMs * uint64_t{1'000'000};
+    if (chunk_ != nullptr) {
+      const uint64_t age = monotonic_ns() - since_;
+      if (age >= kFlushNs) {
+        flush();
+      } else {
+        left = kFlushNs - age;
+      }
+    }
+    if (config_.busy) {
+      cpu_relax();
+      return false;
+    }
+    PortWait one{&port_, POLLIN};
+    wait_ports(&one, 1, static_cast<int>((left + 999'999) / 1'000'000), config_.spin,
+               engine_.stop_fd());
+    // With an error, the next sync says which.
+    return (one.revents & (POLLIN | POLLERR)) == POLLIN;
+  }
+
+ private:
   struct Batch {
     uint64_t time;  // of all its frames, ns since 1970
     uint64_t frames = 0, bytes = 0, passed = 0, kept = 0, kept_bytes = 0;
@@ -161,28 +157,6 @@ class Reader {
       chunks_.give_back(chunk_);
     }
     chunk_ = nullptr;
-  }
-
-  // Until something may have arrived; whether it is known to be in the rings.
-  bool wait() {
-    uint64_t left = kWaitMs * uint64_t{1'000'000};
-    if (chunk_ != nullptr) {
-      const uint64_t age = monotonic_ns() - since_;
-      if (age >= kFlushNs) {
-        flush();
-      } else {
-        left = kFlushNs - age;
-      }
-    }
-    if (config_.busy) {
-      cpu_relax();
-      return false;
-    }
-    PortWait one{&port_, POLLIN};
-    wait_ports(&one, 1, static_cast<int>((left + 999'999) / 1'000'000), config_.spin,
-               engine_.stop_fd());
-    // With an error, the next sync says which.
-    return (one.revents & (POLLIN | POLLERR)) == POLLIN;
   }
 
   static constexpr size_t kMostBytes = 65536 + 12;

@@ -5,7 +5,7 @@
 
 #include "device/wait.h"
 #include "engine/frame_head.h"
-#include "engine/loops.h"
+#include "engine/receive_loop.h"
 #include "engine/sequence.h"
 
 namespace vale {
@@ -42,7 +42,7 @@ class Receiver {
   }
 
   Status run() {
-    const Status status = loop();
+    const Status status = receive_loop(*this, engine_, port_);
     stamp();
     if (config_.function == PktGenFunction::rxseq) {
       for (RxRing& ring : rings_) ring.sequence.summarise();
@@ -50,35 +50,7 @@ class Receiver {
     return status;
   }
 
- private:
-  Status loop() {
-    bool synced = false;
-    while (!finished_) {
-      // Read before the sync, so that one more turn follows: what was delivered before the stop
-      // counts.
-      const bool last = engine_.stopping();
-      if (!synced || last) {
-        if (const int err = port_.rxsync()) return ended(err);
-      }
-      synced = false;
-      if (last) {
-        while (receive()) {
-        }
-        break;
-      }
-      if (!receive()) synced = wait();
-    }
-    const int err = port_.rxsync();  // hand back the slots of the last turn
-    return err == 0 ? Status::good() : ended(err);
-  }
-
-  // What a monitor watches has closed: the run is over, and good.
-  Status ended(int err) {
-    const Status status = port_gone(port_, err);
-    if (err != EPIPE) return status;
-    engine_.say(true, status.text);
-    return Status::good();
-  }
+  bool finished() const { return finished_; }
 
   // One burst from each ring; whether there was anything.
   bool receive() {
@@ -110,6 +82,23 @@ class Receiver {
     return true;
   }
 
+  // Until something may have arrived; whether it is known to be in the rings.
+  bool wait() {
+    stamp();
+    if (config_.busy) {
+      cpu_relax();
+      if (config_.wait_once && ++empty_turns_ % kTurnsPerSilenceCheck == 0) look_for_silence();
+      return false;
+    }
+    PortWait wait{&port_, POLLIN};
+    wait_ports(&wait, 1, kWaitMs, config_.spin, engine_.stop_fd());
+    // With an error, the next sync says which.
+    const bool found = (wait.revents & (POLLIN | POLLERR)) == POLLIN;
+    if (!found && config_.wait_once) look_for_silence();
+    return found;
+  }
+
+ private:
   static uint32_t count(const RingView& ring, uint32_t head, uint32_t n, uint64_t* bytes) {
     const uint32_t slots = ring.slots();
     uint32_t frames = n;
@@ -166,22 +155,6 @@ class Receiver {
                         head.slots);
     }
     head.clear();
-  }
-
-  // Until something may have arrived; whether it is known to be in the rings.
-  bool wait() {
-    stamp();
-    if (config_.busy) {
-      cpu_relax();
-      if (config_.wait_once && ++empty_turns_ % kTurnsPerSilenceCheck == 0) look_for_silence();
-      return false;
-    }
-    PortWait wait{&port_, POLLIN};
-    wait_ports(&wait, 1, kWaitMs, config_.spin, engine_.stop_fd());
-    // With an error, the next sync says which.
-    const bool found = (wait.revents & (POLLIN | POLLERR)) == POLLIN;
-    if (!found && config_.wait_once) look_for_silence();
-    return found;
   }
 
   // With -W a run is over when no thread has received anything for a second, but some did before.
