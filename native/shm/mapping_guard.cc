@@ -6,7 +6,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <mutex>
@@ -19,6 +18,7 @@ struct Guard {
   std::atomic<size_t> size;
   std::atomic<const char*> last_words;
   std::atomic<bool> lost;
+  std::atomic<std::atomic<bool>*> told;
 };
 Guard guards[kGuards];
 std::atomic<uint32_t> used;  // no guard at or beyond this was ever used
@@ -45,6 +45,8 @@ bool mend(uintptr_t address) {
                             MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == -1) return false;
     g.lost.store(true, std::memory_order_release);
+    if (std::atomic<bool>* told = g.told.load(std::memory_order_relaxed))
+      told->store(true, std::memory_order_release);
     return true;
   }
   return false;
@@ -84,7 +86,7 @@ void install() {
 
 }  // namespace
 
-void guard_mapping(void* base, size_t size, const char* last_words) {
+bool guard_mapping(void* base, size_t size, const char* last_words, std::atomic<bool>* told) {
   const std::lock_guard<std::mutex> hold(change);
   if (!installed) install();
   for (uint32_t i = 0; i < kGuards; i++) {
@@ -92,11 +94,13 @@ void guard_mapping(void* base, size_t size, const char* last_words) {
     if (g.base.load(std::memory_order_relaxed) != 0) continue;
     g.size.store(size, std::memory_order_relaxed);
     g.last_words.store(last_words, std::memory_order_relaxed);
+    g.told.store(told, std::memory_order_relaxed);
     g.lost.store(false, std::memory_order_relaxed);
     g.base.store(reinterpret_cast<uintptr_t>(base), std::memory_order_release);
     if (i >= used.load(std::memory_order_relaxed)) used.store(i + 1, std::memory_order_release);
-    return;
+    return true;
   }
+  return false;
 }
 
 void unguard_mapping(const void* base) {

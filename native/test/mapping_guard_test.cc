@@ -106,6 +106,21 @@ TEST(a_place_is_guarded_anew_when_it_is_used_again) {
   CHECK(!guard_lost(one.base));
 }
 
+TEST(whoever_looks_often_is_told) {
+  Mapping ours, guests;
+  std::atomic<bool> told{false};
+  CHECK(guard_mapping(ours.base, kBytes));
+  CHECK(guard_mapping(guests.base, kBytes, nullptr, &told));
+  guests.cut(0);
+  ours.cut(0);
+  CHECK(!told);
+  CHECK_EQ(int{guests.at(0)}, 0);
+  CHECK(told && guard_lost(guests.base));
+  CHECK(!guard_lost(ours.base));
+  CHECK_EQ(int{ours.at(0)}, 0);
+  CHECK(guard_lost(ours.base));
+}
+
 TEST(what_nothing_goes_on_without_ends_in_one_line) {
   const End end = child([] {
     Mapping one;

@@ -57,22 +57,12 @@ Channel::Receive Channel::receive() {
   }
 }
 
-bool Channel::send(const Message& answer, int fd) {
+bool Channel::send(const Message& answer) {
   iovec parts[2] = {{const_cast<Header*>(&answer.header), sizeof answer.header},
                     {const_cast<char*>(answer.payload), answer.header.size}};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
   msghdr m = {};
   m.msg_iov = parts;
   m.msg_iovlen = 2;
-  if (fd >= 0) {
-    m.msg_control = control;
-    m.msg_controllen = sizeof control;
-    cmsghdr* const c = CMSG_FIRSTHDR(&m);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof fd);
-    std::memcpy(CMSG_DATA(c), &fd, sizeof fd);
-  }
   ssize_t n;
   do {
     n = sendmsg(socket_.fd(), &m, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -46,7 +46,7 @@ class Channel {
   Receive receive();
   // The whole one that receive() told of; the next call of that makes it another.
   Message& message() { return message_; }
-  bool send(const Message& answer, int fd = -1);
+  bool send(const Message& answer);
   const char* trouble() const { return trouble_; }
 
  private:

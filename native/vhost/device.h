@@ -28,7 +28,7 @@ class Device {
  public:
   explicit Device(uint32_t pairs);
 
-  // False: trouble. *answer is to be sent if its header says reply; *fd with it, if not -1.
+  // False: trouble. *answer is to be sent if its header says reply.
   bool handle(Message& message, Message* answer);
   bool broken() const { return !trouble_.empty(); }
   const std::string& trouble() const { return trouble_; }

@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "vhost/fault_guard.h"
+#include "shm/mapping_guard.h"
 
 namespace vale::vhost {
 namespace {
@@ -20,7 +20,7 @@ bool overlap(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes) {
 
 Mapping::~Mapping() {
   if (base_ == nullptr) return;
-  unguard_memory(base_);
+  unguard_mapping(base_);
   munmap(base_, length_);
 }
 
@@ -38,7 +38,7 @@ const char* Mapping::map(int fd, uint64_t offset, uint64_t bytes, std::atomic<bo
   base_ = static_cast<char*>(at);
   length_ = length;
   offset_ = offset;
-  return guard_memory(base_, length, lost) ? nullptr : "memory in too many pieces";
+  return guard_mapping(base_, length, nullptr, lost) ? nullptr : "memory in too many pieces";
 }
 
 const char* GuestMemory::check(const MemoryRegion& region) const {

@@ -14,7 +14,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "nic/bpf.h"
@@ -22,7 +21,7 @@
 
 namespace vale::vhost {
 
-// A file of another process's in this one's memory, survivable (fault_guard.h).
+// A file of another process's in this one's memory, survivable (shm/mapping_guard.h).
 class Mapping {
  public:
   Mapping() = default;

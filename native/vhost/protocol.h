@@ -32,8 +32,6 @@ enum class Request : uint32_t {
   set_vring_enable = 18,
   send_rarp = 19,
   net_set_mtu = 20,
-  get_inflight_fd = 31,
-  set_inflight_fd = 32,
   reset_device = 34,
   get_max_mem_slots = 36,
   add_mem_reg = 37,
@@ -77,10 +75,6 @@ struct OneRegion {
 struct LogArea {
   uint64_t bytes, offset;
 };
-struct InflightArea {
-  uint64_t bytes, offset;
-  uint16_t queues, queue_size;
-};
 // The payload of set_vring_kick, _call and _err
 constexpr uint64_t kRingIndex = 0xff;
 constexpr uint64_t kNoFd = 0x100;
@@ -91,7 +85,6 @@ constexpr uint64_t kLogFile = 1u << 1;
 constexpr uint64_t kRarp = 1u << 2;
 constexpr uint64_t kReplyAck = 1u << 3;
 constexpr uint64_t kMtu = 1u << 4;
-constexpr uint64_t kInflight = 1u << 12;
 constexpr uint64_t kResetDevice = 1u << 13;
 constexpr uint64_t kMemorySlots = 1u << 15;
 constexpr uint64_t kStatus = 1u << 16;
@@ -122,8 +115,6 @@ constexpr uint64_t kIndirect = 1u << 28;
 constexpr uint64_t kEventIndex = 1u << 29;
 constexpr uint64_t kProtocolFeatures = 1u << 30;
 constexpr uint64_t kVersion1 = 1ull << 32;
-constexpr uint64_t kPacked = 1ull << 34;
-constexpr uint64_t kInOrder = 1ull << 35;
 constexpr uint64_t kGuestUso4 = 1ull << 54;
 constexpr uint64_t kGuestUso6 = 1ull << 55;
 constexpr uint64_t kUso = 1ull << 56;

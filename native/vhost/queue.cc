@@ -40,8 +40,7 @@ const char* Queue::start(const QueueSetup& setup, GuestMemory* memory, uint64_t 
   events_ = (features & kEventIndex) != 0;
   indirect_ = (features & kIndirect) != 0;
   if (const char* wrong = relocate()) return wrong;
-  next_ = {static_cast<uint16_t>(setup.base), false};
-  seen_ = next_.index;
+  seen_ = next_ = static_cast<uint16_t>(setup.base);
   used_index_ = shown_ = load(&used_->index);
   told_ = false;
   kicks_ = true;
@@ -73,7 +72,7 @@ const char* Queue::relocate() {
 uint32_t Queue::stop() {
   if (running()) publish();
   descriptors_ = nullptr;
-  return next_.index;
+  return next_;
 }
 
 bool Queue::more() const { return running() && load(&available_->index) != seen_; }
@@ -81,14 +80,13 @@ bool Queue::more() const { return running() && load(&available_->index) != seen_
 Take Queue::take(Chain* out) {
   if (!running()) return Take::none;
   seen_ = load(&available_->index);
-  const uint16_t there = static_cast<uint16_t>(seen_ - next_.index);
+  const uint16_t there = static_cast<uint16_t>(seen_ - next_);
   if (there == 0) return Take::none;
-  const uint16_t head =
-      __atomic_load_n(&available_->ring[next_.index & (size_ - 1)], __ATOMIC_RELAXED);
+  const uint16_t head = __atomic_load_n(&available_->ring[next_ & (size_ - 1)], __ATOMIC_RELAXED);
   if (there > size_) {
     broken("more buffers than its ring has room for");
   } else if (walk(head, out)) {
-    next_.index++;
+    next_++;
     return Take::chain;
   }
   descriptors_ = nullptr;
@@ -97,7 +95,6 @@ Take Queue::take(Chain* out) {
 
 bool Queue::walk(uint16_t head, Chain* out) {
   out->id = head;
-  out->slots = 1;
   out->readable = out->writable = out->readable_bytes = out->writable_bytes = 0;
   const SplitDescriptor* from = descriptors_;
   uint32_t count = size_, at = head;
@@ -153,7 +150,7 @@ bool Queue::piece(const SplitDescriptor& d, Chain* out) {
   return true;
 }
 
-void Queue::use(uint16_t id, uint16_t, uint32_t written) {
+void Queue::use(uint16_t id, uint32_t written) {
   const uint32_t at = used_index_ & (size_ - 1);
   used_->ring[at] = {id, written};
   log_used(4 + 8 * at, 8);

@@ -33,7 +33,6 @@ struct Chain {
   static constexpr uint32_t kMost = 1024;
 
   uint16_t id;                  // by which it is given back
-  uint16_t slots;               // of the ring
   uint32_t readable, writable;  // pieces: [0, readable), and `writable` more behind them
   uint32_t readable_bytes, writable_bytes;
   Piece piece[kMost];
@@ -52,12 +51,6 @@ struct QueueSetup {
 
 class Queue {
  public:
-  // A place in the ring.
-  struct Cursor {
-    uint16_t index;
-    bool wrap;
-  };
-
   // Null: it runs; else what is wrong. `memory` stays the caller's.
   const char* start(const QueueSetup& setup, GuestMemory* memory, uint64_t features);
   // The same places again, after the memory was mapped anew.
@@ -72,10 +65,9 @@ class Queue {
   // Whether there is more than when take() last looked.
   bool more() const;
   Take take(Chain* out);
-  Cursor cursor() const { return next_; }
-  void rewind(Cursor to) { next_ = to; }
-  void use(const Chain& chain, uint32_t written) { use(chain.id, chain.slots, written); }
-  void use(uint16_t id, uint16_t slots, uint32_t written);
+  uint16_t cursor() const { return next_; }
+  void rewind(uint16_t to) { next_ = to; }
+  void use(uint16_t id, uint32_t written);  // Chain::id
   void publish();
   void want_kicks(bool wanted);
   // Ends it: the guest has broken the rules.
@@ -107,7 +99,7 @@ class Queue {
   SplitDescriptor* descriptors_ = nullptr;
   AvailableRing* available_ = nullptr;
   UsedRing* used_ = nullptr;
-  Cursor next_ = {};         // to be taken
+  uint16_t next_ = 0;        // to be taken
   uint16_t seen_ = 0;        // what the guest had made available when that was last looked at
   uint16_t used_index_ = 0;  // of the next element of the used ring
   uint16_t shown_ = 0;       // as the guest sees it
