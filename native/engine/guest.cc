@@ -27,9 +27,11 @@ class Serving {
       woken_ = false;
       if (const int err = port_.rxsync()) return port_gone(port_, err);
       bool moved = guest_.to_guest(port_);
-      bool sent = guest_.from_guest(port_);
+      // Before the guest's own frames, while there is room in the tx ring.
+      bool sent = false;
       if (const std::string frame = guest_.take_announcement(); !frame.empty())
-        sent |= announce(frame);
+        sent = announce(frame);
+      sent |= guest_.from_guest(port_);
       if (sent) {
         if (const int err = port_.txsync()) return port_gone(port_, err);
       }
