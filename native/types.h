@@ -141,6 +141,13 @@ struct PortCounters {
   uint64_t drops[kDropReasons] = {};
 };
 
+// Frames that were for the port and did not get into its rings.
+inline uint64_t destination_drops(const PortCounters& c) {
+  uint64_t sum = 0;
+  for (unsigned i = kFirstDestinationDrop; i < kDropReasons; i++) sum += c.drops[i];
+  return sum;
+}
+
 // One row of a listing, in the reference's order: switch slot, then port index. The pipes and monitors of
 // a port follow it.
 struct PortRow {

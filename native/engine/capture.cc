@@ -198,7 +198,7 @@ Status start_capture(const CaptureConfig& config, Port* port, std::function<void
   if (Status s = compile_filter(config.interface.filter, config.interface.snaplen, &shared->filter);
       !s.ok())
     return s;
-  const uint64_t before = drops_at(*port);
+  const uint64_t before = destination_drops(port->counters());
   std::unique_ptr<Engine> engine(new Engine);
   Engine::Options options;
   options.threads = 2;

@@ -166,7 +166,7 @@ class Writer {
     s.passed = engine_.lane(kLaneReceived).accepted();
     s.delivered = lane_.frames();
     s.dropped_here = s.passed - std::min(s.passed, engine_.lane(kLaneKept).frames());
-    s.dropped_by_port = drops_at(port_) - drops_before_;
+    s.dropped_by_port = destination_drops(port_.counters()) - drops_before_;
     return s;
   }
 
@@ -253,13 +253,6 @@ class Writer {
 Status write_capture(const CaptureConfig& config, Engine& engine, Port& port, uint64_t drops_before,
                      CaptureChunks& chunks) {
   return Writer(config, engine, port, drops_before, chunks).run();
-}
-
-uint64_t drops_at(const Port& port) {
-  const PortCounters c = port.counters();
-  uint64_t sum = 0;
-  for (unsigned i = kFirstDestinationDrop; i < kDropReasons; i++) sum += c.drops[i];
-  return sum;
 }
 
 uint64_t real_ns() {

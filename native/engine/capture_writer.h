@@ -24,8 +24,6 @@ namespace vale {
 Status write_capture(const CaptureConfig& config, Engine& engine, Port& port, uint64_t drops_before,
                      CaptureChunks& chunks);
 
-// Frames that the port's receive rings had no place for, since it exists.
-uint64_t drops_at(const Port& port);
 // ns since 1970.
 uint64_t real_ns();
 

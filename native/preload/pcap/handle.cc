@@ -30,12 +30,6 @@ constexpr unsigned kGiveBack = 64;
 constexpr int kDirectionIn = 1, kDirectionOut = 2;
 constexpr int kEthernet = 1;  // DLT_EN10MB
 
-uint64_t drops_of(const Port& port) {
-  const PortCounters c = port.counters();
-  return c.drops[static_cast<unsigned>(Drop::ring_full)] +
-         c.drops[static_cast<unsigned>(Drop::too_big)];
-}
-
 }  // namespace
 
 void* next_pcap(const char* name) {
@@ -133,7 +127,7 @@ int Handle::activate() {
   mark_internal(bell_);
   if (snaplen <= 0 || snaplen > 262144) snaplen = 262144;
   file_ = file;
-  drops_before_ = drops_of(*port_);
+  drops_before_ = destination_drops(port_->counters());
   ahead_.resize(port_->last_rx() - port_->first_rx());
   fd_ = fd;
   send_through(device_.c_str(), fd);
@@ -228,6 +222,10 @@ int Handle::wait_for_frames() {
     return fail(kPcapError, strerror(errno));
   }
   if (watch.revents & (POLLERR | POLLNVAL)) return fail(kPcapError, "the port is gone");
+  if (bell.revents & POLLIN) {
+    uint64_t count;
+    [[maybe_unused]] const ssize_t n = real().read(bell_, &count, sizeof count);
+  }
   return got > 0;
 }
 
@@ -235,11 +233,7 @@ int Handle::read(int most, bool wait, PcapCallback callback, unsigned char* user
   if (!check()) return active() ? kPcapError : kPcapNotActivated;
   int shown = 0;
   for (;;) {
-    if (broken_.exchange(false)) {
-      uint64_t count;
-      [[maybe_unused]] const ssize_t n = real().read(bell_, &count, sizeof count);
-      return kPcapBreak;
-    }
+    if (broken_.exchange(false)) return kPcapBreak;
     release();
     if (!sync()) return kPcapError;
     Frame frame;
@@ -310,7 +304,7 @@ int Handle::inject(const void* frame, size_t size) {
 int Handle::stats(PcapStat* out) {
   if (!check()) return kPcapError;
   out->received = static_cast<unsigned>(received_);
-  out->dropped = static_cast<unsigned>(drops_of(*port_) - drops_before_);
+  out->dropped = static_cast<unsigned>(destination_drops(port_->counters()) - drops_before_);
   out->dropped_by_interface = 0;
   return 0;
 }
