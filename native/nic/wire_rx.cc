@@ -17,7 +17,7 @@ int WirePort::rxsync() {
   const uint32_t before = rx_hwtail_;
   release(ring);
   fill(ring);
-  gettimeofday(&ring->ts, nullptr);
+  if (rx_hwtail_ != before || (ring->flags & NR_TIMESTAMP)) gettimeofday(&ring->ts, nullptr);
   __atomic_store_n(&ring->tail, rx_hwtail_, __ATOMIC_RELEASE);
   // One that never sleeps would not hear of it otherwise.
   if (rx_hwtail_ != before) {
