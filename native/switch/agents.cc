@@ -87,10 +87,11 @@ int32_t agent_find_dead(const Control& c, const std::string& port) {
 Status agent_create(Runtime& rt, const std::string& port, uint32_t* out, int* doorbell) {
   const Control& c = rt.control();
   forget_dead(rt, port);
-  uint32_t slot = 0;
-  const uint32_t have = c.agents();
-  while (slot < have && c.agent(slot).state.load(std::memory_order_relaxed) != State::free) slot++;
-  if (Status s = rt.directory.grow(Directory::Array::agents, slot + 1); !s.ok()) return s;
+  uint32_t slot;
+  const auto agent_at = [&](uint32_t i) -> AgentRec& { return c.agent(i); };
+  if (Status s = rt.directory.free_record(Directory::Array::agents, c.agents(), agent_at, &slot);
+      !s.ok())
+    return s;
   AgentRec& a = c.agent(slot);
   std::memset(static_cast<void*>(&a), 0, sizeof a);
   a.gen = c.header().next_gen++;
