@@ -141,7 +141,7 @@ export default class Ctl extends BaseCommand {
         `--json goes with the listing, not with ${DOING[action]}: use vale ctl info or vale ctl index`,
       );
     const name = flags[action] ?? '';
-    const polls = action === 'poll-on' || action === 'poll-off';
+    const polls = action === 'poll-on';
     const polling = polls ? pollingFor(flags.config) : undefined;
     const config = polls || flags.config === undefined ? undefined : configFor(flags.config);
     const how = attachHow(flags, action === 'attach-host');
@@ -229,7 +229,7 @@ function act(
       return indexLines(control.index(name));
     case 'poll-on':
     case 'poll-off':
-      control.poll(name, action === 'poll-on' ? polling : undefined);
+      control.poll(name, polling);
       return [];
   }
 }

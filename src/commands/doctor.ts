@@ -18,16 +18,16 @@ export default class Doctor extends BaseCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(Doctor);
     const checks = examine();
-    const { ready, ...rest } = doctorJson(checks);
+    const report = doctorJson(checks);
     if (flags.json) {
       const { toJson } = await import('../report/json.js');
-      this.log(toJson({ ready, ...rest }, 2));
+      this.log(toJson(report, 2));
     } else if (flags.plain || !process.stdout.isTTY) {
       for (const line of doctorLines(checks)) this.log(line);
     } else {
       const { terminalLook } = await import('../report/look.js');
       for (const line of doctorTable(checks, await terminalLook())) this.log(line);
     }
-    if (!ready) this.exit(ExitCode.Expectation);
+    if (!report.ready) this.exit(ExitCode.Expectation);
   }
 }

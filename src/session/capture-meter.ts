@@ -26,7 +26,7 @@ export interface CaptureInterval extends CaptureFlow {
 }
 
 export interface CaptureTotal extends CaptureFlow {
-  /** From the first frame to the last, s. */
+  /** Time of the capture, s. */
   seconds: number;
 }
 

@@ -144,7 +144,8 @@ export function liveNames(kind: Kind, typed = ''): string[] {
 }
 
 function unserved(devices: readonly string[], served: readonly AgentRow[]): string[] {
-  const taken = served.filter(({ netnsInode }) => netnsInode === networkInode());
+  const here = networkInode();
+  const taken = served.filter(({ netnsInode }) => netnsInode === here);
   return devices.filter((name) => !taken.some((row) => row.interface === name));
 }
 
@@ -168,7 +169,7 @@ function entries(folder: string): string[] {
 
 /** What is in the runtime directory, if there is one. */
 function live(): { switches: string[]; ports: PortRow[]; served: AgentRow[] } {
-  const directory = runtimeDirectory(process.env, process.getuid?.() ?? 0);
+  const directory = runtimeDirectory(process.env, process.geteuid?.() ?? 0);
   if (existsSync(`${directory}/control`)) {
     try {
       const runtime = native().openRuntime();

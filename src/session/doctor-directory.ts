@@ -3,7 +3,7 @@
 import { existsSync, lstatSync, readdirSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-import type { DirectoryFacts, NativeBinding } from '../native-types.js';
+import type { DirectoryFacts } from '../native-types.js';
 import { byteCount } from '../report/units.js';
 import type { Caller } from './doctor-caller.js';
 import type { Check } from './doctor.js';
@@ -17,9 +17,9 @@ const ANOTHER = 'export VALE_DIR=$(mktemp -d /dev/shm/vale-XXXXXX)';
 const OTHER_LAYOUT = 71;
 const DAMAGED = 117;
 
-export function directory(path: string, binding: NativeBinding): Check[] {
+export function directory(facts: DirectoryFacts): Check[] {
   const common = { id: 'directory', title: 'runtime directory' };
-  const facts = binding.inspect();
+  const path = facts.directory;
   const stat = lstatSync(path, { throwIfNoEntry: false });
   const mode = stat && (stat.mode & 0o7777).toString(8).padStart(4, '0');
   const found = stat ? `${path}, user ${stat.uid}, mode ${mode}` : path;

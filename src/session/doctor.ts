@@ -134,12 +134,13 @@ function netmap(): Check {
 export function examine(): Check[] {
   const caller = thisCaller();
   const { check, binding } = addon();
-  const path = binding?.inspect().directory ?? runtimeDirectory(process.env, caller.uid);
+  const facts = binding?.inspect();
+  const path = facts?.directory ?? runtimeDirectory(process.env, caller.uid);
   return [
     node(),
     kernel(),
     check,
-    ...(binding ? directory(path, binding) : []),
+    ...(facts ? directory(facts) : []),
     room(path, caller),
     ...limits(caller),
     ...wires(path, caller, binding),

@@ -33,16 +33,14 @@ const QEMU = 'qemu-system-x86_64';
 /** Longest boot, ms; emulation on a busy machine is slow. */
 const BOOT_LIMIT = 90_000;
 
-/** Arguments for a vhost-user port of `pairs` queue pairs. */
-export function vhostUser(socket: string, accelerator: Accelerator, pairs = 1): string[] {
+/** Arguments for a vhost-user port. */
+export function vhostUser(socket: string, accelerator: Accelerator): string[] {
   // QEMU's emulation delivers no message-signalled interrupts of a vhost-user device.
   const vectors = accelerator === 'tcg' ? ',vectors=0' : '';
-  const queues = pairs > 1 ? `,queues=${pairs}` : '';
-  const mq = pairs > 1 ? ',mq=on' : '';
   return [
     ...['-chardev', `socket,id=c0,path=${socket},reconnect=1`],
-    ...['-netdev', `vhost-user,chardev=c0,id=n0${queues}`],
-    ...['-device', `virtio-net-pci,netdev=n0,mac=${nextMac()}${mq}${vectors}`],
+    ...['-netdev', `vhost-user,chardev=c0,id=n0`],
+    ...['-device', `virtio-net-pci,netdev=n0,mac=${nextMac()}${vectors}`],
   ];
 }
 
@@ -56,7 +54,7 @@ export function stream(socket: string): string[] {
 
 let macs = 0;
 /** Locally administered, another one for each guest of this process. */
-export function nextMac(): string {
+function nextMac(): string {
   const low = [process.pid >> 8, process.pid, ++macs].map((n) => (n & 0xff).toString(16));
   return `52:56:4c:${low.map((hex) => hex.padStart(2, '0')).join(':')}`;
 }

@@ -46,7 +46,7 @@ const MODULES = [
 ];
 
 /** Where the image is kept: $XDG_CACHE_HOME/vale/image-N. */
-export function imageFolder(): string {
+function imageFolder(): string {
   const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
   return join(cache, 'vale', `image-${VERSION}`);
 }

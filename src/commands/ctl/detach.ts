@@ -7,7 +7,8 @@ import { portIndexLine } from '../../report/ctl-plain.js';
 import { withControl } from '../../session/control.js';
 
 export default class Detach extends BaseCommand {
-  static override summary = 'Detach a network interface or a persistent port from its switch.';
+  static override summary =
+    'Detach a network interface, a virtual machine or a persistent port from its switch.';
 
   static override description = 'Returns once an interface is as it was before it was attached.';
 

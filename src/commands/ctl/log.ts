@@ -6,7 +6,7 @@ import { showLog } from '../../session/agent-log.js';
 import { withControl } from '../../session/control.js';
 
 export default class Log extends BaseCommand {
-  static override summary = 'Show the log of an attached network interface.';
+  static override summary = 'Show the log of an attached network interface or virtual machine.';
 
   static override description =
     'The log of one whose agent died is kept until it has been shown or the interface is attached again.';
