@@ -11,7 +11,8 @@ int main(int argc, char** argv) {
     return vale_send(&port, frame, sizeof frame);
   }
   size_t size;
-  while ((size = vale_receive(&port, frame, sizeof frame)) == 0) vale_wait(&port, -1);
-  printf("%zu bytes: %s\n", size, frame + 14);
+  while ((size = vale_receive(&port, frame, sizeof frame)) == 0)
+    if (vale_wait(&port, -1) < 0) return perror(argv[1]), 1;
+  printf("%zu bytes: %.*s\n", size, (int)sizeof frame - 14, frame + 14);
   vale_close(&port);
 }
