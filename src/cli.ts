@@ -66,7 +66,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     else await runVerb(verb, rest);
   } catch (error) {
     const code = (error as { oclif?: { exit?: number } }).oclif?.exit;
-    if ((error as { code?: string }).code !== 'EEXIT') die(error);
+    if ((error as { code?: string }).code !== 'EEXIT') return die(error);
     // No process.exit(): what was printed may fail to be written yet.
     process.exitCode = code ?? 0;
   }

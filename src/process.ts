@@ -16,22 +16,28 @@ function onSignal(): void {
 }
 
 /** The reader of our output has gone (`| head`): that is a normal end. Anything else is a failure. */
-function onOutputError(error: NodeJS.ErrnoException, where: string): never {
+function onOutputError(error: NodeJS.ErrnoException, where: string): void {
   if (error.code === 'EPIPE') process.exit(0);
   const reason = error.code === 'ENOSPC' ? 'no space left on that device' : error.message;
   die(new ValeError(`cannot write to ${where}: ${reason}`));
 }
 
-/** Prints an error as one line and ends the process with its exit code. */
-export function die(error: unknown): never {
+/** How long a reader of standard error may take to read the last line, ms. */
+const LAST_WORDS = 2000;
+
+/** Prints an error as one line and ends the process with its exit code, once the line is out. */
+export function die(error: unknown): void {
   const { line, exitCode } = explain(error);
+  const end = () => process.exit(exitCode);
+  const stack = process.env['DEBUG'] && error instanceof Error ? `${error.stack}\n` : '';
   try {
-    process.stderr.write(`vale: ${line}\n`);
-    if (process.env['DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    // What was written before may still wait for a reader that is slow, and this behind it.
+    process.stderr.write(`vale: ${line}\n${stack}`, end);
+    if (process.stderr.writableLength === 0) end();
+    setTimeout(end, LAST_WORDS);
   } catch {
-    // stderr is closed: the exit code alone has to tell.
+    end(); // stderr is closed: the exit code alone has to tell.
   }
-  process.exit(exitCode);
 }
 
 /** Installs the handlers of this file, once, for a process that is the CLI. */
