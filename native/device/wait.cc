@@ -61,7 +61,8 @@ int wait_ports(PortWait* waits, unsigned n, int timeout_ms, uint32_t spin_us, in
       if (found != 0) return found;
     } while (now_ns() < end);
   }
-  if (spin_us != 0) {
+  // Where the last wait found nothing either, spinning would only make silence expensive.
+  if (lively && spin_us != 0) {
     const uint64_t end = now_ns() + spin_us * 1000ull;
     do {
       for (int i = 0; i < 8; i++) relax();

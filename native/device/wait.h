@@ -2,7 +2,8 @@
 //
 // Flow. Sleep until one of several ports is ready, as poll(2) on netmap descriptors would:
 //   1. ready() on each: sync and look. Anything there: return.
-//   2. spin for spin_us, repeating 1 (not at all when spin_us is 0).
+//   2. spin for spin_us, repeating 1; not when spin_us is 0, and not where the last wait found nothing
+//      either: silence costs no processor.
 //   3. arm() each, then ready() once more: closes the race with a sender.
 //   4. poll(2) on their descriptors and stop_fd, at most timeout_ms.
 //   5. disarm(), ready() a last time.
