@@ -53,7 +53,7 @@ class Curve {
     for (unsigned at = 0; at < o_.macs && o_.macs > 1;) at += learn(at);
     for (unsigned r = 0; r < o_.rings; r++) prepare(fabric_.tx(0, r));
     cursors_.resize(size_t{o_.ports} * o_.rings);
-    for (unsigned i = 0; i < o_.ports; i++) fabric_.drain(i);
+    for (unsigned i = 0; i < fabric_.size(); i++) fabric_.drain(i);
   }
 
   unsigned frames() const { return per_ring_ * o_.rings; }
@@ -72,6 +72,11 @@ class Curve {
     unsigned arrived = 0;
     for (unsigned i = 1; i < o_.ports; i++) arrived += receive(i, rx);
     if (arrived != frames()) bench::die(1, "%u frames of %u arrived", arrived, frames());
+    // All addresses are known: nobody else may be shown a frame.
+    for (unsigned i = o_.ports; i < fabric_.size(); i++) {
+      if (const unsigned n = fabric_.drain(i); n != 0)
+        bench::die(1, "%u frames of %u were flooded or went astray", n, frames());
+    }
   }
 
   // The same without a switch.
@@ -204,7 +209,7 @@ int main(int argc, char** argv) {
   bench::pin(0);
 
   Fabric::Shape shape;
-  shape.ports = o.ports;
+  shape.ports = o.ports + (o.macs > 1 ? 1 : 0);  // a bystander
   shape.rings = o.rings;
   Fabric fabric(shape);
   Curve curve(o, &fabric);

@@ -148,12 +148,15 @@ int main(int argc, char** argv) {
   for (const pid_t child : children) bench::join_peer(child);
   if (trips.empty()) bench::die(1, "no frame came back");
   std::sort(trips.begin(), trips.end());
+  double sum = 0;
+  for (const double trip : trips) sum += trip;
   const auto quantile = [&](double q) {
     return trips[static_cast<size_t>(q * static_cast<double>(trips.size() - 1))];
   };
   bench::Json()
       .text("tool", "latency")
       .whole("trips", trips.size())
+      .real("mean", sum / static_cast<double>(trips.size()))
       .real("p50", quantile(0.5))
       .real("p99", quantile(0.99))
       .real("p999", quantile(0.999))

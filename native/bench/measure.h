@@ -84,6 +84,13 @@ struct alignas(128) Line {
   std::atomic<uint64_t> value{0};
 };
 
+// Of the first 16 bytes of a frame: a value that cannot be had without reading them.
+inline uint64_t sum_of_header(const char* frame) {
+  uint64_t words[2];
+  std::memcpy(words, frame, sizeof words);
+  return words[0] ^ words[1];
+}
+
 // Set by SIGINT and SIGTERM, and when the peer ends, so that nobody spins for a dead one. The one
 // global: a signal handler has nowhere else to write.
 inline volatile sig_atomic_t stop_requested = 0;

@@ -89,33 +89,42 @@ class Sender {
   netmap_ring* ring_;
 };
 
-// Reads the slots, not the payloads, and releases all of them at the next sync.
+// Reads the slots and releases all of them at the next sync; the payloads only if `headers`: then both
+// addresses and the type of each frame, as whoever looks at what came must.
 class Receiver {
  public:
-  explicit Receiver(const End& end) : port_(end.port.get()), ring_(end.rx()) {}
+  explicit Receiver(const End& end, bool headers = false)
+      : port_(end.port.get()), ring_(end.rx()), headers_(headers) {}
   vale::Port* port() const { return port_; }
   uint64_t bytes() const { return bytes_; }
+  uint64_t seen() const { return seen_; }
 
   void sync() {
     if (const int err = port_->rxsync(); err != 0) die(1, "rxsync: %s", std::strerror(err));
   }
   // How many frames were there.
-  unsigned take() {
+  unsigned take() { return headers_ ? take_as<true>() : take_as<false>(); }
+
+ private:
+  template <bool kHeaders>
+  unsigned take_as() {
     unsigned frames = 0;
     const unsigned tail = ring_->tail, slots = ring_->num_slots;
     unsigned at = ring_->head;
     for (; at != tail; at = at + 1 == slots ? 0 : at + 1) {
-      bytes_ += ring_->slot[at].len;
+      const netmap_slot slot = ring_->slot[at];
+      bytes_ += slot.len;
+      if (kHeaders) seen_ += sum_of_header(NETMAP_BUF(ring_, slot.buf_idx));
       frames++;
     }
     ring_->head = ring_->cur = at;
     return frames;
   }
 
- private:
   vale::Port* port_;
   netmap_ring* ring_;
-  uint64_t bytes_ = 0;
+  bool headers_;
+  uint64_t bytes_ = 0, seen_ = 0;
 };
 
 // How a process waits for frames.

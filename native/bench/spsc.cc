@@ -2,7 +2,7 @@
 // The limit of handing over frames: one producer copies each payload into the consumer's buffer and
 // writes its 16-byte slot; nothing is classified, locked, counted or validated. Split as the switch
 // does it: the payloads of a chunk, then its slots, then one release store of the tail. The consumer
-// reads slots only and returns the head once per look.
+// reads slots only (--headers: and the header of each frame) and returns the head once per look.
 #include "abi/netmap.h"
 #include "bench/measure.h"
 
@@ -19,6 +19,7 @@ struct Shared {
   bench::Line tail;      // producer: first slot not yet published
   bench::Line received;  // consumer: frames
   bench::Line bytes;     // consumer: sum of the lengths, so that slots must really be read
+  bench::Line seen;      // consumer: of the headers, if it reads them
   bench::Line end;       // producer: 1 = nothing follows
   alignas(4096) SlotWord slots[kSlots];
   alignas(4096) char source[kSlots][kStride];
@@ -55,20 +56,26 @@ struct Producer {
 
 struct Consumer {
   Shared* s;
-  uint64_t head = 0, bytes = 0;
+  bool headers = false;
+  uint64_t head = 0, bytes = 0, seen = 0;
 
   // Reads everything published; false when there was nothing.
-  bool take() {
+  bool take() { return headers ? take_as<true>() : take_as<false>(); }
+
+  template <bool kHeaders>
+  bool take_as() {
     const uint64_t tail = s->tail.value.load(std::memory_order_acquire);
     if (tail == head) return false;
     for (; head != tail; head++) {
       netmap_slot slot;
       std::memcpy(&slot, &s->slots[head % kSlots], sizeof slot);
       bytes += slot.len;
+      if (kHeaders) seen += bench::sum_of_header(s->target[slot.buf_idx - 2]);
     }
     s->head.value.store(head, std::memory_order_release);
     s->received.value.store(head, std::memory_order_relaxed);
     s->bytes.value.store(bytes, std::memory_order_relaxed);
+    if (kHeaders) s->seen.value.store(seen, std::memory_order_relaxed);
     return true;
   }
 };
@@ -118,13 +125,14 @@ int main(int argc, char** argv) {
   const unsigned chunk = args.whole("chunk", 64, 1, kSlots / 2);
   const double seconds = args.number("seconds", 0.4, 0.01, 60);
   const bool one_core = args.flag("one-core");
+  const bool headers = args.flag("headers");
   args.done();
   bench::stop_on_signals();
 
   Shared* s = bench::shared<Shared>();
   std::memset(s->source, 0x5a, sizeof s->source);
   Producer producer{s};
-  Consumer consumer{s};
+  Consumer consumer{s, headers};
   const auto produced = [&](pid_t peer, bench::Window* window) {
     const Run run = {size, chunk, seconds, peer == 0 ? &consumer : nullptr, peer};
     return size == 60 ? produce<60>(&producer, run, window) : produce<0>(&producer, run, window);

@@ -2,7 +2,10 @@
 // How many frames a second go through the switch, counted where they arrive: a sender and a receiver
 // as two processes on two processors, or both ends in lockstep in one process (--one-core). Unicast, or
 // flooded to --to ports that the receiving process has all open. The sender never waits: what the
-// receiver cannot take is dropped, and reported beside.
+// receiver cannot take is dropped, and reported beside; so is how often it slept. --headers: the receiver
+// reads the header of each frame. --same-core: both processes on one processor.
+#include <sys/resource.h>
+
 #include "bench/ports.h"
 
 namespace {
@@ -13,6 +16,7 @@ struct Shared {
   Line turn;        // round trip
   Line arrived[2];  // meet()
   Line received;    // receiver: frames
+  Line sleeps;      // receiver: how often it gave its processor away
   Line end;         // sender: 1 = nothing follows
 };
 
@@ -22,16 +26,21 @@ struct Options {
   double seconds;
   uint64_t frames;  // one core: stop after so many instead of after `seconds`; 0 = by time
   bench::Waiting receiver;
+  bool headers, same_core;
+  cpu_set_t allowed;  // processors, before anybody was pinned
 };
 
 void print(const Options& o, unsigned cores, uint64_t sent, uint64_t received,
-           const bench::Window& window, double before, double after) {
+           const bench::Window& window, double before, double after, double per_sleep = 0) {
   bench::Json json;
   json.text("tool", "switch").whole("size", o.size).whole("batch", o.batch).whole("cores", cores);
   const uint64_t copies = sent * o.to;
   json.whole("to", o.to).rate(received, o.size, window).whole("offered", copies);
   json.whole("dropped", copies > received ? copies - received : 0);
-  if (cores == 2) json.real("roundTripBefore", before).real("roundTripAfter", after);
+  if (cores == 2) {
+    if (per_sleep != 0) json.real("framesPerSleep", per_sleep);
+    json.real("roundTripBefore", before).real("roundTripAfter", after);
+  }
   json.print();
 }
 
@@ -45,7 +54,7 @@ void one_core(const Options& o) {
   bench::Receiver drain(a);
   bench::receive(&drain, bench::Waiting::busy);
   bench::Sender sender(a, 0, o.size);
-  bench::Receiver receiver(b);
+  bench::Receiver receiver(b, o.headers);
 
   // What was read is released by the next rxsync: too late for a batch that needs the whole ring.
   const bool release = o.batch > sender.most() / 2;
@@ -89,13 +98,27 @@ unsigned receive_all(std::vector<bench::Receiver>* receivers, bench::Waiting how
   return frames;
 }
 
+void move_to(const Options& o, unsigned processor) {
+  sched_setaffinity(0, sizeof o.allowed, &o.allowed);
+  bench::pin(processor);
+}
+
+uint64_t times_slept() {
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_nvcsw);
+}
+
 [[noreturn]] void receive(const Options& o, Shared* s) {
   std::vector<bench::End> ends(o.to);
   for (unsigned i = o.to; i-- != 0;)
     ends[i].open(i == 0 ? "valebench:rx" : ("valebench:rx" + std::to_string(i)).c_str());
   bench::meet(ends[0], 1, s->arrived);
-  std::vector<bench::Receiver> receivers(ends.begin(), ends.end());
+  std::vector<bench::Receiver> receivers;
+  for (const bench::End& end : ends) receivers.emplace_back(end, o.headers);
   bench::answer_round_trips(&s->turn);
+  if (o.same_core) move_to(o, 0);
+  const uint64_t slept = times_slept();
   uint64_t received = 0;
   while (s->end.value.load(std::memory_order_relaxed) == 0 && !bench::stopped()) {
     const unsigned frames = receive_all(&receivers, o.receiver);
@@ -103,10 +126,17 @@ unsigned receive_all(std::vector<bench::Receiver>* receivers, bench::Waiting how
     received += frames;
     s->received.value.store(received, std::memory_order_relaxed);
   }
+  s->received.value.store(received);
+  s->sleeps.value.store(times_slept() - slept);
+  if (o.same_core) move_to(o, 1);
   bench::answer_round_trips(&s->turn);
-  uint64_t bytes = 0;
-  for (const bench::Receiver& receiver : receivers) bytes += receiver.bytes();
+  uint64_t bytes = 0, seen = 0;
+  for (const bench::Receiver& receiver : receivers) {
+    bytes += receiver.bytes();
+    seen |= receiver.seen();
+  }
   if (bytes != received * o.size) bench::die(1, "frames arrived with a wrong length");
+  if (o.headers && received != 0 && seen == 0) bench::die(1, "frames arrived without a header");
   std::exit(0);
 }
 
@@ -137,7 +167,10 @@ void two_cores(const Options& o) {
   s->end.value.store(1);
   const double after = bench::round_trip(&s->turn);
   bench::join_peer(child);
-  print(o, 2, sent, received, window, before, after);
+  const double all = static_cast<double>(s->received.value.load());
+  const uint64_t sleeps = o.receiver == bench::Waiting::busy ? 0 : s->sleeps.value.load();
+  print(o, 2, sent, received, window, before, after,
+        sleeps == 0 ? 0 : all / static_cast<double>(sleeps));
 }
 
 }  // namespace
@@ -153,9 +186,12 @@ int main(int argc, char** argv) {
   o.frames = static_cast<uint64_t>(args.number("frames", 0, 0, 1e12));
   o.receiver = bench::waiting(&args, "receiver");
   const bool single = args.flag("one-core");
+  o.headers = args.flag("headers");
+  o.same_core = args.flag("same-core");
   args.done();
   if (o.to != 1 && single) bench::die(2, "--to is for two cores");
   if (o.frames != 0 && !single) bench::die(2, "--frames needs --one-core");
+  sched_getaffinity(0, sizeof o.allowed, &o.allowed);
   bench::stop_on_signals();
   if (single) {
     one_core(o);

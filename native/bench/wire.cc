@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A veth pair and a switch: frames of 60 bytes out of the switch into the wire, and from the wire into
-// the switch, beside a bare socket of the same type with nothing behind it. Windows alternate, so both
-// meet the same machine. Usage: wire [seconds a window, 0.3] [pairs of windows, 9]. Needs root.
+// the switch, beside a bare socket of the same type with nothing behind it, one after the other, so both
+// meet the same machine. Everything on one processor, but for what fills the wire (--way in). Needs root.
 #include "test/support/wire.h"
 
 #include <sys/mman.h>
@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "bench/measure.h"
 #include "device/user.h"
 #include "engine/engine.h"
 #include "engine/frame_mover.h"
@@ -238,49 +239,37 @@ class Flood {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  const double seconds = argc > 1 ? std::atof(argv[1]) : 0.3;
-  const int pairs = argc > 2 ? std::atoi(argv[2]) : 9;
-  if (const char* why_not = netns::enter_as_root()) {
-    std::fprintf(stderr, "wire: %s\n", why_not);
-    return 1;
-  }
+  bench::Args args(argc, argv);
+  const std::string socket = args.word("socket", "packet");
+  const std::string way = args.word("way", "out");
+  const double seconds = args.number("seconds", 0.3, 0.01, 60);
+  args.done();
+  if (socket != "packet" && socket != "xdp") bench::die(2, "--socket: packet or xdp");
+  if (way != "out" && way != "in") bench::die(2, "--way: out or in");
+  const bool xdp = socket == "xdp", out = way == "out";
+  if (const char* why_not = netns::enter_as_root()) bench::die(1, "wire: %s", why_not);
   wire::Veth veth;
-  char directory[] = "/dev/shm/vale-wire-XXXXXX";
   std::unique_ptr<Device> device;
   std::string where, warning;
-  if (mkdtemp(directory) == nullptr ||
-      !open_user_device(directory, &device, &where, &warning).ok()) {
-    return 1;
+  const Status status = open_user_device(nullptr, &device, &where, &warning);
+  if (!status.ok()) bench::die(1, "%s", status.text.c_str());
+  double bare_rate = 0;
+  {
+    Bare bare(xdp);
+    if (!bare.good) bench::die(1, "no bare %s socket", socket.c_str());
+    std::unique_ptr<Flood> flood(out ? nullptr : new Flood);
+    bare_rate = rate(seconds, [&] { return out ? bare.send() : bare.receive(); });
   }
-  std::printf("%-8s %-6s %12s %12s %8s\n", "socket", "way", "bare Mpps", "switch Mpps", "ratio");
-  for (const bool xdp : {false, true}) {
-    for (const bool out : {true, false}) {
-      std::vector<double> bare_rates, rates, ratios;
-      for (int i = 0; i < pairs; i++) {
-        double one = 0, other = 0;
-        {
-          Bare bare(xdp);
-          if (!bare.good) return 1;
-          std::unique_ptr<Flood> flood(out ? nullptr : new Flood);
-          one = rate(seconds, [&] { return out ? bare.send() : bare.receive(); });
-        }
-        {
-          Joined joined(*device, xdp ? WireBackend::xdp_native : WireBackend::packet);
-          if (!joined.good) return 1;
-          std::unique_ptr<Flood> flood(out ? nullptr : new Flood);
-          other = rate(seconds, [&] { return out ? joined.send() : joined.receive(); });
-        }
-        bare_rates.push_back(one);
-        rates.push_back(other);
-        ratios.push_back(other / one);
-      }
-      for (auto* all : {&bare_rates, &rates, &ratios}) std::sort(all->begin(), all->end());
-      const size_t middle = ratios.size() / 2;
-      std::printf("%-8s %-6s %12.3f %12.3f %8.3f\n", xdp ? "af_xdp" : "packet", out ? "out" : "in",
-                  bare_rates[middle] / 1e6, rates[middle] / 1e6, ratios[middle]);
-    }
-  }
-  device.reset();
-  return netns::run(std::string("rm -r ") + directory) ? 0 : 1;
+  Joined joined(*device, xdp ? WireBackend::xdp_native : WireBackend::packet);
+  if (!joined.good) bench::die(1, "the wire cannot be attached by a %s socket", socket.c_str());
+  std::unique_ptr<Flood> flood(out ? nullptr : new Flood);
+  const double joined_rate = rate(seconds, [&] { return out ? joined.send() : joined.receive(); });
+  bench::Json()
+      .text("tool", "wire")
+      .text("socket", socket)
+      .text("way", way)
+      .real("framesPerSecond", joined_rate)
+      .real("bitsPerSecond", joined_rate * 8 * kBytes)
+      .real("bare", bare_rate)
+      .print();
 }
