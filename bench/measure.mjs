@@ -105,6 +105,7 @@ export class Runner {
   run(trial) {
     if (trial.kind === 'startup') return this.startup(trial);
     if (trial.kind === 'instructions') return this.instructions(trial);
+    if (trial.root && process.getuid?.() !== 0) throw new Skip('needs root');
     if (trial.measure) return trial.measure(this);
     return this.figure(trial);
   }
@@ -147,7 +148,8 @@ export class Runner {
       return Number(process.hrtime.bigint() - start) * 1e-9;
     };
     const windows = [];
-    while (windows.length < trial.windows && !(windows.length > 4 && this.late())) {
+    const wanted = trial.windows[this.options.quick ? 'quick' : 'full'];
+    while (windows.length < wanted && !(windows.length > 4 && this.late())) {
       windows.push({ limit: await once(trial.limit.command), figure: await once(trial.command) });
     }
     return this.compared(windows);

@@ -6,6 +6,8 @@ const units = {
   rate: { scale: 1e-6, unit: 'Mpps', digits: 2 },
   time: { scale: 1e6, unit: 'µs', digits: 2 },
   nanoseconds: { scale: 1e9, unit: 'ns', digits: 1 },
+  milliseconds: { scale: 1e3, unit: 'ms', digits: 2 },
+  kibibytes: { scale: 1 / 1024, unit: 'KiB', digits: 0 },
   startup: { scale: 1e3, unit: 'ms', digits: 0 },
   line: { scale: 1e9, unit: 'ns', digits: 0 },
   bytes: { scale: 1e-6, unit: 'MB', digits: 2 },
@@ -40,6 +42,8 @@ function valueText({ trial, result }) {
     ['p999', 'p99.9'],
   ])
     if (result[key] !== undefined) parts.push(`${name} ${fixed(result[key] * scale, digits)}`);
+  if (result.framesPerSleep !== undefined)
+    parts.push(`${fixed(result.framesPerSleep, 0)} frames a sleep`);
   const places = Object.entries(result.places ?? {}).map(
     ([place, { median, windows }]) => `${place} ${fixed(median * scale, digits)} ×${windows}`,
   );
@@ -109,18 +113,21 @@ export function document(run, rows) {
   return {
     schema: 'vale-bench/2',
     ...run,
-    rows: rows.map(({ trial, result, verdict, command, limitCommand, skipped, error }) => ({
-      name: trial.name,
-      group: trial.group,
-      metric: trial.metric,
-      command,
-      limit: (trial.limit ?? trial.floor)?.name,
-      limitCommand,
-      curve: trial.curve,
-      bar: trial.bar && { ...trial.bar, verdict },
-      skipped,
-      error,
-      ...result,
-    })),
+    rows: rows.map(
+      ({ trial, result, verdict, command, limitCommand, skipped, error, seconds }) => ({
+        name: trial.name,
+        group: trial.group,
+        metric: trial.metric,
+        command,
+        limit: (trial.limit ?? trial.floor)?.name,
+        limitCommand,
+        curve: trial.curve,
+        bar: trial.bar && { ...trial.bar, verdict },
+        skipped,
+        error,
+        seconds,
+        ...result,
+      }),
+    ),
   };
 }

@@ -105,8 +105,13 @@ function describeRun(options) {
 
 async function runAll(selected, runner) {
   const rows = [];
+  const began = Date.now();
+  const elapsed = () => (Date.now() - began) / 1000;
   for (const [at, trial] of selected.entries()) {
-    process.stderr.write(`[${at + 1}/${selected.length}] ${trial.name}\n`);
+    process.stderr.write(
+      `[${at + 1}/${selected.length}, ${elapsed().toFixed(0)} s] ${trial.name}\n`,
+    );
+    const start = elapsed();
     const row = {
       trial,
       command: commandLine(trial),
@@ -121,6 +126,7 @@ async function runAll(selected, runner) {
       if (error instanceof Skip) row.skipped = error.message;
       else row.error = error.message;
     }
+    row.seconds = elapsed() - start;
     rows.push(row);
   }
   return rows;
@@ -153,7 +159,7 @@ process.stdout.on('error', (error) => {
 
 const runner = new Runner({
   ...options,
-  retrySeconds: options.quick ? 10 : 90,
+  retrySeconds: options.quick ? 6 : 90,
   budget: options.quick ? 50 : 780,
   environment,
   scratch,

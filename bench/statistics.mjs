@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // From windows to the figures of a row: medians with least and most, ratios pair by pair, and what the
 // windows say of where the two processors were.
-import { NEAR } from './trials.mjs';
+import { NEAR } from './trials/limits.mjs';
 
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
@@ -77,9 +77,10 @@ export function summary(trial, kept, lines) {
     places: byPlace(figures, value),
     bitsPerSecond: each(figures, 'bitsPerSecond'),
     dropped:
-      figures[0].offered === undefined
+      figures[0].dropped === undefined
         ? undefined
         : median(figures.map((f) => f.dropped / Math.max(1, f.offered))),
+    framesPerSleep: each(figures, 'framesPerSleep'),
     p99: each(figures, 'p99'),
     p999: each(figures, 'p999'),
     evenness: each(figures, 'evenness'),
