@@ -293,7 +293,9 @@ uint64_t XdpSocket::drops() const {
     xdp_statistics counts = {};
     socklen_t bytes = sizeof counts;
     if (getsockopt(queue.fd.fd(), SOL_XDP, XDP_STATISTICS, &counts, &bytes) != 0) continue;
-    sum += counts.rx_dropped + counts.rx_ring_full + counts.rx_fill_ring_empty_descs;
+    // A frame for which the fill ring had no buffer is in rx_dropped; rx_fill_ring_empty_descs counts how
+    // often the ring was found empty, which is no number of frames.
+    sum += counts.rx_dropped + counts.rx_ring_full;
   }
   return sum;
 }
