@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
-import { ValeError } from '../src/errors.js';
+import { ExitCode, ValeError } from '../src/errors.js';
 import { packageRoot } from '../src/native.js';
 import type { NativeRuntime } from '../src/native-types.js';
 import { fdbJson, indexJson, infoJson, snapshotJson } from '../src/report/ctl-json.js';
@@ -286,11 +286,6 @@ describe('a failure', () => {
       'failed to create vale0:a: Invalid argument (a persistent port has a name of its own, which does not start with "vale"; pick one such as "p0", then attach it as in vale0:p0)',
     ],
     [
-      'no such switch',
-      (c) => c.look('vale9:'),
-      'failed to list vale9:: No such file or directory (no such switch; see: vale ctl)',
-    ],
-    [
       'no such memory',
       (c) => c.create('p1', { memid: '70000' }),
       'failed to create p1: Invalid argument ("70000": no memory has this id; use 1 to 65535)',
@@ -300,8 +295,16 @@ describe('a failure', () => {
       (c) => c.create('p1@3', { memid: '4' }),
       'failed to create p1@3: Invalid argument (-m says memory 4; keep one of the two)',
     ],
-  ])('of %s says what is wrong and what to do', (_what, action, line) => {
-    expect(() => action(control(busy).made)).toThrow(new ValeError(line));
+  ])('of %s is a wrong command line, and says what to do', (_what, action, line) => {
+    expect(() => action(control(busy).made)).toThrow(new ValeError(line, ExitCode.Usage));
+  });
+
+  test('of no such switch says what is wrong and what to do', () => {
+    expect(() => control(busy).made.look('vale9:')).toThrow(
+      new ValeError(
+        'failed to list vale9:: No such file or directory (no such switch; see: vale ctl)',
+      ),
+    );
   });
 });
 

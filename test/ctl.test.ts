@@ -204,13 +204,15 @@ describe('a persistent port', () => {
   });
 });
 
-describe('a failure is one line in the form of the reference, and exit code 1', () => {
-  const failure = (...args: string[]): string => {
+describe('a failure is one line in the form of the reference', () => {
+  const ending = (code: number, args: string[]): string => {
     const { status, stdout, stderr } = ctl(...args);
-    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect({ status, stdout }).toEqual({ status: code, stdout: '' });
     expect(stderr).toMatch(/^vale: failed to [^\n]*\n$/);
     return stderr;
   };
+  const failure = (...args: string[]) => ending(1, args);
+  const misspelt = (...args: string[]) => ending(2, args);
 
   test('when something is there already', async () => {
     output('-n', 'p0');
@@ -250,7 +252,7 @@ describe('a failure is one line in the form of the reference, and exit code 1', 
     expect(failure('index', 'vale7:a')).toContain(
       'failed to obtain indices of vale7:a: No such file or directory (vale7: no such switch',
     );
-    expect(failure('index', 'nosuch0')).toContain(
+    expect(misspelt('index', 'nosuch0')).toContain(
       'failed to obtain indices of nosuch0: Invalid argument (this is no port of a switch; name both, as in vale0:nosuch0)',
     );
     expect(failure('-r', 'vale0:a')).toContain(
@@ -261,10 +263,10 @@ describe('a failure is one line in the form of the reference, and exit code 1', 
     );
   });
 
-  test('when the name is wrong', () => {
-    expect(failure('-d', 'em0')).toContain('failed to detach em0: Invalid argument');
-    expect(failure('-n', 'vale0')).toContain('failed to create vale0: Invalid argument');
-    expect(failure('-n', 'abcdefghijklmnop')).toContain('use at most 15');
+  test('when the name is wrong, which is a wrong command line', () => {
+    expect(misspelt('-d', 'em0')).toContain('failed to detach em0: Invalid argument');
+    expect(misspelt('-n', 'vale0')).toContain('failed to create vale0: Invalid argument');
+    expect(misspelt('-n', 'abcdefghijklmnop')).toContain('use at most 15');
   });
 
   test('when it is for network interfaces', async () => {
@@ -291,7 +293,7 @@ describe('a failure is one line in the form of the reference, and exit code 1', 
   test('when a name is both a switch and a port', async () => {
     await open('vale0:a');
     await open('vale0');
-    expect(failure('list', 'vale0')).toContain(
+    expect(misspelt('list', 'vale0')).toContain(
       'write vale0: for the switch or vale:vale0 for the port',
     );
     expect(output('list', 'vale0:')).toBe('vale0:a bridge_idx 0 port_idx 0\n');

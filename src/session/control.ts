@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What `vale ctl` does, without how it looks: names as typed in, rows of the runtime out. A failure
 // is one line in the reference's form, "failed to ACTION NAME: REASON".
-import { UsageError, ValeError } from '../errors.js';
+import { ExitCode, UsageError, ValeError } from '../errors.js';
 import { agentPath } from '../native.js';
 import type {
   AgentRow,
@@ -389,7 +389,10 @@ export class Control {
       if (error instanceof UsageError) throw error;
       const other = name === undefined ? undefined : elsewhere(name, this.binding, this.runtime);
       const typed = name === undefined ? '' : ` ${quote(name).slice(1, -1)}`;
-      throw new ValeError(`failed to ${action}${typed}: ${other ?? reason(error, name)}`);
+      throw new ValeError(
+        `failed to ${action}${typed}: ${other ?? reason(error, name)}`,
+        other === undefined && error instanceof NameError ? error.exitCode : ExitCode.Failed,
+      );
     }
   }
 }
