@@ -68,6 +68,7 @@ struct PortInfo {
   std::optional<Offsets> offsets;  // as they count, where they were asked for
   uint32_t mtu = 65536;            // most bytes of a frame the port carries
   uint8_t mac[6] = {};             // of the interface; zeros when the port has none
+  bool pipe = false;  // what is sent stays in the tx ring until the other end has read it
 };
 
 // The three pools of a region (POOLS_INFO_GET): offset in bytes, objects, bytes each.

@@ -21,6 +21,22 @@ describe('a pipe', () => {
     expect(stdout).toContain('Received 200000 packets');
   });
 
+  test('without a reader keeps what was sent, and the sender says whom it waits for', async () => {
+    const sw = freshSwitch();
+    const tx = new Vale(['pkt-gen', '-i', `${sw}:a{1`, '-f', 'tx', '-n', '5', '--json']);
+    await tx.says(new RegExp(`${sw}:a}1 has not read what waits in the pipe, 5 slots`));
+    const waiting = await tx.stop();
+    expect(waiting.code).toBe(0);
+    expect(JSON.parse(waiting.stdout)).toMatchObject({ offered: 5, accepted: 5, delivered: 5 });
+
+    const other = new Vale(['pkt-gen', '-i', `${sw}:a{1`, '-f', 'tx', '-n', '5']);
+    await other.says(/has not read/);
+    expect((await (await receiver(`${sw}:a}1`, 5)).result()).stdout).toContain(
+      'Received 5 packets',
+    );
+    expect((await other.result()).code).toBe(0);
+  });
+
   test('a bridge between two pipes loses nothing', async () => {
     const sw = freshSwitch();
     const bridge = await new Vale(['bridge', '-i', `${sw}:a}in`, '-i', `${sw}:a{out`]).says(

@@ -39,8 +39,22 @@ Status run_pong(PktGenRun& run, Engine& engine, unsigned thread);
 
 // The error of a txsync or rxsync.
 Status port_gone(const Port& port, int err);
-// Waits for the port to take what is on its tx rings: as long as that needs, but no longer than 500
-// ms once the engine stops. Returns how many frames it still took.
+// Says, once a second has passed without any room or progress, what it is that is waited for.
+class StallNotice {
+ public:
+  StallNotice(Engine& engine, const Port& port) : engine_(engine), port_(port) {}
+  void moved() { since_ = 0; }
+  void stuck(const std::vector<TxRing>& rings);
+
+ private:
+  Engine& engine_;
+  const Port& port_;
+  uint64_t since_ = 0;  // CLOCK_MONOTONIC, ns; 0 = not stuck
+  bool said_ = false;
+};
+
+// Waits for the port to take what is on its tx rings, and for a pipe's other end to read it: as long as
+// that needs, but no longer than 500 ms once the engine stops. Returns how many frames were still taken.
 uint64_t drain(Engine& engine, Port& port, std::vector<TxRing>& rings);
 // The tx rings of a port.
 std::vector<TxRing> tx_rings(Port& port, const SlotPlan& plan);

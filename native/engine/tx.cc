@@ -12,6 +12,7 @@ namespace {
 
 constexpr uint64_t kDrainNs = 500000000;
 constexpr int kDrainStepMs = 10;
+constexpr uint64_t kStallNs = 900000000;  // less than kWaitMs: the second look already tells
 constexpr int kWaitMs = 1000;  // longest sleep; the port's health is looked at after each
 // The clock is read once in so many turns: it costs as much as sending ten frames.
 constexpr unsigned kTurnsPerStamp = 16;
@@ -84,7 +85,8 @@ class Sender {
         port_(*run.ports[thread]),
         rings_(tx_rings(port_, run.plan)),
         source_(run, thread),
-        pacer_(config_.rate, config_.burst) {
+        pacer_(config_.rate, config_.burst),
+        notice_(engine, port_) {
     left_ = run.share(thread, &nothing_);
     if (config_.count == 0) left_ = ~0ull;
   }
@@ -96,7 +98,11 @@ class Sender {
       if (budget == 0) continue;
       uint64_t bytes = 0;
       const uint32_t frames = fill(budget, &bytes);
-      if (frames == 0) wait_for_room();
+      if (frames == 0) {
+        wait_for_room();
+      } else {
+        notice_.moved();
+      }
       if (lane_.frames() == 0 && frames > 0) lane_.seen(monotonic_ns());
       if (const int err = port_.txsync()) return finish(port_gone(port_, err));
       uint64_t taken = 0;
@@ -170,6 +176,7 @@ class Sender {
   void wait_for_room() {
     if (config_.busy) return cpu_relax();
     stamp();
+    notice_.stuck(rings_);
     for (TxRing& ring : rings_) ring.want_more();
     PortWait wait{&port_, POLLOUT};
     wait_ports(&wait, 1, kWaitMs, config_.spin, engine_.stop_fd());
@@ -198,6 +205,7 @@ class Sender {
   std::vector<TxRing> rings_;
   Source source_;
   Pacer pacer_;
+  StallNotice notice_;
   uint64_t left_ = 0;
   bool nothing_ = false;
   size_t first_ring_ = 0;
@@ -214,22 +222,45 @@ Status run_tx(PktGenRun& run, Engine& engine, unsigned thread) {
 std::vector<TxRing> tx_rings(Port& port, const SlotPlan& plan) {
   std::vector<TxRing> rings;
   for (unsigned i = port.first_tx(); i < port.last_tx(); i++) {
-    rings.emplace_back(port.tx_view(i), plan);
+    rings.emplace_back(port.tx_view(i), plan, port.info().pipe);
   }
   return rings;
 }
 
+void StallNotice::stuck(const std::vector<TxRing>& rings) {
+  const uint64_t now = monotonic_ns();
+  if (since_ == 0) since_ = now;
+  if (said_ || now - since_ < kStallNs) return;
+  said_ = true;
+  uint32_t slots = 0;
+  for (const TxRing& ring : rings) slots += ring.pending();
+  const std::string& name = port_.info().name;
+  std::string line = name + ": " + std::to_string(slots) + " slots of its rings are not taken; ";
+  if (port_.info().pipe) {
+    std::string other = name;
+    char& end = other[other.find_first_of("{}")];
+    end = end == '{' ? '}' : '{';
+    line = other + " has not read what waits in the pipe, " + std::to_string(slots) + " slots; ";
+  }
+  engine_.say(true, line + "waiting for that until Ctrl-C");
+}
+
 uint64_t drain(Engine& engine, Port& port, std::vector<TxRing>& rings) {
   uint64_t taken = 0, deadline = 0;
+  uint32_t before = 0;
+  StallNotice notice(engine, port);
   for (;;) {
     const bool gone = port.txsync() != 0;
-    bool pending = false;
+    uint32_t pending = 0;
     for (TxRing& ring : rings) {
       taken += ring.settle();
-      pending |= ring.pending();
+      pending += ring.pending();
     }
-    if (gone || !pending) return taken;
+    if (gone || pending == 0) return taken;
     const uint64_t now = monotonic_ns();
+    if (pending != before) notice.moved();
+    before = pending;
+    if (!engine.stopping()) notice.stuck(rings);
     if (engine.stopping()) {
       if (deadline == 0) deadline = now + kDrainNs;
       if (now >= deadline) return taken;

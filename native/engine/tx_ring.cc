@@ -23,8 +23,8 @@ SlotPlan::Cut SlotPlan::cut(uint32_t bytes, uint32_t buffer_bytes) const {
   return {slots, first, rest / (slots - 1), rest % (slots - 1)};
 }
 
-TxRing::TxRing(const RingView& ring, const SlotPlan& plan)
-    : ring_(ring), plan_(plan), settled_(ring.head()), holds_(ring.slots()) {
+TxRing::TxRing(const RingView& ring, const SlotPlan& plan, bool pipe)
+    : ring_(ring), plan_(plan), pipe_(pipe), settled_(ring.head()), holds_(ring.slots()) {
   if (plan_.indirect) payloads_.resize(size_t{ring.slots()} * ring.buf_size());
 }
 
@@ -69,6 +69,7 @@ bool TxRing::put(const uint8_t* data, uint32_t bytes, uint32_t varying, uint32_t
     i = ring_.after(i);
   }
   ring_.release(i);
+  put_++;
   if (cut.slots > 1) multi_ = true;
   if (uniform_ == 0 && varying == 0 && cut.slots == 1) uniform_ = bytes;
   if (uniform_ != bytes || varying != 0 || cut.slots > 1) uniform_ = kMixed;
@@ -91,6 +92,7 @@ bool TxRing::copy(const RingView& from, uint32_t first, uint32_t slots) {
     f = from.after(f);
   }
   ring_.release(i);
+  put_++;
   if (slots > 1) multi_ = true;
   uniform_ = kMixed;
   return true;
@@ -102,6 +104,7 @@ uint32_t TxRing::repeat(uint32_t frames) {
   head += n;
   if (head >= ring_.slots()) head -= ring_.slots();
   ring_.release(head);
+  put_ += n;
   return n;
 }
 
@@ -115,7 +118,7 @@ uint32_t TxRing::settle() {
   // there.
   const uint32_t head = ring_.head();
   const uint32_t mine = ring_.distance(settled_, head);
-  const uint32_t slots = mine - std::min(mine, ring_.distance(ring_.after(ring_.tail()), head));
+  const uint32_t slots = pipe_ ? mine : mine - std::min(mine, pending());
   uint32_t frames = slots;
   if (multi_) {
     for (uint32_t i = settled_, n = 0; n < slots; n++, i = ring_.after(i)) {
@@ -124,6 +127,8 @@ uint32_t TxRing::settle() {
   }
   settled_ += slots;
   if (settled_ >= ring_.slots()) settled_ -= ring_.slots();
+  frames = static_cast<uint32_t>(std::min<uint64_t>(frames, put_));
+  put_ -= frames;
   return frames;
 }
 

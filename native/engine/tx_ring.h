@@ -4,7 +4,8 @@
 //   what the slots hold already; after the port's txsync, settle() says how many frames it took.
 // Owns. What it knows of the ring: which buffers hold what. With `indirect`, the payloads as well.
 // Invariants. head and cur only ever pass whole frames. A buffer is written only where it differs
-//   from what it holds.
+//   from what it holds. No more frames are said to be taken than were put here, whatever another program
+//   writes into the ring.
 // Not here. The sync itself, waiting, what frames are.
 #pragma once
 
@@ -33,7 +34,8 @@ struct SlotPlan {
 
 class TxRing {
  public:
-  TxRing(const RingView& ring, const SlotPlan& plan);
+  // pipe: the port takes frames at once, and gives slots back only when the other end has read them.
+  TxRing(const RingView& ring, const SlotPlan& plan, bool pipe);
 
   uint32_t space() const;  // free slots
 
@@ -59,7 +61,8 @@ class TxRing {
   void want_more() { ring_.ring()->cur = ring_.tail(); }
   // How many more frames the port has taken since the last call. After a txsync.
   uint32_t settle();
-  bool pending() const { return settled_ != ring_.head(); }
+  // Slots that the port has not given back, of frames it has taken or not.
+  uint32_t pending() const { return ring_.distance(ring_.after(ring_.tail()), ring_.head()); }
 
   const RingView& ring() const { return ring_; }
   // What `slot` sends: the payload outside the buffers where it is there.
@@ -71,7 +74,9 @@ class TxRing {
 
   RingView ring_;
   SlotPlan plan_;
+  bool pipe_;
   uint32_t settled_;      // first slot not known to be taken
+  uint64_t put_ = 0;      // frames from there on
   bool multi_ = false;    // some frame was longer than a slot
   uint32_t uniform_ = 0;  // bytes of all frames so far, 0 = none, kMixed = different ones
   uint32_t filled_ = 0;   // slots that were given such a frame

@@ -31,6 +31,7 @@ Status find(const Control& c, const std::string& text, int32_t* port) {
 void fill_info(const Control& c, const PortRec& p, PortInfo* out) {
   out->name = full_name(c, p);
   out->device = "user";
+  out->pipe = p.kind == Kind::pipe;
   out->tx_slots = p.tx_slots;
   out->rx_slots = p.rx_slots;
   out->tx_rings = static_cast<uint16_t>(p.tx_count);
