@@ -27,6 +27,7 @@
 #include <string>
 #include <vector>
 
+#include "shm/relax.h"
 #include "status.h"
 
 namespace vale {
@@ -173,6 +174,5 @@ class Engine {
 
 // CLOCK_MONOTONIC, ns.
 uint64_t monotonic_ns();
-void cpu_relax();
 
 }  // namespace vale

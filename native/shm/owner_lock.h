@@ -16,19 +16,10 @@
 #include <sched.h>
 #include <time.h>
 
+#include "shm/relax.h"
 #include "shm/runtime.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 namespace vale {
-
-inline void cpu_relax() {
-#if defined(__x86_64__)
-  _mm_pause();
-#endif
-}
 
 inline bool try_lock(Shared<uint64_t>& lock, uint64_t me) {
   uint64_t expected = 0;

@@ -43,4 +43,22 @@ class Doorbells {
   std::unordered_map<uint32_t, Bell> bells_;  // by registration index
 };
 
+// Who sleeps on a ring: RxRing::wake, or a TxRing's. A full fence stands between what was published and
+// this.
+inline uint64_t sleepers(Shared<uint64_t>& wake) {
+#ifdef VALE_TSAN
+  return wake.fetch_or(0, std::memory_order_seq_cst);
+#else
+  return wake.load(std::memory_order_acquire);
+#endif
+}
+
+// Whether somebody went to sleep since *rung, which is that epoch then.
+inline bool slept_since(const Shared<uint32_t>& wake_epoch, uint32_t* rung) {
+  const uint32_t epoch = wake_epoch.load(std::memory_order_acquire);
+  if (*rung == epoch) return false;
+  *rung = epoch;
+  return true;
+}
+
 }  // namespace vale

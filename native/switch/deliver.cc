@@ -150,17 +150,9 @@ void Sender::wake() {
   const Control& c = rt->control();
   for (uint32_t i = 0; i < touched_count; i++) {
     RxRing& r = c.rx(touched[i]);
-#ifdef VALE_TSAN
-    const uint64_t bits = r.wake.fetch_or(0, std::memory_order_seq_cst);
-#else
-    const uint64_t bits = r.wake.load(std::memory_order_acquire);
-#endif
-    if (bits == 0) continue;
-    const uint32_t epoch = r.wake_epoch.load(std::memory_order_acquire);
-    uint32_t& last = rung[touched[i]];
-    if (last == epoch) continue;
-    last = epoch;
-    rt->doorbells->ring(r.port, bits);
+    const uint64_t bits = sleepers(r.wake);
+    if (bits != 0 && slept_since(r.wake_epoch, &rung[touched[i]]))
+      rt->doorbells->ring(r.port, bits);
   }
   touched_count = 0;
 }

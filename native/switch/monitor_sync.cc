@@ -139,17 +139,8 @@ void feed(Runtime& rt, Watched& watched, uint32_t first, uint32_t parent, const 
 void monitor_wake(Runtime& rt, Watched& w, uint32_t rx_index) {
   RxRing& r = rt.control().rx(rx_index);
   std::atomic_thread_fence(std::memory_order_seq_cst);
-#ifdef VALE_TSAN
-  const uint64_t bits = r.wake.fetch_or(0, std::memory_order_seq_cst);
-#else
-  const uint64_t bits = r.wake.load(std::memory_order_acquire);
-#endif
-  if (bits == 0) return;
-  const uint32_t epoch = r.wake_epoch.load(std::memory_order_acquire);
-  uint32_t& last = w.rung[rx_index];
-  if (last == epoch) return;
-  last = epoch;
-  rt.doorbells->ring(r.port, bits);
+  const uint64_t bits = sleepers(r.wake);
+  if (bits != 0 && slept_since(r.wake_epoch, &w.rung[rx_index])) rt.doorbells->ring(r.port, bits);
 }
 
 void watch_sent(Runtime& rt, Watched& watched, const TxRing& tx, const WatchedSlots& slots) {

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "switch/pipe_sync.h"
 
-#include <time.h>
-
-#if defined(__x86_64__)
-#include <emmintrin.h>
-#endif
-
 #include "shm/owner_lock.h"
 #include "switch/account.h"
+#include "switch/copy.h"
 #include "switch/recover.h"
 #include "switch/ring_check.h"
+#include "switch/rx_slots.h"
 #include "switch/swap.h"
 
 namespace vale {
@@ -18,14 +14,6 @@ namespace {
 
 constexpr uint32_t kPrefetch =
     32;  // slots ahead of the copy; beyond a ring it asks for nothing used
-
-inline void prefetch_for_write(const void* p) {
-#if defined(__x86_64__)
-  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));  // see deliver.cc
-#else
-  __builtin_prefetch(p, 1);
-#endif
-}
 
 struct Words {
   uint64_t low, ptr;  // buf_idx, len << 32, flags << 48
@@ -136,11 +124,7 @@ void note_fragments(PipeRing& pipe, uint32_t n, uint32_t from, const Sent& sent)
   // Before the bits: they are all clear while multi is 0, also after a death in here.
   if (sent.fragments) r.multi.store(1, std::memory_order_release);
   for (uint32_t i = from; i != sent.end;) {
-    Shared<uint64_t>& word = pipe.more->word[i / 64];
-    const uint64_t bit = uint64_t{1} << (i % 64);
-    const uint64_t w = word.load(std::memory_order_relaxed);
-    word.store(pipe.to->slot[i].flags & NS_MOREFRAG ? w | bit : w & ~bit,
-               std::memory_order_relaxed);
+    set_more(*pipe.more, i, (pipe.to->slot[i].flags & NS_MOREFRAG) != 0);
     if (++i == n) i = 0;
   }
 }
@@ -164,19 +148,10 @@ void give_back(PipeRing& pipe, uint32_t from, uint32_t to, uint32_t bound) {
   }
 }
 
-// A full fence stands between what was published and this.
-void wake(Runtime& rt, uint32_t port, Shared<uint64_t>& sleepers, Shared<uint32_t>& epochs,
-          uint32_t* rung) {
-#ifdef VALE_TSAN
-  const uint64_t bits = sleepers.fetch_or(0, std::memory_order_seq_cst);
-#else
-  const uint64_t bits = sleepers.load(std::memory_order_acquire);
-#endif
-  if (bits == 0) return;
-  const uint32_t epoch = epochs.load(std::memory_order_acquire);
-  if (*rung == epoch) return;
-  *rung = epoch;
-  rt.doorbells->ring(port, bits);
+template <class Ring>
+void wake(Runtime& rt, Ring& ring, uint32_t* rung) {
+  const uint64_t bits = sleepers(ring.wake);
+  if (bits != 0 && slept_since(ring.wake_epoch, rung)) rt.doorbells->ring(ring.port, bits);
 }
 
 }  // namespace
@@ -252,7 +227,7 @@ void pipe_send(Runtime& rt, PipeRing& pipe, uint64_t me) {
     return;
   }
   t.lock.exchange(0, std::memory_order_seq_cst);
-  wake(rt, r.port, r.wake, r.wake_epoch, &pipe.rung);
+  wake(rt, r, &pipe.rung);
 }
 
 void pipe_receive(Runtime& rt, PipeRing& pipe, uint64_t me) {
@@ -290,10 +265,7 @@ void pipe_receive(Runtime& rt, PipeRing& pipe, uint64_t me) {
   }
   r.hwcur.store(head, std::memory_order_release);
   if (tail != ring->tail || (ring->flags & NR_TIMESTAMP)) {
-    timespec ts;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    ring->ts.tv_sec = ts.tv_sec;
-    ring->ts.tv_usec = ts.tv_nsec / 1000;
+    stamp(ring, pipe.clock);
   }
   __atomic_store_n(&ring->tail, tail, __ATOMIC_RELEASE);
   if (head == from) {
@@ -301,7 +273,7 @@ void pipe_receive(Runtime& rt, PipeRing& pipe, uint64_t me) {
     return;
   }
   r.sync_lock.exchange(0, std::memory_order_seq_cst);
-  wake(rt, t.port, t.wake, t.wake_epoch, &pipe.rung);
+  wake(rt, t, &pipe.rung);
 }
 
 }  // namespace vale

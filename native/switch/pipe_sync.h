@@ -16,6 +16,7 @@
 #pragma once
 
 #include "abi/netmap.h"
+#include "shm/clock.h"
 #include "shm/runtime.h"
 #include "switch/monitor.h"
 
@@ -33,6 +34,7 @@ struct PipeRing {
   const char* bufs = nullptr;  // buffer 0
   Watched* watched = nullptr;
   uint32_t rung = 0;  // the wake epoch that was answered last
+  WallClock clock;
 };
 
 void pipe_send(Runtime& rt, PipeRing& pipe, uint64_t me);

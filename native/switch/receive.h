@@ -51,9 +51,7 @@ inline void receive(Runtime& rt, RxRing& r, netmap_ring* ring, uint16_t* sequenc
           {reinterpret_cast<char*>(ring) - r.ring_ofs, r.ring_ofs, n, from, head, false});
     r.hwcur.store(head, std::memory_order_release);
     if (tail != ring->tail || (ring->flags & NR_TIMESTAMP)) {
-      const uint64_t us = receiver->clock.now() / 1000;
-      ring->ts.tv_sec = static_cast<time_t>(us / 1'000'000);
-      ring->ts.tv_usec = static_cast<suseconds_t>(us % 1'000'000);
+      stamp(ring, receiver->clock);
     }
     __atomic_store_n(&ring->tail, tail, __ATOMIC_RELEASE);
   }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Whether the indices an application left in a ring make sense, and what is done if they do not.
+// Whether the indices an application left in a ring make sense, what is done if they do not, and the time
+// a ring shows.
 #pragma once
 
 #include <cstdint>
 
 #include "abi/netmap.h"
+#include "shm/clock.h"
 
 namespace vale {
 
@@ -23,6 +25,13 @@ inline bool tx_head(netmap_ring* ring, uint32_t n, uint32_t from, uint32_t free_
 // rx: head within [from, tail], cur within [head, tail].
 inline bool rx_head(netmap_ring* ring, uint32_t n, uint32_t from, uint32_t tail, uint32_t* head) {
   return tx_head(ring, n, from, tail, head);
+}
+
+// When the ring got what its tail shows.
+inline void stamp(netmap_ring* ring, WallClock& clock) {
+  const uint64_t us = clock.now() / 1000;
+  ring->ts.tv_sec = static_cast<time_t>(us / 1'000'000);
+  ring->ts.tv_usec = static_cast<suseconds_t>(us % 1'000'000);
 }
 
 // "Ring reinit": mend slots that name no buffer, put the indices back.
