@@ -14,7 +14,13 @@ import {
   stopping,
   type Condition,
 } from '../options/capture.js';
-import { numberFlag, runFlags, secondsFlag } from '../options/flags.js';
+import {
+  captureBufferFlag,
+  numberFlag,
+  runFlags,
+  secondsFlag,
+  snaplenFlag,
+} from '../options/flags.js';
 import { captureReporter } from '../report/capture-choice.js';
 import { standardOutput } from '../report/output.js';
 import { runCapture } from '../session/capture.js';
@@ -62,12 +68,7 @@ export default class Capture extends BaseCommand {
       summary:
         'Capture only what this filter lets through, as in udp port 53; see pcap-filter(7). Takes the libpcap of this machine.',
     }),
-    snaplen: numberFlag({ what: `bytes from 0 to ${MOST_SNAPLEN}`, max: MOST_SNAPLEN })({
-      char: 's',
-      helpValue: 'BYTES',
-      default: 0,
-      summary: 'Keep at most that much of each frame. 0 keeps all.',
-    }),
+    snaplen: snaplenFlag('s'),
     count: numberFlag({ what: 'a number of frames, as in 1000 or 10M', suffix: true })({
       char: 'c',
       helpValue: 'COUNT',
@@ -92,12 +93,7 @@ export default class Capture extends BaseCommand {
       summary:
         'Write several files, with a number and the time in their names, and begin the next one after filesize:KB, packets:N or duration:SECONDS, or when the clock shows a multiple of interval:SECONDS; files:N keeps the last N only.',
     }),
-    buffer: numberFlag({ what: 'MiB from 1 to 65536', min: 1, max: 65_536 })({
-      char: 'B',
-      helpValue: 'MIB',
-      default: 64,
-      summary: 'Memory for frames that are not written yet, in MiB.',
-    }),
+    buffer: captureBufferFlag('B'),
     quiet: Flags.boolean({ char: 'q', summary: 'Report nothing but errors.' }),
     ...runFlags,
   };

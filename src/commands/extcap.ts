@@ -5,7 +5,7 @@ import { BaseCommand } from '../base-command.js';
 import { UsageError } from '../errors.js';
 import { native } from '../native.js';
 import { MOST_SNAPLEN, rotation, stopping } from '../options/capture.js';
-import { numberFlag } from '../options/flags.js';
+import { captureBufferFlag, snaplenFlag } from '../options/flags.js';
 import { QuietCaptureReport } from '../report/capture.js';
 import { configSentences, dltSentences, interfaceSentences } from '../report/extcap.js';
 import { standardOutput } from '../report/output.js';
@@ -51,16 +51,8 @@ export default class Extcap extends BaseCommand {
     }),
     capture: Flags.boolean({ summary: 'Capture into --fifo until its reader has gone.' }),
     fifo: Flags.string({ helpValue: 'FILE', summary: 'FIFO or file to capture into.' }),
-    snaplen: numberFlag({ what: `bytes from 0 to ${MOST_SNAPLEN}`, max: MOST_SNAPLEN })({
-      helpValue: 'BYTES',
-      default: 0,
-      summary: 'Keep at most that much of each frame. 0 keeps all.',
-    }),
-    buffer: numberFlag({ what: 'MiB from 1 to 65536', min: 1, max: 65_536 })({
-      helpValue: 'MIB',
-      default: 64,
-      summary: 'Memory for frames that are not written yet, in MiB.',
-    }),
+    snaplen: snaplenFlag(),
+    buffer: captureBufferFlag(),
   };
 
   async run(): Promise<void> {

@@ -2,6 +2,7 @@
 // Flag definitions that several verbs share.
 import { Flags } from '@oclif/core';
 
+import { MOST_SNAPLEN } from './capture.js';
 import { WIRE_BACKENDS, type WireBackend, type WireOptions } from '../native-types.js';
 import { integer, seconds, type NumberRule } from './number.js';
 
@@ -11,6 +12,24 @@ export function numberFlag(rule: NumberRule) {
 }
 
 export const secondsFlag = Flags.custom<number>({ parse: async (text) => seconds(text) });
+
+/** How much a capture keeps of a frame. */
+export const snaplenFlag = (char?: 's') =>
+  numberFlag({ what: `bytes from 0 to ${MOST_SNAPLEN}`, max: MOST_SNAPLEN })({
+    ...(char !== undefined && { char }),
+    helpValue: 'BYTES',
+    default: 0,
+    summary: 'Keep at most that much of each frame. 0 keeps all.',
+  });
+
+/** How much memory a capture has for what it could not write yet. */
+export const captureBufferFlag = (char?: 'B') =>
+  numberFlag({ what: 'MiB from 1 to 65536', min: 1, max: 65_536 })({
+    ...(char !== undefined && { char }),
+    helpValue: 'MIB',
+    default: 64,
+    summary: 'Memory for frames that are not written yet, in MiB.',
+  });
 
 /** How a run reports and how it waits: the same on every verb with an engine. */
 export const runFlags = {
