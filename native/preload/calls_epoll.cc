@@ -114,8 +114,6 @@ int wait_set(EpollSet& set, int epfd, epoll_event* events, int max, int64_t time
   return count;
 }
 
-int64_t ms_to_ns(int ms) { return ms < 0 ? -1 : static_cast<int64_t>(ms) * 1'000'000; }
-
 }  // namespace
 
 EXPORT(int, epoll_ctl, (int epfd, int operation, int fd, epoll_event* event)) {
@@ -132,7 +130,7 @@ EXPORT(int, epoll_ctl, (int epfd, int operation, int fd, epoll_event* event)) {
 EXPORT(int, epoll_pwait, (int epfd, epoll_event* events, int max, int ms, const sigset_t* mask)) {
   EpollSet* set = kind_of(epfd) == Kind::epoll ? set_of(epfd, false) : nullptr;
   if (set == nullptr || max <= 0) return real().epoll_pwait(epfd, events, max, ms, mask);
-  return wait_set(*set, epfd, events, max, ms_to_ns(ms), mask);
+  return wait_set(*set, epfd, events, max, timeout_of(ms), mask);
 }
 
 EXPORT(int, epoll_wait, (int epfd, epoll_event* events, int max, int ms)) {
@@ -143,8 +141,7 @@ EXPORT(int, epoll_pwait2,
        (int epfd, epoll_event* events, int max, const timespec* timeout, const sigset_t* mask)) {
   EpollSet* set = kind_of(epfd) == Kind::epoll ? set_of(epfd, false) : nullptr;
   if (set == nullptr || max <= 0) return real().epoll_pwait2(epfd, events, max, timeout, mask);
-  const int64_t ns = timeout == nullptr ? -1 : timeout->tv_sec * 1'000'000'000 + timeout->tv_nsec;
-  return wait_set(*set, epfd, events, max, ns, mask);
+  return wait_set(*set, epfd, events, max, timeout_of(timeout), mask);
 }
 
 }  // namespace vale::preload

@@ -71,10 +71,6 @@ int poll_mixed(pollfd* fds, nfds_t n, int64_t timeout_ns, const sigset_t* mask) 
   return count;
 }
 
-int64_t to_ns(const timespec* ts) {
-  return ts == nullptr ? -1 : static_cast<int64_t>(ts->tv_sec) * 1'000'000'000 + ts->tv_nsec;
-}
-
 bool in_set(const fd_set* set, int fd) {
   return set != nullptr && (set->fds_bits[fd / __NFDBITS] >> (fd % __NFDBITS) & 1);
 }
@@ -124,12 +120,12 @@ int select_mixed(int nfds, fd_set* r, fd_set* w, fd_set* e, int64_t ns, const si
 
 EXPORT(int, poll, (pollfd * fds, nfds_t n, int timeout)) {
   if (!any_ours(fds, n)) return real().poll(fds, n, timeout);
-  return poll_mixed(fds, n, timeout < 0 ? -1 : static_cast<int64_t>(timeout) * 1'000'000, nullptr);
+  return poll_mixed(fds, n, timeout_of(timeout), nullptr);
 }
 
 EXPORT(int, ppoll, (pollfd * fds, nfds_t n, const timespec* timeout, const sigset_t* mask)) {
   if (!any_ours(fds, n)) return real().ppoll(fds, n, timeout, mask);
-  return poll_mixed(fds, n, to_ns(timeout), mask);
+  return poll_mixed(fds, n, timeout_of(timeout), mask);
 }
 
 EXPORT(int, __poll_chk, (pollfd * fds, nfds_t n, int timeout, size_t bytes)) {
@@ -148,13 +144,10 @@ EXPORT(int, select, (int nfds, fd_set* r, fd_set* w, fd_set* e, timeval* timeout
   const int64_t ns = timeout == nullptr ? -1
                                         : static_cast<int64_t>(timeout->tv_sec) * 1'000'000'000 +
                                               timeout->tv_usec * 1000;
-  timespec before, after;
-  clock_gettime(CLOCK_MONOTONIC, &before);
+  const int64_t before = now_ns();
   const int got = select_mixed(nfds, r, w, e, ns, nullptr);
   if (timeout != nullptr) {  // Linux leaves what was not slept
-    clock_gettime(CLOCK_MONOTONIC, &after);
-    const int64_t slept =
-        (after.tv_sec - before.tv_sec) * 1'000'000'000 + (after.tv_nsec - before.tv_nsec);
+    const int64_t slept = now_ns() - before;
     const int64_t left = ns > slept ? ns - slept : 0;
     timeout->tv_sec = left / 1'000'000'000;
     timeout->tv_usec = left % 1'000'000'000 / 1000;
@@ -165,7 +158,7 @@ EXPORT(int, select, (int nfds, fd_set* r, fd_set* w, fd_set* e, timeval* timeout
 EXPORT(int, pselect,
        (int nfds, fd_set* r, fd_set* w, fd_set* e, const timespec* timeout, const sigset_t* mask)) {
   if (!any_ours(nfds, r, w, e)) return real().pselect(nfds, r, w, e, timeout, mask);
-  return select_mixed(nfds, r, w, e, to_ns(timeout), mask);
+  return select_mixed(nfds, r, w, e, timeout_of(timeout), mask);
 }
 
 }  // namespace vale::preload

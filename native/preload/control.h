@@ -44,6 +44,14 @@ struct Option {
   }
 };
 
+// nullptr when there is none of that type.
+inline Option* find_option(std::vector<Option>& options, uint32_t type) {
+  for (Option& o : options) {
+    if (o.header.nro_reqtype == type) return &o;
+  }
+  return nullptr;
+}
+
 struct Request {
   DeviceFile& file;
   nmreq_header& header;
@@ -61,12 +69,7 @@ struct Request {
   } & body;
   std::vector<Option>& options;
 
-  Option* option(uint32_t type) {
-    for (Option& o : options) {
-      if (o.header.nro_reqtype == type) return &o;
-    }
-    return nullptr;
-  }
+  Option* option(uint32_t type) { return find_option(options, type); }
 };
 
 // With the table's lock and the file's.

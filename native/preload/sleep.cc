@@ -10,22 +10,13 @@
 
 #include "preload/device_file.h"
 #include "preload/real.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "shm/relax.h"
 
 namespace vale::preload {
 namespace {
 
 constexpr short kIn = POLLIN | POLLRDNORM, kOut = POLLOUT | POLLWRNORM;
 constexpr int64_t kSlice = 1'000'000'000;  // ns
-
-int64_t now_ns() {
-  timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return static_cast<int64_t>(ts.tv_sec) * 1'000'000'000 + ts.tv_nsec;
-}
 
 // VALE_SPIN_US, else 50; 0 where there is one processor only.
 int64_t spin_ns() {
@@ -126,6 +117,12 @@ int sleep_once(const Watch* watches, unsigned count, pollfd* others, unsigned ot
 
 }  // namespace
 
+int64_t now_ns() {
+  timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return to_ns(ts);
+}
+
 short look_at(Watch& w) {
   Use use(w.fd);
   if (use.file() == nullptr) return kind_of(w.fd) == Kind::device ? short{0} : short{POLLNVAL};
@@ -158,9 +155,7 @@ int wait_for(Watch* watches, unsigned count, pollfd* others, unsigned other_coun
 
   const int64_t spin_end = start + spin_ns();
   for (unsigned round = 0; now_ns() < spin_end && now_ns() < deadline; round++) {
-#if defined(__x86_64__)
-    for (int i = 0; i < 8; i++) _mm_pause();
-#endif
+    for (int i = 0; i < 8; i++) cpu_relax();
     found = look(watches, count);
     if (round % 64 == 63) ready = look_others(others, other_count);
     if (ready < 0) return -1;

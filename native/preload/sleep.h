@@ -34,6 +34,15 @@ struct Watch {
 int wait_for(Watch* watches, unsigned count, pollfd* others, unsigned other_count,
              int64_t timeout_ns, const sigset_t* mask);
 
+// CLOCK_MONOTONIC, ns.
+int64_t now_ns();
+inline int64_t to_ns(const timespec& ts) {
+  return static_cast<int64_t>(ts.tv_sec) * 1'000'000'000 + ts.tv_nsec;
+}
+// As timeout_ns above; nullptr waits for ever.
+inline int64_t timeout_of(const timespec* ts) { return ts == nullptr ? -1 : to_ns(*ts); }
+inline int64_t timeout_of(int ms) { return ms < 0 ? -1 : static_cast<int64_t>(ms) * 1'000'000; }
+
 // One look, no wait.
 short look_at(Watch& watch);
 

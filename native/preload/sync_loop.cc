@@ -16,13 +16,6 @@ namespace {
 
 constexpr uint32_t kLongestSleep = 1'000'000;  // us
 
-Option* find(std::vector<Option>& options, uint32_t type) {
-  for (Option& o : options) {
-    if (o.header.nro_reqtype == type) return &o;
-  }
-  return nullptr;
-}
-
 int blame(Option& o, int err) {
   o.header.nro_status = static_cast<uint32_t>(err);
   return err;
@@ -181,7 +174,7 @@ class Loop {
 int read_options(std::vector<Option>& options, unsigned rings, std::vector<nm_loop_eventfd>* fds,
                  bool* events) {
   uint32_t mode = 0;
-  Option* const wish = find(options, NETMAP_REQ_OPT_SYNC_KLOOP_MODE);
+  Option* const wish = find_option(options, NETMAP_REQ_OPT_SYNC_KLOOP_MODE);
   if (wish != nullptr) {
     mode = wish->as<nmreq_opt_sync_kloop_mode>().mode;
     if (mode & ~uint32_t{NM_OPT_SYNC_KLOOP_DIRECT_TX | NM_OPT_SYNC_KLOOP_DIRECT_RX})
@@ -189,7 +182,7 @@ int read_options(std::vector<Option>& options, unsigned rings, std::vector<nm_lo
     wish->header.nro_status = 0;
   }
   bool sleeps = true;
-  if (Option* o = find(options, NETMAP_REQ_OPT_SYNC_KLOOP_EVENTFDS)) {
+  if (Option* o = find_option(options, NETMAP_REQ_OPT_SYNC_KLOOP_EVENTFDS)) {
     if (o->header.nro_size != sizeof o->header + rings * sizeof(nm_loop_eventfd))
       return blame(*o, EINVAL);
     fds->resize(rings);
