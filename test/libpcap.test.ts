@@ -208,6 +208,30 @@ needs('python3', 'tcpdump').test(
   LONG,
 );
 
+needs('python3', 'tcpdump').test(
+  'a script that opens libpcap by ctypes sends, as scapy does with conf.use_pcap',
+  async () => {
+    const dump = await start(
+      /listening on/,
+      ...['tcpdump', '-i', 'vale0:watch', '-n', '-c', '1', '-w', 'out.pcap'],
+    );
+    const script = [
+      'import ctypes, sys',
+      'pcap = ctypes.CDLL("libpcap.so.0.8")',
+      'pcap.pcap_open_live.restype = ctypes.c_void_p',
+      'why = ctypes.create_string_buffer(256)',
+      'handle = pcap.pcap_open_live(b"vale0:script", 65535, 1, 100, why)',
+      'frame = bytes.fromhex(sys.argv[1])',
+      'sys.exit(pcap.pcap_sendpacket(ctypes.c_void_p(handle), frame, len(frame)))',
+    ].join('\n');
+    const sent = run('python3', '-c', script, hex(frames[3]!));
+    expect({ stderr: sent.stderr, status: sent.status }).toEqual({ stderr: '', status: 0 });
+    await dump.ended;
+    expect(framesOf('out.pcap')).toEqual([hex(frames[3]!)]);
+  },
+  LONG,
+);
+
 needs('arping', 'tcpdump').test(
   'arping asks',
   async () => {

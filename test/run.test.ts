@@ -10,6 +10,7 @@ import { afterAll, describe, expect, test, vi } from 'vitest';
 
 import { Runtime } from '../src/index.js';
 import { packageRoot, preloadLibrary } from '../src/native.js';
+import { needs } from './support/need.js';
 
 const root = packageRoot();
 const scratch = mkdtempSync(join(tmpdir(), 'vale-run-'));
@@ -42,6 +43,7 @@ describe('the netmap API through /dev/netmap, as C programs have it', () => {
     'monitors',
     'options',
     'loop',
+    'memory',
   ];
   const built = names.flatMap((name) => [name, `${name}-lfs`]);
 
@@ -148,6 +150,18 @@ describe('what cannot work, in one line', () => {
     says([program], 1, /is setgid/);
   });
 });
+
+needs('tcpdump').test(
+  'a program that opens libpcap when it runs has ours for our devices, by any way to look',
+  () => {
+    const { status, stdout, stderr } = run([client('opened')]);
+    expect({ stdout, stderr, status }).toEqual({
+      stdout: '20 passed, 0 failed, 0 skipped\n',
+      stderr: '',
+      status: 0,
+    });
+  },
+);
 
 test('pcap_breakloop ends one wait, and later waits sleep', () => {
   const { status, stdout, stderr } = run([client('breaking')]);

@@ -3,16 +3,13 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "preload/pcap/device_name.h"
 #include "preload/pcap/handle.h"
+#include "preload/pcap/library.h"
 #include "preload/real.h"
 
 namespace vale::preload {
 namespace {
-
-// The next definition; libpcap is there when its functions are called with a handle of its own.
-#define NEXT(type, name)                                            \
-  static const auto next = reinterpret_cast<type>(next_pcap(name)); \
-  if (next == nullptr) std::abort()
 
 struct Address {
   Address* next;
@@ -58,10 +55,7 @@ void append_ports(Interface** list) {
   for (const PortRow& row : rows) {
     if (std::strcmp(row.kind, "port") != 0) continue;
     // A persistent port is an interface under its bare name.
-    const size_t colon = row.name.find(':');
-    if (row.persistent && !tail.add(row.name.substr(colon == std::string::npos ? 0 : colon + 1),
-                                    "persistent port " + row.name))
-      return;
+    if (row.persistent && !tail.add(bare_name(row.name), "persistent port " + row.name)) return;
     if (row.attached && !tail.add(row.name, "port of a switch; who opens it too shares its rings"))
       return;
     // Who is open can be watched.

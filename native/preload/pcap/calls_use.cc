@@ -5,16 +5,11 @@
 #include <cstring>
 
 #include "preload/pcap/handle.h"
+#include "preload/pcap/library.h"
 #include "preload/real.h"
 
 namespace vale::preload {
 namespace {
-
-#define NEXT(type, name)                                            \
-  static const auto next = reinterpret_cast<type>(next_pcap(name)); \
-  if (next == nullptr) std::abort()
-
-constexpr int kEthernet = 1;  // DLT_EN10MB
 
 struct Program {  // bpf_program
   unsigned count;

@@ -45,9 +45,7 @@ bool is_persistent_port(const char* name) {
   std::vector<PortRow> rows;
   if (device == nullptr || !device->list(&rows).ok()) return false;
   for (const PortRow& row : rows) {
-    const size_t colon = row.name.find(':');
-    if (row.persistent && row.name.substr(colon == std::string::npos ? 0 : colon + 1) == name)
-      return true;
+    if (row.persistent && bare_name(row.name) == name) return true;
   }
   return false;
 }

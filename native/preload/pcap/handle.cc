@@ -15,6 +15,7 @@
 #include "preload/pcap/calls_packet.h"
 #include "preload/pcap/device_name.h"
 #include "preload/pcap/inject.h"
+#include "preload/pcap/library.h"
 #include "preload/real.h"
 #include "preload/sleep.h"
 
@@ -25,18 +26,9 @@ constexpr unsigned kHandles = 256;
 std::atomic<Handle*> g_handles[kHandles];
 std::atomic<unsigned> g_open_handles{0};
 
-// Frames after which what was shown goes back to the switch, in the middle of a full ring too.
-constexpr unsigned kGiveBack = 64;
 constexpr int kDirectionIn = 1, kDirectionOut = 2;
-constexpr int kEthernet = 1;  // DLT_EN10MB
 
 }  // namespace
-
-void* next_pcap(const char* name) {
-  if (void* found = dlsym(RTLD_NEXT, name)) return found;
-  void* library = dlopen("libpcap.so.0.8", RTLD_LAZY | RTLD_NOLOAD);
-  return library != nullptr ? dlsym(library, name) : nullptr;
-}
 
 Handle* handle_of(void* p) {
   if (g_open_handles.load(std::memory_order_acquire) == 0) return nullptr;
@@ -129,6 +121,10 @@ int Handle::activate() {
   file_ = file;
   drops_before_ = destination_drops(port_->counters());
   ahead_.resize(port_->last_rx() - port_->first_rx());
+  slots_ = 0;
+  for (unsigned i = port_->first_rx(); i < port_->last_rx(); i++)
+    slots_ += port_->rx_view(i).slots();
+  give_back_ = std::max(1u, slots_ / 4);
   fd_ = fd;
   send_through(device_.c_str(), fd);
   return 0;
@@ -211,6 +207,19 @@ bool Handle::wanted(const Frame& frame, PcapHeader* header) {
   return true;
 }
 
+// How long a call has gone on, where the filter refuses all that comes.
+class Handle::Patience {
+ public:
+  bool over(const Handle& h) {
+    const int64_t now = to_ns(h.now_);
+    if (began_ == 0) began_ = now;
+    return h.timeout_ms > 0 && now - began_ >= h.timeout_ms * int64_t{1'000'000};
+  }
+
+ private:
+  int64_t began_ = 0;
+};
+
 // 1: there may be frames; 0: the timeout passed; or an error.
 int Handle::wait_for_frames() {
   Watch watch{fd_, POLLIN};
@@ -232,24 +241,26 @@ int Handle::wait_for_frames() {
 int Handle::read(int most, bool wait, PcapCallback callback, unsigned char* user) {
   if (!check()) return active() ? kPcapError : kPcapNotActivated;
   int shown = 0;
+  Patience patience;
   for (;;) {
     if (broken_.exchange(false)) return kPcapBreak;
     release();
     if (!sync()) return kPcapError;
     Frame frame;
-    bool any = false;
-    while ((most < 1 || shown < most) && !broken_.load(std::memory_order_relaxed) && take(&frame)) {
-      any = true;
+    unsigned taken = 0;
+    // No more than a ring holds: a call ends while frames come faster than they are looked at.
+    while ((most < 1 || shown < most) && taken < slots_ &&
+           !broken_.load(std::memory_order_relaxed) && take(&frame)) {
       PcapHeader header;
-      if (!wanted(frame, &header)) continue;
-      shown++;
-      callback(user, &header, frame.data);
-      if (shown % kGiveBack == 0) {
-        release();
-        if (!sync()) return kPcapError;
+      if (wanted(frame, &header)) {
+        shown++;
+        callback(user, &header, frame.data);
+        // The callback may have closed us only by breaking its contract; ended ports are seen here.
+        if (object_of(fd_) != file_) return fail(kPcapError, "its descriptor was closed");
       }
-      // The callback may have closed us only by breaking its contract; ended ports are seen here.
-      if (object_of(fd_) != file_) return fail(kPcapError, "its descriptor was closed");
+      if (++taken % give_back_ != 0) continue;
+      release();
+      if (!sync()) return kPcapError;
     }
     if (broken_.load(std::memory_order_relaxed)) {
       if (shown != 0) return shown;
@@ -259,8 +270,8 @@ int Handle::read(int most, bool wait, PcapCallback callback, unsigned char* user
       release();
       return shown;
     }
-    if (any) continue;
-    if (!wait || nonblock) return 0;
+    if (!wait || nonblock || patience.over(*this)) return 0;
+    if (taken != 0) continue;
     const int there = wait_for_frames();
     if (there <= 0) return there;
   }
@@ -268,12 +279,13 @@ int Handle::read(int most, bool wait, PcapCallback callback, unsigned char* user
 
 int Handle::next(PcapHeader** header, const unsigned char** data) {
   if (!check()) return active() ? kPcapError : kPcapNotActivated;
-  for (;;) {
+  Patience patience;
+  for (unsigned refused = 0;;) {
     if (broken_.exchange(false)) return kPcapBreak;
     Frame frame;
     release();
     // Frames are shown one a call: a sync is due only now and then.
-    if (++calls_ % kGiveBack == 0 && !sync()) return kPcapError;
+    if (++calls_ % give_back_ == 0 && !sync()) return kPcapError;
     if (!take(&frame)) {
       if (!sync()) return kPcapError;
       if (!take(&frame)) {
@@ -283,7 +295,10 @@ int Handle::next(PcapHeader** header, const unsigned char** data) {
         continue;
       }
     }
-    if (!wanted(frame, &header_)) continue;
+    if (!wanted(frame, &header_)) {
+      if (patience.over(*this) || (nonblock && ++refused >= slots_)) return 0;
+      continue;
+    }
     *header = &header_;
     *data = frame.data;
     return 1;

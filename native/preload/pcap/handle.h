@@ -39,6 +39,7 @@ using PcapCallback = void (*)(unsigned char*, const PcapHeader*, const unsigned 
 constexpr int kPcapError = -1, kPcapBreak = -2, kPcapNotActivated = -3, kPcapActivated = -4,
               kPcapNoDevice = -5, kPcapDenied = -8;
 constexpr int kPcapErrorSize = 256;
+constexpr int kEthernet = 1;  // DLT_EN10MB
 
 class Handle {
  public:
@@ -78,6 +79,7 @@ class Handle {
     uint32_t length;  // on the wire
     bool sent;        // a monitor's: by the port that is watched
   };
+  class Patience;
   bool check();
   void release();
   bool sync();
@@ -91,6 +93,8 @@ class Handle {
   DeviceFile* file_ = nullptr;
   Port* port_ = nullptr;
   unsigned ring_ = 0, calls_ = 0;
+  unsigned slots_ = 0;          // of the rx rings
+  unsigned give_back_ = 1;      // frames after which those that were shown are the switch's again
   std::vector<Ahead> ahead_;    // by rx ring of the registration
   std::vector<uint8_t> whole_;  // a frame of several slots
   void* dead_ = nullptr;
@@ -106,8 +110,5 @@ Handle* handle_of(void* p);
 bool is_our_device(const char* name);
 Handle* make_handle(const char* device);
 void drop_handle(Handle* handle);
-
-// The next definition of a function of libpcap; nullptr when there is none.
-void* next_pcap(const char* name);
 
 }  // namespace vale::preload
