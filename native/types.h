@@ -19,6 +19,14 @@ struct Offsets {
   uint32_t bits = 0;     // of netmap_slot::ptr, from the lowest; 0 or 64 = all
 };
 
+// Memory of the caller's as the region of a port that is made for it (NETMAP_REQ_OPT_EXTMEM). Of the pools
+// what is 0 is chosen.
+struct OwnMemory {
+  int file = -1;  // its first `bytes` are the memory; < 0: a file of the runtime directory is made
+  uint64_t bytes = 0;  // what there is room for
+  uint32_t ifs = 0, if_size = 0, rings = 0, ring_size = 0, bufs = 0, buf_size = 0;
+};
+
 // What to open. Wishes (slots, rings) count only for the one who creates the port; 0 = default.
 struct OpenRequest {
   std::string name;                // "vale0:a", or an interface's name for a wire; no suffixes
@@ -32,6 +40,7 @@ struct OpenRequest {
   uint32_t extra_bufs = 0;
   uint32_t buf_size = 0;  // bytes a buffer, 0 = default; additions of ours end here
   std::optional<Offsets> offsets;
+  std::optional<OwnMemory> memory;
   uint32_t agent = 0;  // of an agent: its record + 1, the port is its own; 0 for everybody else
 };
 

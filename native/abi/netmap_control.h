@@ -179,6 +179,13 @@ struct nmreq_pools_info {
   uint32_t nr_buf_pool_objsize;
 };
 
+/* Memory of the program's becomes the region of a new port. */
+struct nmreq_opt_extmem {
+  struct nmreq_option nro_opt;
+  uint64_t nro_usrptr;              /* where it is: at the start of a page */
+  struct nmreq_pools_info nro_info; /* in: nr_memsize, and wishes, 0 = default; out: what is there */
+};
+
 struct nmreq_sync_kloop_start {
   uint32_t sleep_us;
   uint32_t pad1;
@@ -237,6 +244,7 @@ static_assert(sizeof(nmreq_vale_list) == 8 && sizeof(nmreq_port_hdr) == 8, "body
 static_assert(sizeof(nmreq_vale_newif) == 16 && sizeof(nmreq_vale_polling) == 16, "body");
 static_assert(sizeof(nmreq_pools_info) == 64 && sizeof(nmreq) == 60, "body");
 static_assert(sizeof(nmreq_opt_offsets) == 24 + 32 && sizeof(nmreq_opt_csb) == 24 + 16, "option");
+static_assert(sizeof(nmreq_opt_extmem) == 24 + 72, "option");
 static_assert(sizeof(nm_csb_atok) == 64 && sizeof(nm_csb_ktoa) == 64, "block");
 static_assert(sizeof(nm_loop_eventfd) == 8 && sizeof(nmreq_opt_sync_kloop_mode) == 24 + 8,
               "option");

@@ -83,6 +83,9 @@ class Port {
     return -1;
   }
 
+  // What is in that memory.
+  virtual PoolsInfo pools() const { return {}; }
+
   // Map now what syncs would map when they need it: all that this port can send to at the moment. For a
   // process that is about to give up the right to open it.
   virtual void map_peers() {}

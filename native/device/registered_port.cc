@@ -7,6 +7,7 @@
 #include "device/monitor_port.h"
 #include "device/pipe_port.h"
 #include "device/user_port.h"
+#include "shm/region.h"
 #include "switch/counters.h"
 #include "switch/ports.h"
 
@@ -82,10 +83,12 @@ void RegisteredPort::adopt(std::shared_ptr<Runtime> rt, const Registration& reg,
   for (unsigned i = first_rx_; i < last_rx_; i++) rx_views_[i] = view(rx(i));
 }
 
+PoolsInfo RegisteredPort::pools() const {
+  return region_pools(rt_->control().region(port_->region));
+}
+
 int RegisteredPort::open_memory() const {
-  char name[32];
-  Mapper::file_name(name, Mapper::Kind::region, port_->region, port_->region_gen);
-  return rt_->directory.open_file(name, O_RDWR);
+  return rt_->mapper->open_file(Mapper::Kind::region, port_->region, port_->region_gen);
 }
 
 void RegisteredPort::map_peers() {

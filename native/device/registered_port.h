@@ -27,6 +27,7 @@ class RegisteredPort : public Port {
   void arm(short events) override;
   void disarm() override;
   PortCounters counters() const override;
+  PoolsInfo pools() const override;
   int open_memory() const override;
   void map_peers() override;
   bool loop_enabled() const override;

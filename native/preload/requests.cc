@@ -4,6 +4,7 @@
 #include <string>
 
 #include "preload/control.h"
+#include "preload/own_memory.h"
 #include "preload/start.h"
 #include "preload/sync_loop.h"
 
@@ -15,6 +16,29 @@ bool begins_with_vale(const char* name) { return std::strncmp(name, "vale", 4) =
 int failed(const Status& s) {
   explain(s);
   return s.err;
+}
+
+void to_pools_body(const PoolsInfo& info, nmreq_pools_info* b) {
+  b->nr_memsize = info.memsize;
+  b->nr_mem_id = info.mem_id;
+  b->nr_if_pool_offset = info.ifs.offset;
+  b->nr_if_pool_objtotal = info.ifs.objects;
+  b->nr_if_pool_objsize = info.ifs.object_size;
+  b->nr_ring_pool_offset = info.rings.offset;
+  b->nr_ring_pool_objtotal = info.rings.objects;
+  b->nr_ring_pool_objsize = info.rings.object_size;
+  b->nr_buf_pool_offset = info.bufs.offset;
+  b->nr_buf_pool_objtotal = info.bufs.objects;
+  b->nr_buf_pool_objsize = info.bufs.object_size;
+}
+
+// The port is open: what the program brought becomes its memory, and the option says what is in it.
+int bring(Request& r, BroughtMemory& brought, Option& option) {
+  if (const int err = brought.take_over(*r.file.port())) return err;
+  auto o = option.as<nmreq_opt_extmem>();
+  to_pools_body(r.file.port()->pools(), &o.nro_info);
+  option.set(o);
+  return 0;
 }
 
 int do_register(Request& r) {
@@ -32,6 +56,14 @@ int do_register(Request& r) {
       return EINVAL;
   }
   OpenRequest q = to_open_request(r.header.nr_name, b);
+  Option* extmem = r.option(NETMAP_REQ_OPT_EXTMEM);
+  BroughtMemory brought;
+  if (extmem != nullptr) {
+    const int err = brought.find(extmem->as<nmreq_opt_extmem>());
+    extmem->header.nro_status = static_cast<uint32_t>(err);
+    if (err != 0) return err;
+    q.memory = brought.memory();
+  }
   Option* offsets = r.option(NETMAP_REQ_OPT_OFFSETS);
   if (offsets != nullptr) {
     const auto o = offsets->as<nmreq_opt_offsets>();
@@ -60,6 +92,12 @@ int do_register(Request& r) {
     if (o.header.nro_status != EOPNOTSUPP) continue;
     r.file.close_port();
     return EOPNOTSUPP;
+  }
+  if (extmem != nullptr) {
+    if (const int err = bring(r, brought, *extmem)) {
+      r.file.close_port();
+      return err;
+    }
   }
   r.file.take_numbers();
   to_register_body(info, &b);
@@ -168,17 +206,7 @@ int pools(Request& r, Device& device) {
   probe.mem_id = b.nr_mem_id;
   PoolsInfo info;
   if (const Status s = device.pools_info(r.header.nr_name, probe, &info); !s.ok()) return failed(s);
-  b.nr_memsize = info.memsize;
-  b.nr_mem_id = info.mem_id;
-  b.nr_if_pool_offset = info.ifs.offset;
-  b.nr_if_pool_objtotal = info.ifs.objects;
-  b.nr_if_pool_objsize = info.ifs.object_size;
-  b.nr_ring_pool_offset = info.rings.offset;
-  b.nr_ring_pool_objtotal = info.rings.objects;
-  b.nr_ring_pool_objsize = info.rings.object_size;
-  b.nr_buf_pool_offset = info.bufs.offset;
-  b.nr_buf_pool_objtotal = info.bufs.objects;
-  b.nr_buf_pool_objsize = info.bufs.object_size;
+  to_pools_body(info, &b);
   return 0;
 }
 

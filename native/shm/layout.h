@@ -26,7 +26,7 @@
 namespace vale {
 
 constexpr uint64_t kControlMagic = 0x6c6f72746e6f4356;  // "VControl" in a little-endian file
-constexpr uint32_t kControlVersion = 10;
+constexpr uint32_t kControlVersion = 11;
 
 constexpr size_t kFdbBytes = 2 << 20;  // size of a switch's address table
 
@@ -234,6 +234,10 @@ struct alignas(64) RegionRec {
   uint64_t if_ofs, ring_ofs, buf_ofs, memsize;
   uint64_t if_map[4];
   uint64_t ring_map[16];
+  // Of memory that a program brought and that has no name here: who lends it, as which descriptor, and
+  // what must be found there. 0: a file of the directory.
+  uint32_t lender, lent_fd;
+  uint64_t lent_device, lent_inode;
 };
 
 // What an agent knows of its interface, and what it counts on that side. `wire` and `host` are the
@@ -357,7 +361,7 @@ constexpr uint64_t layout_sum() {
        {uint64_t{a.procs}, uint64_t{a.switches}, uint64_t{a.ports}, uint64_t{a.regs},
         uint64_t{a.tx}, uint64_t{a.rx}, uint64_t{a.more}, uint64_t{a.watch}, uint64_t{a.regions},
         uint64_t{a.agents}, uint64_t{a.end}, uint64_t{sizeof(PortRec)}, uint64_t{sizeof(RegRec)},
-        uint64_t{sizeof(AgentRec)}}) {
+        uint64_t{sizeof(AgentRec)}, uint64_t{sizeof(RegionRec)}}) {
     sum = (sum ^ v) * 1099511628211u;
   }
   return sum;

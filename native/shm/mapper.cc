@@ -34,11 +34,35 @@ Mapper::~Mapper() {
   for (uint32_t slot : used_regions_) unmap(regions_[slot].base, regions_[slot].size);
   for (uint32_t slot : used_fdbs_) unmap(fdbs_[slot].base, fdbs_[slot].size);
   for (auto& [base, size] : retired_) unmap(base, size);
+  for (const Lent& lent : lent_) close(lent.fd);
   munmap(static_cast<void*>(regions_), bytes_);
 }
 
 void Mapper::file_name(char (&name)[32], Kind kind, uint32_t slot, uint32_t gen) {
   std::snprintf(name, sizeof name, "%c%u.%u", kind == Kind::region ? 'm' : 's', slot, gen);
+}
+
+int Mapper::open_file(Kind kind, uint32_t slot, uint32_t gen) const {
+  char name[32];
+  const RegionRec& r = directory_.control().region(slot);
+  if (kind == Kind::fdb || r.lender == 0) {
+    file_name(name, kind, slot, gen);
+    return directory_.open_file(name, O_RDWR);
+  }
+  std::snprintf(name, sizeof name, "/proc/%u/fd/%u", r.lender, r.lent_fd);
+  const int fd = open(name, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  struct stat st;
+  if (fd < 0 || (fstat(fd, &st) == 0 && st.st_dev == r.lent_device && st.st_ino == r.lent_inode))
+    return fd;
+  close(fd);
+  errno = ESTALE;
+  return -1;
+}
+
+void Mapper::lend(uint32_t slot, uint32_t gen, int fd) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  lent_.push_back({slot, gen, fd});
+  stale_.store(true, std::memory_order_relaxed);
 }
 
 char* Mapper::map(Kind kind, uint32_t slot, uint32_t gen) {
@@ -56,9 +80,7 @@ char* Mapper::map(Kind kind, uint32_t slot, uint32_t gen) {
     used.erase(std::remove(used.begin(), used.end(), slot), used.end());
     e.gen.store(0, std::memory_order_relaxed);
   }
-  char name[32];
-  file_name(name, kind, slot, gen);
-  const int fd = directory_.open_file(name, O_RDWR);
+  const int fd = open_file(kind, slot, gen);
   struct stat st;
   void* m = MAP_FAILED;
   const uint64_t least =
@@ -84,7 +106,7 @@ char* Mapper::map(Kind kind, uint32_t slot, uint32_t gen) {
 Status Mapper::refusal(uint32_t slot, uint32_t gen, const char* owner) const {
   char name[32];
   file_name(name, Kind::region, slot, gen);
-  const int fd = directory_.open_file(name, O_RDWR);
+  const int fd = open_file(Kind::region, slot, gen);
   struct stat st;
   const bool whole = fd >= 0 && fstat(fd, &st) == 0 &&
                      static_cast<uint64_t>(st.st_size) >= directory_.control().region(slot).memsize;
@@ -151,6 +173,13 @@ void Mapper::reclaim(uint32_t identity) {
     const SwitchRec& r = c.sw(slot);
     return r.state.load(std::memory_order_acquire) == State::live && r.gen == gen;
   });
+  const auto over = [&](const Lent& lent) {
+    const RegionRec& r = c.region(lent.slot);
+    if (r.state.load(std::memory_order_acquire) == State::live && r.gen == lent.gen) return false;
+    close(lent.fd);
+    return true;
+  };
+  lent_.erase(std::remove_if(lent_.begin(), lent_.end(), over), lent_.end());
   if (dead.empty()) return;
   std::atomic_thread_fence(std::memory_order_seq_cst);
   // Without the mutex: a sync that is waited for may be about to map something.

@@ -63,6 +63,11 @@ class Mapper {
   // `identity` is the half of a lock word that names this process. Never call inside a sync.
   void reclaim(uint32_t identity);
 
+  // The file itself; -1 and errno.
+  int open_file(Kind kind, uint32_t slot, uint32_t gen) const;
+  // `fd` stays open as long as that region lives: others reach it through this process.
+  void lend(uint32_t slot, uint32_t gen, int fd);
+
   static void file_name(char (&name)[32], Kind kind, uint32_t slot, uint32_t gen);
 
  private:
@@ -83,6 +88,11 @@ class Mapper {
   std::vector<uint32_t> used_regions_, used_fdbs_;
   std::vector<const Shared<uint64_t>*> locks_;
   std::vector<std::pair<char*, size_t>> retired_;
+  struct Lent {
+    uint32_t slot, gen;
+    int fd;
+  };
+  std::vector<Lent> lent_;
   std::atomic<bool> stale_{false};
 };
 

@@ -28,6 +28,13 @@ BufferName buffer_name(uint32_t slot, uint32_t gen) {
   return n;
 }
 
+void place(RegionRec& r) {
+  r.if_ofs = 0;
+  r.ring_ofs = page_up(static_cast<size_t>(r.if_size) * r.if_total);
+  r.buf_ofs = r.ring_ofs + page_up(static_cast<size_t>(r.ring_size) * r.ring_total);
+  r.memsize = r.buf_ofs + page_up(static_cast<size_t>(r.buf_size) * r.buf_total);
+}
+
 void fill(RegionRec& r, const Geometry& g) {
   const uint32_t slots = std::max(g.tx_slots, g.rx_slots);
   r.buf_size = g.buf_size;
@@ -39,21 +46,17 @@ void fill(RegionRec& r, const Geometry& g) {
   const uint64_t bufs = (kPipes + g.rx_rings + 1ull) * g.rx_slots +
                         (kPipes + g.tx_rings + 1ull) * g.tx_slots + 2 + g.extra_bufs;
   r.buf_total = static_cast<uint32_t>(std::clamp<uint64_t>(bufs, 4098, kMaxBuffers));
-  r.if_ofs = 0;
-  r.ring_ofs = page_up(static_cast<size_t>(r.if_size) * r.if_total);
-  r.buf_ofs = r.ring_ofs + page_up(static_cast<size_t>(r.ring_size) * r.ring_total);
-  r.memsize = r.buf_ofs + page_up(static_cast<size_t>(r.buf_size) * r.buf_total);
+  place(r);
 }
 
 Status reserve_part(Runtime& rt, uint32_t slot, uint64_t offset, uint64_t length,
                     const char* what) {
-  char name[32];
-  Mapper::file_name(name, Mapper::Kind::region, slot, rt.control().region(slot).gen);
-  const int fd = rt.directory.open_file(name, O_RDWR);
+  const uint32_t gen = rt.control().region(slot).gen;
+  const int fd = rt.mapper->open_file(Mapper::Kind::region, slot, gen);
   if (fd < 0) {
     const int err = errno;
-    return Status::fail(err, "cannot open %s/%s: %s", rt.directory.path().c_str(), name,
-                        strerror(err));
+    return Status::fail(err, "cannot open the memory m%u.%u of %s: %s", slot, gen,
+                        rt.directory.path().c_str(), strerror(err));
   }
   Status s = rt.directory.reserve(fd, offset, length, what);
   close(fd);
@@ -96,16 +99,18 @@ PoolsInfo region_pools(const Geometry& g) {
   return region_pools(r);
 }
 
-Status region_create(Runtime& rt, const Geometry& g, uint32_t* out) {
+namespace {
+
+// A record with an id and a generation; its sizes are the caller's to write.
+Status new_record(Runtime& rt, uint32_t* slot) {
   const Control& c = rt.control();
   Header& h = c.header();
   const uint32_t count = h.regions.load(std::memory_order_relaxed);
-  uint32_t slot;
   const auto region_at = [&](uint32_t i) -> RegionRec& { return c.region(i); };
-  if (Status s = rt.directory.free_record(Directory::Array::regions, count, region_at, &slot);
+  if (Status s = rt.directory.free_record(Directory::Array::regions, count, region_at, slot);
       !s.ok())
     return s;
-  RegionRec& r = c.region(slot);
+  RegionRec& r = c.region(*slot);
   // Mem ids are 16 bits, increase, and come round; 1 is the NICs' common one in the reference.
   auto taken = [&](uint32_t id) {
     for (uint32_t i = 0; i < count; i++) {
@@ -125,10 +130,14 @@ Status region_create(Runtime& rt, const Geometry& g, uint32_t* out) {
   r.mem_id = id;
   std::memset(r.if_map, 0, sizeof r.if_map);
   std::memset(r.ring_map, 0, sizeof r.ring_map);
-  fill(r, g);
+  r.lender = 0;
   r.buf_bound.store(2, std::memory_order_relaxed);
-  r.state.store(State::creating, std::memory_order_release);
+  return Status::good();
+}
 
+// The file of the region, of its whole length.
+Status make_file(Runtime& rt, uint32_t slot) {
+  const RegionRec& r = rt.control().region(slot);
   char name[32];
   Mapper::file_name(name, Mapper::Kind::region, slot, r.gen);
   int fd;
@@ -139,26 +148,146 @@ Status region_create(Runtime& rt, const Geometry& g, uint32_t* out) {
                        rt.directory.path().c_str(), name,
                        static_cast<unsigned long long>(r.memsize), strerror(errno));
     }
-    if (s.ok()) s = rt.directory.reserve(fd, r.buf_ofs, 2ull * r.buf_size, "a port's memory");
     close(fd);
   }
+  return s;
+}
+
+// What a region needs beside its file.
+Status finish(Runtime& rt, uint32_t slot) {
+  RegionRec& r = rt.control().region(slot);
+  Status s = reserve_part(rt, slot, r.buf_ofs, 2ull * r.buf_size, "a port's memory");
+  int fd;
+  if (s.ok()) s = rt.directory.create_file(buffer_name(slot, r.gen).text, &fd);
   if (s.ok()) {
-    s = rt.directory.create_file(buffer_name(slot, r.gen).text, &fd);
-    if (s.ok()) {
-      if (ftruncate(fd, static_cast<off_t>(r.buf_total)) != 0)
-        s = Status::fail(errno, "cannot size a file in %s: %s", rt.directory.path().c_str(),
-                         strerror(errno));
-      if (s.ok()) s = rt.directory.reserve(fd, 0, r.buf_total, "a port's buffer map");
-      close(fd);
-    }
+    if (ftruncate(fd, static_cast<off_t>(r.buf_total)) != 0)
+      s = Status::fail(errno, "cannot size a file in %s: %s", rt.directory.path().c_str(),
+                       strerror(errno));
+    if (s.ok()) s = rt.directory.reserve(fd, 0, r.buf_total, "a port's buffer map");
+    close(fd);
   }
   if (!s.ok()) {
     region_destroy(rt, slot);
     return s;
   }
   r.state.store(State::live, std::memory_order_release);
-  *out = slot;
   return Status::good();
+}
+
+// Sizes as the program wishes, as many objects as its memory has room for.
+Status fill(RegionRec& r, const OwnMemory& m) {
+  constexpr uint32_t kMostIfs = 8 * sizeof r.if_map, kMostRings = 8 * sizeof r.ring_map;
+  constexpr uint32_t kLargestIf = 4096, kLargestRing = 128 << 10, kLargestBuffer = 65472;
+  const auto size = [](uint32_t wish, uint32_t standard) {
+    return wish == 0 ? standard : (wish + 63) / 64 * 64;
+  };
+  const auto count = [](uint32_t wish, uint32_t standard, uint32_t most) {
+    return wish == 0 ? standard : std::min(wish, most);
+  };
+  if (m.if_size > kLargestIf || m.ring_size > kLargestRing || m.buf_size > kLargestBuffer) {
+    return Status::fail(
+        EINVAL,
+        "memory of one's own: objects are at most %u, rings %u and buffers %u bytes "
+        "but %u, %u and %u were asked for",
+        kLargestIf, kLargestRing, kLargestBuffer, m.if_size, m.ring_size, m.buf_size);
+  }
+  r.if_size = size(m.if_size, kIfSize);
+  r.if_total = count(m.ifs, kIfTotal, kMostIfs);
+  r.ring_size = size(m.ring_size, kMinRingSize);
+  r.ring_total = count(m.rings, 4 * kPipes + 4, kMostRings);
+  r.buf_size = size(m.buf_size, kDefaultBufSize);
+  r.buf_total = 0;
+  place(r);
+  const uint64_t room = m.bytes > r.memsize ? (m.bytes - r.memsize) / 4096 * 4096 : 0;
+  const uint64_t fits = std::min<uint64_t>(room / r.buf_size, kMaxBuffers);
+  r.buf_total = static_cast<uint32_t>(m.bufs == 0 ? fits : std::min<uint64_t>(m.bufs, fits));
+  if (r.buf_total < 3) {
+    return Status::fail(
+        ENOMEM,
+        "memory of one's own: %llu bytes have no room for buffers beside %llu bytes "
+        "of other objects",
+        static_cast<unsigned long long>(m.bytes), static_cast<unsigned long long>(r.memsize));
+  }
+  place(r);
+  return Status::good();
+}
+
+// The live region whose file this is, or -1.
+int32_t region_of_file(Runtime& rt, const struct stat& file) {
+  const Control& c = rt.control();
+  for (uint32_t i = 0; i < c.regions(); i++) {
+    const RegionRec& r = c.region(i);
+    if (r.state.load(std::memory_order_relaxed) != State::live) continue;
+    char name[32];
+    Mapper::file_name(name, Mapper::Kind::region, i, r.gen);
+    struct stat st;
+    const bool same = r.lender != 0
+                          ? r.lent_device == file.st_dev && r.lent_inode == file.st_ino
+                          : fstatat(rt.directory.fd(), name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+                                st.st_dev == file.st_dev && st.st_ino == file.st_ino;
+    if (same) return static_cast<int32_t>(i);
+  }
+  return -1;
+}
+
+// A second name in the directory where that can be; else others open it by way of this process.
+Status name_file(Runtime& rt, uint32_t slot, int file, const struct stat& st) {
+  RegionRec& r = rt.control().region(slot);
+  char name[32], link[40];
+  Mapper::file_name(name, Mapper::Kind::region, slot, r.gen);
+  std::snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+  if (linkat(AT_FDCWD, link, rt.directory.fd(), name, AT_SYMLINK_FOLLOW) == 0)
+    return Status::good();
+  int lent = fcntl(file, F_DUPFD_CLOEXEC, 500);
+  if (lent < 0) lent = fcntl(file, F_DUPFD_CLOEXEC, 3);
+  if (lent < 0) return Status::fail(errno, "descriptor %d: %s", file, strerror(errno));
+  r.lent_fd = static_cast<uint32_t>(lent);
+  r.lent_device = st.st_dev;
+  r.lent_inode = st.st_ino;
+  r.lender = static_cast<uint32_t>(getpid());
+  rt.mapper->lend(slot, r.gen, lent);
+  return Status::good();
+}
+
+}  // namespace
+
+Status region_create(Runtime& rt, const Geometry& g, uint32_t* slot) {
+  if (Status s = new_record(rt, slot); !s.ok()) return s;
+  RegionRec& r = rt.control().region(*slot);
+  fill(r, g);
+  r.state.store(State::creating, std::memory_order_release);
+  if (Status s = make_file(rt, *slot); !s.ok()) {
+    region_destroy(rt, *slot);
+    return s;
+  }
+  return finish(rt, *slot);
+}
+
+Status region_bring(Runtime& rt, const OwnMemory& memory, uint32_t* slot) {
+  struct stat st {};
+  if (memory.file >= 0) {
+    if (fstat(memory.file, &st) != 0 || !S_ISREG(st.st_mode) ||
+        static_cast<uint64_t>(st.st_size) < memory.bytes)
+      return Status::fail(
+          EOPNOTSUPP,
+          "memory of one's own: expected a file of %llu bytes or more; other memory "
+          "cannot be shared",
+          static_cast<unsigned long long>(memory.bytes));
+    if (const int32_t there = region_of_file(rt, st); there >= 0) {
+      *slot = static_cast<uint32_t>(there);
+      return Status::good();
+    }
+  }
+  if (Status s = new_record(rt, slot); !s.ok()) return s;
+  RegionRec& r = rt.control().region(*slot);
+  if (Status s = fill(r, memory); !s.ok()) return s;
+  r.state.store(State::creating, std::memory_order_release);
+  const Status s = memory.file >= 0 ? name_file(rt, *slot, memory.file, st) : make_file(rt, *slot);
+  if (!s.ok()) {
+    region_destroy(rt, *slot);
+    return s;
+  }
+  return finish(rt, *slot);
 }
 
 void region_destroy(Runtime& rt, uint32_t slot) {

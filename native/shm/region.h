@@ -44,6 +44,9 @@ PoolsInfo region_pools(const RegionRec& region);
 PoolsInfo region_pools(const Geometry& g);
 
 Status region_create(Runtime& rt, const Geometry& g, uint32_t* slot);
+// Of a program's own memory; the region that is there already, if it is that of another port. EINVAL, ENOMEM;
+// EOPNOTSUPP for what is no file.
+Status region_bring(Runtime& rt, const OwnMemory& memory, uint32_t* slot);
 void region_destroy(Runtime& rt, uint32_t slot);
 Status region_find(Runtime& rt, uint32_t mem_id, uint32_t* slot);
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "abi/netmap_control.h"
 #include "shm/owner_lock.h"
 #include "shm/region.h"
 #include "switch/account.h"
@@ -192,6 +193,21 @@ Status memory_assign(Runtime& rt, uint32_t slot, uint32_t extra_bufs) {
   p.region = region;
   p.region_gen = c.region(region).gen;
   return Status::good();
+}
+
+Status memory_bring(Runtime& rt, OpenRequest* q, uint32_t* region) {
+  Status s = region_bring(rt, *q->memory, region);
+  s.option = NETMAP_REQ_OPT_EXTMEM;
+  if (s.ok()) q->mem_id = static_cast<uint16_t>(rt.control().region(*region).mem_id);
+  return s;
+}
+
+void memory_drop_unused(Runtime& rt, uint32_t region) {
+  const Control& c = rt.control();
+  const RegionRec& r = c.region(region);
+  if (r.state.load(std::memory_order_relaxed) == State::live &&
+      !region_used(c, region, r.gen, kMaxPorts))
+    region_destroy(rt, region);
 }
 
 Status memory_up(Runtime& rt, uint32_t slot, uint32_t extra_bufs) {

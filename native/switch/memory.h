@@ -27,6 +27,10 @@ bool memory_settled(Runtime& rt, uint32_t port_slot);
 // A netmap_ring at ring_ofs of the region mapped at `base`, with these buffers in its slots.
 void write_ring(char* base, const RegionRec& region, uint64_t ring_ofs, uint32_t slots, uint32_t id,
                 bool rx, const uint32_t* buffers);
+// The region of the request's own memory, whose mem_id becomes the request's; one that no port came to use
+// goes again.
+Status memory_bring(Runtime& rt, OpenRequest* request, uint32_t* region);
+void memory_drop_unused(Runtime& rt, uint32_t region);
 // After the region grew: more buffer indices are valid.
 void memory_refresh_bounds(Runtime& rt, uint32_t region_slot);
 

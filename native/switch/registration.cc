@@ -174,7 +174,8 @@ Status add_registration(Runtime& rt, const OpenRequest& q, uint32_t port, Regist
 
 }  // namespace
 
-Status registration_open(Runtime& rt, const OpenRequest& q, Registration* out, PortInfo* info) {
+Status registration_open(Runtime& rt, const OpenRequest& request, Registration* out,
+                         PortInfo* info) {
   DirLock lock;
   if (Status s = lock.acquire(rt.directory, "opening a port"); !s.ok()) return s;
   if (!rt.process.valid()) {
@@ -182,10 +183,17 @@ Status registration_open(Runtime& rt, const OpenRequest& q, Registration* out, P
   }
   reap(rt);
   Change change(rt);
-  uint32_t port;
-  if (Status s = resolve(rt, q, &port); !s.ok()) return s;
-  Status s = add_registration(rt, q, port, out, info);
-  if (!s.ok()) port_drop_unused(rt, port);
+  OpenRequest q = request;
+  uint32_t region = 0, port;
+  if (q.memory) {
+    if (Status s = memory_bring(rt, &q, &region); !s.ok()) return s;
+  }
+  Status s = resolve(rt, q, &port);
+  if (s.ok()) {
+    s = add_registration(rt, q, port, out, info);
+    if (!s.ok()) port_drop_unused(rt, port);
+  }
+  if (q.memory) memory_drop_unused(rt, region);
   return s;
 }
 

@@ -78,13 +78,20 @@ static inline int map(struct client* c) {
   return 0;
 }
 
-/* c->reg holds the wishes. 0 or the errno. */
-static inline int attach_to(struct client* c, const char* name) {
+/* c->reg holds the wishes, `option` begins a list of options. 0 or the errno. */
+static inline int open_with(struct client* c, const char* name, void* option) {
+  struct nmreq_header h;
+  memset(&h, 0, sizeof h);
+  h.nr_version = NETMAP_API;
+  h.nr_reqtype = NETMAP_REQ_REGISTER;
+  snprintf(h.nr_name, sizeof h.nr_name, "%s", name);
+  h.nr_body = (uintptr_t)&c->reg;
+  h.nr_options = (uintptr_t)option;
+  if (c->reg.nr_mode == 0) c->reg.nr_mode = NR_REG_ALL_NIC;
   c->mem = NULL;
   c->fd = device();
   if (c->fd < 0) return errno;
-  if (c->reg.nr_mode == 0) c->reg.nr_mode = NR_REG_ALL_NIC;
-  int err = control(c->fd, NETMAP_REQ_REGISTER, name, &c->reg);
+  int err = ioctl(c->fd, NIOCCTRL, &h) == 0 ? 0 : errno;
   if (err == 0) err = map(c);
   if (err != 0) {
     close(c->fd);
@@ -92,6 +99,13 @@ static inline int attach_to(struct client* c, const char* name) {
   }
   return err;
 }
+
+static inline int fresh_with(struct client* c, const char* name, void* option) {
+  memset(c, 0, sizeof *c);
+  return open_with(c, name, option);
+}
+
+static inline int attach_to(struct client* c, const char* name) { return open_with(c, name, NULL); }
 
 static inline int open_port(struct client* c, const char* name) {
   memset(c, 0, sizeof *c);

@@ -12,32 +12,6 @@ static struct nmreq_opt_offsets wish(uint64_t most, uint64_t initial, uint32_t b
   return o;
 }
 
-/* As attach_to(), with an option. */
-static int open_with(struct client* c, const char* name, void* option) {
-  struct nmreq_header h;
-  memset(&h, 0, sizeof h);
-  h.nr_version = NETMAP_API;
-  h.nr_reqtype = NETMAP_REQ_REGISTER;
-  snprintf(h.nr_name, sizeof h.nr_name, "%s", name);
-  h.nr_body = (uintptr_t)&c->reg;
-  h.nr_options = (uintptr_t)option;
-  if (c->reg.nr_mode == 0) c->reg.nr_mode = NR_REG_ALL_NIC;
-  c->mem = NULL;
-  c->fd = device();
-  int err = ioctl(c->fd, NIOCCTRL, &h) == 0 ? 0 : errno;
-  if (err == 0) err = map(c);
-  if (err != 0) {
-    close(c->fd);
-    c->fd = -1;
-  }
-  return err;
-}
-
-static int fresh_with(struct client* c, const char* name, void* option) {
-  memset(c, 0, sizeof *c);
-  return open_with(c, name, option);
-}
-
 static void offset_errors(void) {
   static const struct {
     uint64_t most, initial;
