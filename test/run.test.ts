@@ -44,6 +44,7 @@ describe('the netmap API through /dev/netmap, as C programs have it', () => {
     'options',
     'loop',
     'memory',
+    'rows',
   ];
   const built = names.flatMap((name) => [name, `${name}-lfs`]);
 

@@ -182,8 +182,9 @@ struct nmreq_pools_info {
 /* Memory of the program's becomes the region of a new port. */
 struct nmreq_opt_extmem {
   struct nmreq_option nro_opt;
-  uint64_t nro_usrptr;              /* where it is: at the start of a page */
-  struct nmreq_pools_info nro_info; /* in: nr_memsize, and wishes, 0 = default; out: what is there */
+  uint64_t nro_usrptr; /* where it is: at the start of a page */
+  struct nmreq_pools_info
+      nro_info; /* in: nr_memsize, and wishes, 0 = default; out: what is there */
 };
 
 struct nmreq_sync_kloop_start {
@@ -234,6 +235,7 @@ struct nmreq {
 #define NIOCREGIF _IOWR('i', 146, struct nmreq)
 #define NIOCTXSYNC _IO('i', 148)
 #define NIOCRXSYNC _IO('i', 149)
+#define NIOCCONFIG _IOWR('i', 150, char[272]) /* of switch modules: there is none */
 #define NIOCCTRL _IOWR('i', 151, struct nmreq_header)
 
 #ifdef __cplusplus

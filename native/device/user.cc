@@ -169,7 +169,10 @@ Status UserDevice::remove(const std::string& name) {
   Look look(*rt_, "removing a port");
   if (!look.status.ok()) return look.status;
   uint32_t slot;
-  if (Status s = find_port(name, &slot); !s.ok()) return s;
+  if (Status s = find_port(name, &slot); !s.ok()) {
+    if (if_nametoindex(n) == 0) return s;
+    return Status::fail(EINVAL, "%s: a network interface, not a persistent port", n);
+  }
   PortRec& p = control().port(slot);
   if (p.persistent == 0)
     return Status::fail(ENXIO, "%s: not a persistent port; it goes when it is closed", n);

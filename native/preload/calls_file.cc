@@ -51,6 +51,8 @@ int device_ioctl(int fd, unsigned long request, uint64_t argument) {
     case NIOCREGIF:
     case NIOCGINFO:
       return result_of(legacy_control(fd, static_cast<uint32_t>(request) == NIOCREGIF, argument));
+    case NIOCCONFIG:
+      return fail(EINVAL);
     default:
       return fail(EOPNOTSUPP);
   }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory of the program's own as a port's region (NETMAP_REQ_OPT_EXTMEM). */
-#include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "client.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
 
 #define SIZE (8u << 20)
 

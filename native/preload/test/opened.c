@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A program that is not linked with libpcap but opens it when it runs: its functions are ours for our
  * devices, and libpcap's for the rest. */
-#include <dlfcn.h>
 
 #include "client.h"
+
+#include <dlfcn.h>
 
 #define FUNCTION(library, name) *(void**)&name = dlsym(library, #name)
 
