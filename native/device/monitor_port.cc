@@ -9,6 +9,10 @@ MonitorPort::MonitorPort(std::shared_ptr<Runtime> rt, const Registration& reg,
                          const PortInfo& info) {
   adopt(std::move(rt), reg, info);
   receivers_.resize(port_->rx_count);
+  for (unsigned i = first_rx_; i < last_rx_; i++) {
+    receivers_[i].rx = &rx(i);
+    receivers_[i].ring = rx_ring(i);
+  }
 }
 
 MonitorPort::~MonitorPort() { leave(); }
@@ -16,7 +20,7 @@ MonitorPort::~MonitorPort() { leave(); }
 bool MonitorPort::fetch() {
   bool found = false;
   for (unsigned i = first_rx_; i < last_rx_; i++) {
-    receive(*rt_, rx(i), rx_ring(i), &sequence_, &receivers_[i]);
+    receive(*rt_, receivers_[i], &sequence_);
     found |= rx_ring(i)->cur != rx_ring(i)->tail;
   }
   return found;

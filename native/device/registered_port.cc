@@ -127,7 +127,7 @@ bool RegisteredPort::check_health() {
   return gone_ == 0;
 }
 
-int RegisteredPort::enter() {
+int RegisteredPort::check() {
   if (!rt_->process.valid()) [[unlikely]] {  // a forked child: it needs an identity of its own
     std::lock_guard<std::mutex> guard(rt_->slow);
     DirLock lock;
@@ -135,8 +135,7 @@ int RegisteredPort::enter() {
         !rt_->process.enter(rt_->directory).ok())
       return ENXIO;
   }
-  // Often enough for a port that syncs a few times a second; a look at the clock is 10 ns.
-  if ((++syncs_ & 15) == 0) check_health();
+  check_health();
   return gone_;
 }
 

@@ -19,8 +19,18 @@ UserPort::UserPort(std::shared_ptr<Runtime> rt, const Registration& reg, const P
     s->tx = &tx(i);
     s->ring_number = i;
     s->port = port_;
+    s->own_ring = tx_ring(i);
+    s->own_base = base_;
+    s->slots = s->own_ring->slot;
+    s->bufs = base_ + s->tx->buf_ofs;
+    s->num_slots = s->tx->num_slots;
+    s->buf_size = s->tx->buf_size;
     rt_->mapper->add(&s->tx->lock);
     senders_[i] = std::move(s);
+  }
+  for (unsigned i = first_rx_; i < last_rx_; i++) {
+    receivers_[i].rx = &rx(i);
+    receivers_[i].ring = rx_ring(i);
   }
 }
 
@@ -39,23 +49,25 @@ UserPort::~UserPort() {
   leave();
 }
 
-void UserPort::send(unsigned i) {
-  forward(*senders_[i], tx_ring(i), base_);
+inline void UserPort::send(unsigned i) {
+  forward(*senders_[i]);
   if (rt_->mapper->stale()) [[unlikely]]
     rt_->mapper->reclaim(rt_->process.identity());
 }
 
-void UserPort::fetch(unsigned i) { receive(*rt_, rx(i), rx_ring(i), &sequence_, &receivers_[i]); }
-
 int UserPort::txsync() {
   if (const int err = enter()) return err;
-  for (unsigned i = first_tx_; i < last_tx_; i++) send(i);
+  auto* const senders = senders_.data();
+  for (unsigned i = first_tx_, end = last_tx_; i < end; i++) forward(*senders[i]);
+  if (rt_->mapper->stale()) [[unlikely]]
+    rt_->mapper->reclaim(rt_->process.identity());
   return 0;
 }
 
 int UserPort::rxsync() {
   if (const int err = enter()) return err;
-  for (unsigned i = first_rx_; i < last_rx_; i++) fetch(i);
+  Receiver* const end = receivers_.data() + last_rx_;
+  for (Receiver* r = receivers_.data() + first_rx_; r != end; r++) receive(*rt_, *r, &sequence_);
   return 0;
 }
 

@@ -23,11 +23,11 @@ class UserPort final : public RegisteredPort {
 
  private:
   void send(unsigned i);
-  void fetch(unsigned i);
+  void fetch(unsigned i) { receive(*rt_, receivers_[i], &sequence_); }
 
   uint16_t sequence_ = 0;
   std::vector<std::unique_ptr<Sender>> senders_;  // by tx ring
-  std::vector<Receiver> receivers_;               // by rx ring
+  std::vector<Receiver> receivers_;               // likewise; those not bound are empty
 };
 
 }  // namespace vale

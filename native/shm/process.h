@@ -41,8 +41,9 @@ class Process {
 
   // A lock word for this thread, different at each call from the last one (16 bits of sequence).
   uint64_t word(uint16_t sequence) const {
-    static thread_local const uint32_t thread = static_cast<uint32_t>(syscall(SYS_gettid)) & 0xffff;
-    return identity_->base | static_cast<uint64_t>(thread) << 16 | sequence;
+    if (thread_ == 0) [[unlikely]]
+      thread_ = syscall(SYS_gettid) & 0xffff;
+    return identity_->base | static_cast<uint64_t>(thread_) << 16 | sequence;
   }
 
   // The upper half of every lock word of this process; 0 when it has no identity.
@@ -64,6 +65,8 @@ class Process {
     uint32_t slot, gen;
     uint64_t base;
   };
+  // Of the thread that asks. Plainly initialised and in static storage, in the addon too: each sync reads it.
+  [[gnu::tls_model("initial-exec")]] static inline thread_local uint32_t thread_ = 0;
   Identity* identity_ = nullptr;
   int lease_ = -1;
 };

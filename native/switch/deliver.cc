@@ -145,8 +145,7 @@ void Sender::touch(uint32_t rx_index) {
   touched[touched_count++] = rx_index;
 }
 
-// A full fence stands between the tails published and this.
-void Sender::wake() {
+void Sender::wake_each() {
   const Control& c = rt->control();
   for (uint32_t i = 0; i < touched_count; i++) {
     RxRing& r = c.rx(touched[i]);
@@ -351,29 +350,6 @@ void Sender::show(const RxRing& r, char* base, uint32_t tail) {
   watch_arriving(*rt, watched, r,
                  {slots_of(r, base), r.num_slots, from, tail, base + r.buf_ofs, r.buf_size,
                   r.buf_bound.load(std::memory_order_relaxed), OffsetRule::of(r)});
-}
-
-void Sender::expect() {
-  if (last_rx == nullptr) return;
-  // Only a guess: a slot of a ring that was unmapped meanwhile is a harmless address to prefetch.
-  prefetch_for_write(
-      &last_slots[word_position(last_rx->tail_copy.load(std::memory_order_relaxed))]);
-}
-
-// Notes, before anything is copied, what is about to be delivered to whom, so that a death on the way
-// can be accounted for (recover.h).
-void Sender::intend(RxRing& r, uint32_t rx_index, uint32_t count) {
-  TxRing& t = *tx;
-  const uint32_t serial = t.serial.load(std::memory_order_relaxed) + 1;
-  t.dest.store(rx_index, std::memory_order_relaxed);
-  t.copies.store(count, std::memory_order_relaxed);
-  t.serial.store(serial, std::memory_order_release);
-  r.intent_tx.store(0, std::memory_order_relaxed);
-  r.intent_serial.store(serial, std::memory_order_release);
-  r.intent_sequence.store(word_sequence(r.tail_copy.load(std::memory_order_relaxed)),
-                          std::memory_order_relaxed);
-  r.intent_frames.store(0, std::memory_order_relaxed);
-  r.intent_tx.store(tx_index + 1, std::memory_order_release);
 }
 
 void Sender::deliver(uint32_t dest, uint64_t member, uint32_t ring, const uint16_t* order,

@@ -207,24 +207,36 @@ void discard(Sender& s, uint32_t slot, uint32_t head, bool want_learn) {
 }
 
 // Finds the switch the port is attached to now; false when there is none.
-bool find_switch(Sender& s) {
-  const int32_t slot = s.port->switch_slot.load(std::memory_order_acquire);
+[[gnu::noinline]] bool look_for_switch(Sender& s, int32_t slot) {
+  s.cached_slot = -1;
   if (slot < 0) return false;
   SwitchRec& sw = s.rt->control().sw(static_cast<uint32_t>(slot));
-  if (s.cached_gen != sw.gen.load(std::memory_order_relaxed) || s.cached_sw != &sw) {
-    const uint32_t gen = sw.gen.load(std::memory_order_relaxed);
+  const uint32_t gen = sw.gen.load(std::memory_order_relaxed);
+  if (s.sw != &sw || s.cached_gen != gen) {
     char* base = s.rt->mapper->fdb(static_cast<uint32_t>(slot), gen);
     if (base == nullptr) return false;
     s.fdb = Fdb(base);
-    s.cached_sw = &sw;
     s.cached_gen = gen;
     s.source_ref = s.dest_ref = FdbRef{};
     s.sw = &sw;
   }
   s.self = s.port->port_index.load(std::memory_order_relaxed);
-  s.self_gen = member_gen(sw.member[s.self].load(std::memory_order_relaxed));
+  s.cached_member = sw.member[s.self].load(std::memory_order_relaxed);
+  s.self_gen = member_gen(s.cached_member);
   s.header = s.port->header_length.load(std::memory_order_relaxed);
-  return s.self_gen != 0;
+  if (s.self_gen == 0) return false;
+  s.cached_slot = slot;
+  return true;
+}
+
+// The same when it is where it was in the last sync. Its member word changes with whatever is cached.
+bool find_switch(Sender& s) {
+  const int32_t slot = s.port->switch_slot.load(std::memory_order_acquire);
+  if (slot >= 0 && slot == s.cached_slot &&
+      s.sw->gen.load(std::memory_order_relaxed) == s.cached_gen &&
+      s.sw->member[s.self].load(std::memory_order_relaxed) == s.cached_member) [[likely]]
+    return true;
+  return look_for_switch(s, slot);
 }
 
 // The flag says that the application replaced a buffer, which was noticed by now.
@@ -238,60 +250,72 @@ void clear_changed(Sender& s, uint32_t slot, uint32_t head) {
 
 bool alone(const Sender& s) { return s.sw->active.load(std::memory_order_relaxed) == 1; }
 
+// Whatever is in the slots from `from` to `head`.
+[[gnu::noinline]] void send_all(Sender& s, uint32_t from, uint32_t head, bool attached) {
+  TxRing& t = *s.tx;
+  const uint32_t n = s.num_slots;
+  if (t.monitors.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    watch_sent(*s.rt, s.watched, t,
+               {s.slots, n, from, head, s.bufs, s.buf_size, s.buf_bound, s.offsets});
+  s.seen = 0;
+  uint32_t slot = from;
+  if (!attached || alone(s)) {
+    discard(s, from, head, attached);
+    slot = head;
+  }
+  // Runs until two of them were short; then whatever comes is sorted by destination.
+  for (uint32_t short_runs = s.offsets.any() ? 2 : 0; slot != head;) {
+    const uint32_t count = short_runs < 2 ? send_run(s, slot, head) : 0;
+    if (count == 0) {
+      s.classify(slot, head);
+      slot = s.batch.next_slot;
+      s.more_slots = 0;
+      deliver_batch(s);
+      continue;
+    }
+    slot += count;
+    if (slot >= n) slot -= n;
+    if (count < kShortRun) short_runs++;
+  }
+  if (s.seen & uint64_t{NS_BUF_CHANGED} << 48) clear_changed(s, from, head);
+  if (const uint32_t z = t.zcopy.load(std::memory_order_acquire)) [[unlikely]]
+    watch_released(*s.rt, s.watched, z, t.port, {s.own_base, t.ring_ofs, n, from, head, true});
+}
+
+bool is_watched(const TxRing& t) {
+  return (t.monitors.load(std::memory_order_relaxed) | t.zcopy.load(std::memory_order_relaxed)) !=
+         0;
+}
+
 }  // namespace
 
-void forward(Sender& s, netmap_ring* ring, char* base) {
+void forward(Sender& s) {
   TxRing& t = *s.tx;
+  netmap_ring* const ring = s.own_ring;
   s.identity = s.rt->process.word(0);
   const Locked locked = lock_or_skip(*s.rt, t.lock, s.me(), &s.busy);
   if (!is_locked(locked)) return;
-  if (locked == Locked::taken) recover_tx(*s.rt, s.tx_index);
+  if (locked == Locked::taken) [[unlikely]]
+    recover_tx(*s.rt, s.tx_index);
 
-  const uint32_t n = t.num_slots;
+  const uint32_t n = s.num_slots;
   const uint32_t from = word_position(t.take_word.load(std::memory_order_relaxed));
   const uint32_t free_end = from == 0 ? n - 1 : from - 1;
-  s.slots = ring->slot;
-  s.num_slots = n;
-  s.buf_size = t.buf_size;
   s.buf_bound = t.buf_bound.load(std::memory_order_relaxed);
-  s.bufs = base + t.buf_ofs;
-  s.offsets = OffsetRule::of(t);
   uint32_t head;
-  if (!tx_head(ring, n, from, free_end, &head)) {
+  if (!tx_head(ring, n, from, free_end, &head)) [[unlikely]] {
     reset_ring(ring, n, from, free_end, s.buf_bound, s.buf_size);
     unlock(t.lock);
     return;
   }
   if (head != from) {
-    if (t.monitors.load(std::memory_order_relaxed) != 0) [[unlikely]]
-      watch_sent(*s.rt, s.watched, t,
-                 {s.slots, n, from, head, s.bufs, s.buf_size, s.buf_bound, s.offsets});
     s.expect();
-    s.seen = 0;
     s.now = now_seconds();
-    uint32_t slot = from;
+    s.offsets = OffsetRule::of(t);
     const bool attached = find_switch(s);
-    if (!attached || alone(s)) {
-      discard(s, from, head, attached);
-      slot = head;
-    }
-    // Runs until two of them were short; then whatever comes is sorted by destination.
-    for (uint32_t short_runs = s.offsets.any() ? 2 : 0; slot != head;) {
-      const uint32_t count = short_runs < 2 ? send_run(s, slot, head) : 0;
-      if (count == 0) {
-        s.classify(slot, head);
-        slot = s.batch.next_slot;
-        s.more_slots = 0;
-        deliver_batch(s);
-        continue;
-      }
-      slot += count;
-      if (slot >= n) slot -= n;
-      if (count < kShortRun) short_runs++;
-    }
-    if (s.seen & uint64_t{NS_BUF_CHANGED} << 48) clear_changed(s, from, head);
-    if (const uint32_t z = t.zcopy.load(std::memory_order_acquire)) [[unlikely]]
-      watch_released(*s.rt, s.watched, z, t.port, {base, t.ring_ofs, n, from, head, true});
+    const bool one = head == (from + 1 == n ? 0 : from + 1);
+    if (!one || !attached || s.offsets.any() || is_watched(t) || !s.send_one(from, head))
+      send_all(s, from, head, attached);
   }
   const uint32_t tail = head == 0 ? n - 1 : head - 1;
   __atomic_store_n(&ring->tail, tail, __ATOMIC_RELEASE);

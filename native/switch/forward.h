@@ -21,8 +21,8 @@
 
 namespace vale {
 
-// Sends what the application put on `ring`. Bind the Sender to its ring before.
-void forward(Sender& sender, netmap_ring* ring, char* base);
+// Sends what the application put on the Sender's ring.
+void forward(Sender& sender);
 
 constexpr uint32_t header_code(uint32_t length) { return length == 0 ? 0 : length == 10 ? 1 : 2; }
 constexpr uint32_t header_of_code(uint32_t code) { return code == 0 ? 0 : code == 1 ? 10 : 12; }

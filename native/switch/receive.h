@@ -20,13 +20,16 @@ namespace vale {
 
 // One registration's view of an rx ring, used under its sync lock but for `busy`.
 struct Receiver {
+  RxRing* rx = nullptr;
+  netmap_ring* ring = nullptr;
   uint32_t busy = 0;  // refusals in a row
   WallClock clock;
   Watched watched;
 };
 
-inline void receive(Runtime& rt, RxRing& r, netmap_ring* ring, uint16_t* sequence,
-                    Receiver* receiver) {
+inline void receive(Runtime& rt, Receiver& receiver, uint16_t* sequence) {
+  RxRing& r = *receiver.rx;
+  netmap_ring* const ring = receiver.ring;
   // Nothing arrived and nothing to release is the common case of a busy loop: no lock for that.
   const uint32_t seen = word_position(r.tail.load(std::memory_order_acquire));
   const uint32_t released = r.hwcur.load(std::memory_order_relaxed);
@@ -35,7 +38,7 @@ inline void receive(Runtime& rt, RxRing& r, netmap_ring* ring, uint16_t* sequenc
       in_range(__atomic_load_n(&ring->cur, __ATOMIC_RELAXED), released, seen)) {
     return;
   }
-  if (!is_locked(lock_or_skip(rt, r.sync_lock, rt.process.word(++*sequence), &receiver->busy)))
+  if (!is_locked(lock_or_skip(rt, r.sync_lock, rt.process.word(++*sequence), &receiver.busy)))
     return;
   const uint32_t n = r.num_slots;
   const uint32_t tail = word_position(r.tail.load(std::memory_order_acquire));
@@ -47,11 +50,11 @@ inline void receive(Runtime& rt, RxRing& r, netmap_ring* ring, uint16_t* sequenc
     if (const uint32_t z = r.zcopy.load(std::memory_order_acquire); z != 0 && head != from)
         [[unlikely]]
       watch_released(
-          rt, receiver->watched, z, r.port,
+          rt, receiver.watched, z, r.port,
           {reinterpret_cast<char*>(ring) - r.ring_ofs, r.ring_ofs, n, from, head, false});
     r.hwcur.store(head, std::memory_order_release);
     if (tail != ring->tail || (ring->flags & NR_TIMESTAMP)) {
-      stamp(ring, receiver->clock);
+      stamp(ring, receiver.clock);
     }
     __atomic_store_n(&ring->tail, tail, __ATOMIC_RELEASE);
   }

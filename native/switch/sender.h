@@ -5,6 +5,7 @@
 //   2. classify(): whatever else: slots → Batch (mixed.cc; fragments, flags and hints in classify.cc).
 //   3. deliver():  frames of a run or a batch → one rx ring (deliver.cc; deliver_converted.cc where the
 //      ports' virtio-net headers differ).
+//   One frame in a sync takes a short cut through 1 and 3: send_one() (single.cc).
 //   4. wake():     after the sync, whoever sleeps on a ring that got frames.
 //
 // Owns. Caches of the last source and destination, checked against the FDB before each use; the list
@@ -18,6 +19,7 @@
 #include "shm/runtime.h"
 #include "switch/batch.h"
 #include "switch/convert.h"
+#include "switch/copy.h"
 #include "switch/fdb.h"
 #include "switch/monitor.h"
 #include "switch/offsets.h"
@@ -30,6 +32,11 @@ struct Sender {
   uint32_t tx_index = 0;
   uint32_t ring_number = 0;
   PortRec* port = nullptr;
+  netmap_ring* own_ring = nullptr;
+  char* own_base = nullptr;  // of the mapping that it is in
+  netmap_slot* slots = nullptr;
+  const char* bufs = nullptr;
+  uint32_t num_slots = 0, buf_size = 0;
 
   // This sync.
   SwitchRec* sw = nullptr;
@@ -38,15 +45,15 @@ struct Sender {
   uint32_t self_gen = 0;
   uint32_t header = 0;  // bytes of virtio-net header before each frame
   uint32_t now = 0;
-  netmap_slot* slots = nullptr;
-  const char* bufs = nullptr;
-  uint32_t num_slots = 0, buf_size = 0, buf_bound = 0;
+  uint32_t buf_bound = 0;
   OffsetRule offsets;  // of the tx ring
   uint64_t seen = 0;   // all slot words of this sync, or-ed
 
   // Between syncs.
-  const SwitchRec* cached_sw = nullptr;
+  int32_t cached_slot =
+      -1;  // of the switch that `sw`, `fdb`, `self` and `header` are about; -1 = none
   uint32_t cached_gen = 0;
+  uint64_t cached_member = 0;  // our own word there
   Mac48 last_source = ~Mac48{0}, last_dest = ~Mac48{0};
   FdbRef source_ref, dest_ref;
   uint64_t identity = 0;
@@ -80,12 +87,21 @@ struct Sender {
   // `dest` is the port's index, `member` the word that was read there.
   void deliver(uint32_t dest, uint64_t member, uint32_t ring, const uint16_t* order,
                uint32_t count);
+  // A sync of one plain frame with the addresses of the one before (single.cc); false when it is not.
+  bool send_one(uint32_t slot, uint32_t head);
   // The common case of both, without a Batch: frames in a row with the same two addresses.
   uint32_t scan_run(uint32_t from, uint32_t head, uint16_t* dest, uint64_t* bytes);
   void deliver_run(uint32_t dest, uint64_t member, uint32_t ring, uint32_t count);
   // The batch at hand to all its destinations at once (scatter.cc); false when they are few.
   bool scatter();
-  void wake();
+  // A full fence stands between the tails published and this.
+  void wake() {
+    if (touched_count == 1 && sleepers(rt->control().rx(touched[0]).wake) == 0) [[likely]] {
+      touched_count = 0;
+    } else {
+      wake_each();
+    }
+  }
   // The other core holds the line of the next slot to fill: ask for it before it is needed.
   void expect();
   void learn(Mac48 source);
@@ -106,6 +122,8 @@ struct Sender {
   Copied copy_general(RxRing& r, uint32_t rx_index, char* base, uint32_t tail, uint32_t space,
                       const Source& source, uint32_t first, uint32_t count);
   bool open_plan(uint32_t dest, uint64_t member, uint32_t rx_index, char** base);
+  bool deliver_one(RxRing& r, uint32_t rx_index, uint32_t dest, uint64_t member, const char* data,
+                   uint32_t length);
   void show(const RxRing& r, char* base, uint32_t tail);
   void intend(RxRing& r, uint32_t rx_index, uint32_t count);
   struct Whole {  // a frame
@@ -121,6 +139,7 @@ struct Sender {
   void deliver_from(uint32_t dest, uint64_t member, uint32_t ring, const Source& source,
                     bool simple, uint32_t total);
   void touch(uint32_t rx_index);
+  void wake_each();
 };
 
 // Whether the ring, whose lock is held, is that of the port at `dest` of this switch. Its tag alone does not say
@@ -130,6 +149,30 @@ inline bool Sender::is_at(const RxRing& r, uint32_t dest, uint64_t member) const
   return r.tag.load(std::memory_order_relaxed) == member &&
          sw->member[dest].load(std::memory_order_acquire) == member &&
          r.bound.load(std::memory_order_acquire) != 0;
+}
+
+// Notes, before anything is copied, what is about to be delivered to whom, so that a death on the way
+// can be accounted for (recover.h).
+inline void Sender::intend(RxRing& r, uint32_t rx_index, uint32_t count) {
+  TxRing& t = *tx;
+  const uint32_t serial = t.serial.load(std::memory_order_relaxed) + 1;
+  t.dest.store(rx_index, std::memory_order_relaxed);
+  t.copies.store(count, std::memory_order_relaxed);
+  t.serial.store(serial, std::memory_order_release);
+  r.intent_tx.store(0, std::memory_order_relaxed);
+  r.intent_serial.store(serial, std::memory_order_release);
+  r.intent_sequence.store(word_sequence(r.tail_copy.load(std::memory_order_relaxed)),
+                          std::memory_order_relaxed);
+  r.intent_frames.store(0, std::memory_order_relaxed);
+  r.intent_tx.store(tx_index + 1, std::memory_order_release);
+}
+
+// The other core holds the line of the next slot to fill: ask for it before it is needed.
+inline void Sender::expect() {
+  if (last_rx == nullptr) return;
+  // Only a guess: a slot of a ring that was unmapped meanwhile is a harmless address to prefetch.
+  prefetch_for_write(
+      &last_slots[word_position(last_rx->tail_copy.load(std::memory_order_relaxed))]);
 }
 
 }  // namespace vale
