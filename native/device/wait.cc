@@ -2,11 +2,12 @@
 #include "device/wait.h"
 
 #include <sched.h>
-#include <time.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
+
+#include "shm/monotonic.h"
 
 namespace vale {
 namespace {
@@ -16,12 +17,6 @@ constexpr unsigned kMaxWaits = 16;
 // Where frames flow, the next ones are often closer than a sleep and a wake-up, which cost several
 // times this. Giving the processor away meanwhile lets a sender that shares it go on.
 constexpr uint64_t kLinger = 10'000;  // ns
-
-uint64_t now_ns() {
-  timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return static_cast<uint64_t>(ts.tv_sec) * 1000000000u + static_cast<uint64_t>(ts.tv_nsec);
-}
 
 void relax() {
 #if defined(__x86_64__)
@@ -54,31 +49,31 @@ int wait_ports(PortWait* waits, unsigned n, int timeout_ms, uint32_t spin_us, in
     waits[i].port->lively = false;
   }
   if (lively && spin_us == 0) {
-    const uint64_t end = now_ns() + kLinger;
+    const uint64_t end = monotonic_ns() + kLinger;
     do {
       sched_yield();
       found = look(waits, n);
       if (found != 0) return found;
-    } while (now_ns() < end);
+    } while (monotonic_ns() < end);
   }
   // Where the last wait found nothing either, spinning would only make silence expensive.
   if (lively && spin_us != 0) {
-    const uint64_t end = now_ns() + spin_us * 1000ull;
+    const uint64_t end = monotonic_ns() + spin_us * 1000ull;
     do {
       for (int i = 0; i < 8; i++) relax();
       found = look(waits, n);
       if (found != 0) return found;
-    } while (now_ns() < end);
+    } while (monotonic_ns() < end);
   }
 
   // At most a second at a time: a sender killed between its tail and its wake-up wakes nobody.
   const uint64_t deadline =
-      timeout_ms < 0 ? ~uint64_t{0} : now_ns() + static_cast<uint64_t>(timeout_ms) * 1000000u;
+      timeout_ms < 0 ? ~uint64_t{0} : monotonic_ns() + static_cast<uint64_t>(timeout_ms) * 1000000u;
   for (;;) {
     for (unsigned i = 0; i < n; i++) waits[i].port->arm(waits[i].events);
     found = look(waits, n);
     bool stop = false;
-    const uint64_t now = now_ns();
+    const uint64_t now = monotonic_ns();
     if (found == 0 && now < deadline) {
       pollfd fds[kMaxWaits + 1];
       nfds_t count = 0;
@@ -94,7 +89,7 @@ int wait_ports(PortWait* waits, unsigned n, int timeout_ms, uint32_t spin_us, in
     for (unsigned i = 0; i < n; i++) waits[i].port->disarm();
     if (stop && stopped != nullptr) *stopped = true;
     if (found == 0) found = look(waits, n);
-    if (found != 0 || stop || now_ns() >= deadline) return found;
+    if (found != 0 || stop || monotonic_ns() >= deadline) return found;
   }
 }
 

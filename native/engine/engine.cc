@@ -14,12 +14,6 @@
 
 namespace vale {
 
-uint64_t monotonic_ns() {
-  timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return static_cast<uint64_t>(ts.tv_sec) * 1000000000u + static_cast<uint64_t>(ts.tv_nsec);
-}
-
 void Lane::space(uint32_t free_slots) {
   const uint64_t interval = interval_.load(std::memory_order_relaxed);
   const uint64_t word = space_.load(std::memory_order_relaxed);

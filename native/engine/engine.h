@@ -27,6 +27,7 @@
 #include <string>
 #include <vector>
 
+#include "shm/monotonic.h"
 #include "shm/relax.h"
 #include "status.h"
 
@@ -171,8 +172,5 @@ class Engine {
   std::vector<EngineMessage> messages_;
   uint64_t messages_dropped_ = 0;
 };
-
-// CLOCK_MONOTONIC, ns.
-uint64_t monotonic_ns();
 
 }  // namespace vale

@@ -2,21 +2,16 @@
 #include "vhost/guest_port.h"
 
 #include <sys/epoll.h>
-#include <time.h>
 
 #include <cerrno>
 #include <cstring>
+
+#include "shm/monotonic.h"
 
 namespace vale::vhost {
 namespace {
 
 constexpr uint64_t kTryNs = 250'000'000;  // between two tries of a client
-
-uint64_t now_ns() {
-  timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return static_cast<uint64_t>(ts.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(ts.tv_nsec);
-}
 
 }  // namespace
 
@@ -66,7 +61,7 @@ void GuestPort::attend() {
 
 void GuestPort::meet() {
   if (endpoint_.client()) {
-    const uint64_t now = now_ns();
+    const uint64_t now = monotonic_ns();
     if (now < next_try_) return;
     next_try_ = now + kTryNs;
   }

@@ -5,10 +5,11 @@
 #include <linux/if_ether.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cstring>
+
+#include "shm/monotonic.h"
 
 namespace vale::vhost {
 namespace {
@@ -19,12 +20,6 @@ constexpr uint32_t kLongest = 65536 + ETH_HLEN;
 constexpr size_t kRoom = 256 << 10;  // more than the longest frame
 constexpr unsigned kParts = 256;     // of one call of the kernel
 constexpr uint32_t kBurst = 256;     // frames a turn
-
-uint64_t now_ns() {
-  timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return static_cast<uint64_t>(ts.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(ts.tv_nsec);
-}
 
 }  // namespace
 
@@ -56,7 +51,7 @@ void StreamPort::attend() {
   if (ended_) part("");
   if (socket_.valid()) return;
   if (endpoint_.client()) {
-    const uint64_t now = now_ns();
+    const uint64_t now = monotonic_ns();
     if (now < next_try_) return;
     next_try_ = now + kTryNs;
   }
