@@ -2,74 +2,31 @@
 #include "nic/in_use.h"
 
 #include <arpa/inet.h>
-#include <linux/rtnetlink.h>
 #include <net/if_arp.h>
-#include <sys/socket.h>
 
 #include <cstdlib>
 #include <cstring>
 #include <set>
 #include <vector>
 
-#include "nic/bpf.h"
+#include "nic/netlink.h"
 
 namespace vale {
 namespace {
 
-// Calls each(message) for every answer to a dump request of this type; false when there is none.
-template <typename F>
-bool dump(uint16_t type, F each) {
-  const Handle fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-  if (!fd.valid()) return false;
-  struct {
-    nlmsghdr header;
-    rtmsg body;  // and, but for its length, any other request of the family AF_UNSPEC
-    char rest[16];
-  } request = {};
-  request.header.nlmsg_len = NLMSG_LENGTH(type == RTM_GETLINK ? sizeof(ifinfomsg) : sizeof(rtmsg));
-  request.header.nlmsg_type = type;
-  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-  if (send(fd.fd(), &request, request.header.nlmsg_len, 0) < 0) return false;
-  std::vector<char> buffer(64 << 10);
-  for (;;) {
-    ssize_t got = recv(fd.fd(), buffer.data(), buffer.size(), 0);
-    if (got <= 0) return false;
-    for (nlmsghdr* one = reinterpret_cast<nlmsghdr*>(buffer.data());
-         NLMSG_OK(one, static_cast<size_t>(got)); one = NLMSG_NEXT(one, got)) {
-      if (one->nlmsg_type == NLMSG_DONE) return true;
-      if (one->nlmsg_type == NLMSG_ERROR) return false;
-      each(one);
-    }
-  }
-}
-
-template <typename Head, typename F>
-void attributes(const nlmsghdr* message, F each) {
-  const char* head = static_cast<const char*>(NLMSG_DATA(message));
-  int left = static_cast<int>(message->nlmsg_len) - static_cast<int>(NLMSG_SPACE(sizeof(Head)));
-  const rtattr* one = reinterpret_cast<const rtattr*>(head + NLMSG_ALIGN(sizeof(Head)));
-  for (; RTA_OK(one, left); one = RTA_NEXT(one, left)) each(one->rta_type, one);
-}
-
-int number(const rtattr* attribute) {
-  int value = 0;
-  if (RTA_PAYLOAD(attribute) >= sizeof value) {
-    std::memcpy(&value, RTA_DATA(attribute), sizeof value);
-  }
-  return value;
-}
+using netlink::Attribute;
 
 // Interfaces of default routes; those of tables the kernel keeps for itself are not asked for.
 std::set<int> default_routes() {
   std::set<int> found;
-  dump(RTM_GETROUTE, [&](const nlmsghdr* message) {
+  netlink::dump<rtmsg>(RTM_GETROUTE, [&](const nlmsghdr* message) {
     const rtmsg* route = static_cast<const rtmsg*>(NLMSG_DATA(message));
     if (route->rtm_dst_len != 0 || route->rtm_type != RTN_UNICAST) return;
-    attributes<rtmsg>(message, [&](unsigned short type, const rtattr* value) {
-      if (type == RTA_OIF) found.insert(number(value));
-      if (type != RTA_MULTIPATH) return;
-      int left = static_cast<int>(RTA_PAYLOAD(value));
-      const rtnexthop* hop = static_cast<const rtnexthop*>(RTA_DATA(value));
+    netlink::attributes<rtmsg>(message, [&](const Attribute& one) {
+      if (one.type == RTA_OIF) found.insert(one.as<int>());
+      if (one.type != RTA_MULTIPATH) return;
+      int left = static_cast<int>(one.bytes);
+      const rtnexthop* hop = reinterpret_cast<const rtnexthop*>(one.data);
       while (left >= static_cast<int>(sizeof *hop) && RTNH_OK(hop, left)) {
         found.insert(hop->rtnh_ifindex);
         left -= static_cast<int>(RTNH_ALIGN(hop->rtnh_len));
@@ -98,16 +55,15 @@ int login_interface() {
   if (inet_pton(AF_INET6, address.c_str(), wanted) == 1) bytes = 16;
   int found = 0;
   if (bytes == 0) return 0;
-  dump(RTM_GETADDR, [&](const nlmsghdr* message) {
-    struct Head {  // ifaddrmsg, whose own header clashes with others
-      uint8_t family, prefix, flags, scope;
-      uint32_t index;
-    };
+  struct Head {  // ifaddrmsg, whose own header clashes with others
+    uint8_t family, prefix, flags, scope;
+    uint32_t index;
+  };
+  netlink::dump<Head>(RTM_GETADDR, [&](const nlmsghdr* message) {
     const Head* head = static_cast<const Head*>(NLMSG_DATA(message));
-    attributes<Head>(message, [&](unsigned short type, const rtattr* value) {
-      const bool address_of = type == 1 || type == 2;  // IFA_ADDRESS, IFA_LOCAL
-      if (address_of && RTA_PAYLOAD(value) == bytes &&
-          std::memcmp(RTA_DATA(value), wanted, bytes) == 0) {
+    netlink::attributes<Head>(message, [&](const Attribute& one) {
+      const bool address_of = one.type == 1 || one.type == 2;  // IFA_ADDRESS, IFA_LOCAL
+      if (address_of && one.bytes == bytes && std::memcmp(one.data, wanted, bytes) == 0) {
         found = static_cast<int>(head->index);
       }
     });
@@ -122,14 +78,14 @@ struct Below {
 // Which interfaces others are made of: of a bridge or bond its ports, of a VLAN its base.
 std::vector<Below> stacking() {
   std::vector<Below> all;
-  dump(RTM_GETLINK, [&](const nlmsghdr* message) {
+  netlink::dump<ifinfomsg>(RTM_GETLINK, [&](const nlmsghdr* message) {
     const int index = static_cast<const ifinfomsg*>(NLMSG_DATA(message))->ifi_index;
     bool elsewhere = false;
     int base = 0;
-    attributes<ifinfomsg>(message, [&](unsigned short type, const rtattr* value) {
-      if (type == IFLA_MASTER) all.push_back({number(value), index});
-      if (type == IFLA_LINK) base = number(value);
-      if (type == IFLA_LINK_NETNSID) elsewhere = true;
+    netlink::attributes<ifinfomsg>(message, [&](const Attribute& one) {
+      if (one.type == IFLA_MASTER) all.push_back({one.as<int>(), index});
+      if (one.type == IFLA_LINK) base = one.as<int>();
+      if (one.type == IFLA_LINK_NETNSID) elsewhere = true;
     });
     // The other end of a veth pair is no base: that of a pair names its own back.
     if (base != 0 && base != index && !elsewhere) all.push_back({index, base});

@@ -2,7 +2,6 @@
 #include "nic/interface.h"
 
 #include <linux/ethtool.h>
-#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
@@ -13,7 +12,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "nic/bpf.h"
+#include "nic/netlink.h"
 
 namespace vale {
 namespace {
@@ -69,54 +68,25 @@ int find_interface(int index, Interface* out) {
 }
 
 int link_facts(int index, LinkFacts* out) {
-  const Handle fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-  if (!fd.valid()) return errno;
-  struct {
-    nlmsghdr header;
-    ifinfomsg body;
-  } request = {};
-  request.header.nlmsg_len = sizeof request;
-  request.header.nlmsg_type = RTM_GETLINK;
-  request.header.nlmsg_flags = NLM_F_REQUEST;
-  request.body.ifi_index = index;
-  alignas(8) char buffer[16 << 10];
-  if (send(fd.fd(), &request, sizeof request, 0) < 0) return errno;
-  const ssize_t got = recv(fd.fd(), buffer, sizeof buffer, 0);
-  if (got < 0) return errno;
-  const nlmsghdr* answer = reinterpret_cast<const nlmsghdr*>(buffer);
-  if (!NLMSG_OK(answer, static_cast<size_t>(got))) return EPROTO;
-  if (answer->nlmsg_type == NLMSG_ERROR) {
-    return -static_cast<const nlmsgerr*>(NLMSG_DATA(answer))->error;
-  }
-  const char* body = static_cast<const char*>(NLMSG_DATA(answer));
-  int left = static_cast<int>(answer->nlmsg_len) - static_cast<int>(NLMSG_SPACE(sizeof(ifinfomsg)));
-  const rtattr* one = reinterpret_cast<const rtattr*>(body + NLMSG_ALIGN(sizeof(ifinfomsg)));
-  for (; RTA_OK(one, left); one = RTA_NEXT(one, left)) {
-    if (one->rta_type == IFLA_PROMISCUITY && RTA_PAYLOAD(one) >= 4) {
-      std::memcpy(&out->promiscuity, RTA_DATA(one), 4);
+  netlink::Request<ifinfomsg> request(RTM_GETLINK);
+  request.head.ifi_index = index;
+  return netlink::ask(request, [&](const netlink::Attribute& one) {
+    if (one.type == IFLA_PROMISCUITY) out->promiscuity = one.as<uint32_t>();
+    if (one.type == IFLA_CARRIER_DOWN_COUNT) out->link_downs = one.as<uint32_t>();
+    if (one.type == IFLA_XDP) {
+      netlink::nested(one, [&](const netlink::Attribute& inner) {
+        if (inner.type == IFLA_XDP_ATTACHED)
+          out->generic_xdp = inner.as<uint8_t>() == XDP_ATTACHED_SKB;
+      });
     }
-    if (one->rta_type == IFLA_CARRIER_DOWN_COUNT && RTA_PAYLOAD(one) >= 4) {
-      uint32_t downs;
-      std::memcpy(&downs, RTA_DATA(one), 4);
-      out->link_downs = downs;
-    }
-    if (one->rta_type == IFLA_XDP) {
-      int inside = static_cast<int>(RTA_PAYLOAD(one));
-      const rtattr* each = static_cast<const rtattr*>(RTA_DATA(one));
-      for (; RTA_OK(each, inside); each = RTA_NEXT(each, inside)) {
-        if (each->rta_type != IFLA_XDP_ATTACHED) continue;
-        out->generic_xdp = *static_cast<const uint8_t*>(RTA_DATA(each)) == XDP_ATTACHED_SKB;
-      }
-    }
-    if (one->rta_type == IFLA_STATS64) {
-      rtnl_link_stats64 stats = {};
-      std::memcpy(&stats, RTA_DATA(one), std::min<size_t>(RTA_PAYLOAD(one), sizeof stats));
+    if (one.type == IFLA_STATS64) {
+      rtnl_link_stats64 stats = {};  // shorter in older kernels
+      std::memcpy(&stats, one.data, std::min(one.bytes, sizeof stats));
       out->rx_dropped = stats.rx_dropped;
       out->tx_dropped = stats.tx_dropped;
       out->rx_missed = stats.rx_missed_errors;
     }
-  }
-  return 0;
+  });
 }
 
 uint32_t link_speed(const std::string& name) {

@@ -3,9 +3,9 @@
 
 #include <arpa/inet.h>
 #include <linux/filter.h>
-#include <linux/rtnetlink.h>
 #include <poll.h>
-#include <sys/socket.h>
+
+#include "nic/netlink.h"
 
 namespace vale {
 namespace {
@@ -46,13 +46,11 @@ bool LinkWatch::moved() {
   for (ssize_t got; (got = recv(socket_.fd(), buffer, sizeof buffer, 0)) > 0;) {
     const nlmsghdr* message = reinterpret_cast<const nlmsghdr*>(buffer);
     if (!NLMSG_OK(message, static_cast<size_t>(got))) continue;
-    const char* body = static_cast<const char*>(NLMSG_DATA(message));
-    int left =
-        static_cast<int>(message->nlmsg_len) - static_cast<int>(NLMSG_SPACE(sizeof(ifinfomsg)));
-    const rtattr* one = reinterpret_cast<const rtattr*>(body + NLMSG_ALIGN(sizeof(ifinfomsg)));
-    for (; RTA_OK(one, left); one = RTA_NEXT(one, left)) {
-      if (one->rta_type == kNewNamespace) return true;
-    }
+    bool new_namespace = false;
+    netlink::attributes<ifinfomsg>(message, [&](const netlink::Attribute& one) {
+      new_namespace |= one.type == kNewNamespace;
+    });
+    if (new_namespace) return true;
   }
   return false;
 }

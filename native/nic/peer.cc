@@ -4,63 +4,22 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/net_namespace.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sched.h>
-#include <sys/socket.h>
 
 #include <algorithm>
-#include <cstring>
 #include <thread>
 
 #include "nic/bpf.h"
+#include "nic/netlink.h"
 
 namespace vale {
 namespace {
 
+using netlink::Attribute;
+
 constexpr int kHere = -1;
 constexpr unsigned kMostProcesses = 4096;  // looked at for one in a namespace that has no name
-
-struct Request {
-  nlmsghdr header;
-  union {
-    ifinfomsg link;
-    rtgenmsg netns;
-  };
-  char attributes[64];
-};
-
-void add(Request* request, uint16_t type, int value) {
-  rtattr* one = reinterpret_cast<rtattr*>(reinterpret_cast<char*>(request) +
-                                          NLMSG_ALIGN(request->header.nlmsg_len));
-  one->rta_type = type;
-  one->rta_len = RTA_LENGTH(sizeof value);
-  std::memcpy(RTA_DATA(one), &value, sizeof value);
-  request->header.nlmsg_len = NLMSG_ALIGN(request->header.nlmsg_len) + one->rta_len;
-}
-
-// Calls each(type, attribute) for those of the answer; false when there is none.
-template <typename F>
-bool ask(const Request& request, size_t body, F each) {
-  const Handle fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-  alignas(8) char buffer[16 << 10];
-  if (!fd.valid() || send(fd.fd(), &request, request.header.nlmsg_len, 0) < 0) return false;
-  const ssize_t got = recv(fd.fd(), buffer, sizeof buffer, 0);
-  const nlmsghdr* answer = reinterpret_cast<const nlmsghdr*>(buffer);
-  if (got < 0 || !NLMSG_OK(answer, static_cast<size_t>(got)) || answer->nlmsg_type == NLMSG_ERROR)
-    return false;
-  const char* at = static_cast<const char*>(NLMSG_DATA(answer)) + NLMSG_ALIGN(body);
-  int left = static_cast<int>(answer->nlmsg_len) - static_cast<int>(NLMSG_SPACE(body));
-  const rtattr* one = reinterpret_cast<const rtattr*>(at);
-  for (; RTA_OK(one, left); one = RTA_NEXT(one, left)) each(one->rta_type, one);
-  return true;
-}
-
-int number(const rtattr* attribute) {
-  int value = 0;
-  std::memcpy(&value, RTA_DATA(attribute), std::min<size_t>(RTA_PAYLOAD(attribute), sizeof value));
-  return value;
-}
 
 struct Link {
   std::string name, kind;
@@ -69,38 +28,27 @@ struct Link {
 };
 
 bool find_link(int index, int netns_id, Link* out) {
-  Request request = {};
-  request.header.nlmsg_len = NLMSG_LENGTH(sizeof request.link);
-  request.header.nlmsg_type = RTM_GETLINK;
-  request.header.nlmsg_flags = NLM_F_REQUEST;
-  request.link.ifi_index = index;
-  if (netns_id != kHere) add(&request, IFLA_TARGET_NETNSID, netns_id);
-  return ask(request, sizeof request.link, [&](unsigned short type, const rtattr* one) {
-    const char* text = static_cast<const char*>(RTA_DATA(one));
-    if (type == IFLA_IFNAME) out->name.assign(text, strnlen(text, RTA_PAYLOAD(one)));
-    if (type == IFLA_LINK) out->other = number(one);
-    if (type == IFLA_LINK_NETNSID) out->netns_id = number(one);
-    if (type != IFLA_LINKINFO) return;
-    int left = static_cast<int>(RTA_PAYLOAD(one));
-    const rtattr* each = static_cast<const rtattr*>(RTA_DATA(one));
-    for (; RTA_OK(each, left); each = RTA_NEXT(each, left)) {
-      const char* kind = static_cast<const char*>(RTA_DATA(each));
-      if (each->rta_type == IFLA_INFO_KIND)
-        out->kind.assign(kind, strnlen(kind, RTA_PAYLOAD(each)));
-    }
-  });
+  netlink::Request<ifinfomsg> request(RTM_GETLINK);
+  request.head.ifi_index = index;
+  if (netns_id != kHere) request.add(IFLA_TARGET_NETNSID, netns_id);
+  return netlink::ask(request, [&](const Attribute& one) {
+           if (one.type == IFLA_IFNAME) out->name = one.text();
+           if (one.type == IFLA_LINK) out->other = one.as<int>();
+           if (one.type == IFLA_LINK_NETNSID) out->netns_id = one.as<int>();
+           if (one.type != IFLA_LINKINFO) return;
+           netlink::nested(one, [&](const Attribute& inner) {
+             if (inner.type == IFLA_INFO_KIND) out->kind = inner.text();
+           });
+         }) == 0;
 }
 
 // Whether that is the namespace this one calls `netns_id`.
 bool is_netns(int fd, int netns_id) {
-  Request request = {};
-  request.header.nlmsg_len = NLMSG_LENGTH(sizeof request.netns);
-  request.header.nlmsg_type = RTM_GETNSID;
-  request.header.nlmsg_flags = NLM_F_REQUEST;
-  add(&request, NETNSA_FD, fd);
+  netlink::Request<rtgenmsg> request(RTM_GETNSID);
+  request.add(NETNSA_FD, fd);
   int id = kHere;
-  ask(request, sizeof request.netns, [&](unsigned short type, const rtattr* one) {
-    if (type == NETNSA_NSID) id = number(one);
+  netlink::ask(request, [&](const Attribute& one) {
+    if (one.type == NETNSA_NSID) id = one.as<int>();
   });
   return id == netns_id;
 }
