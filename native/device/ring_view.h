@@ -41,6 +41,7 @@ class RingView {
   uint32_t available() const { return distance(head(), tail()); }
 
   uint32_t after(uint32_t slot) const { return slot + 1 == slots_ ? 0 : slot + 1; }
+  uint32_t before(uint32_t slot) const { return slot == 0 ? slots_ - 1 : slot - 1; }
   uint32_t distance(uint32_t from, uint32_t to) const {
     return to >= from ? to - from : to + slots_ - from;
   }
@@ -48,12 +49,17 @@ class RingView {
   netmap_slot& at(uint32_t slot) const { return ring_->slot[slot]; }
   // A copy that stays as it is, with a length that its buffer has.
   netmap_slot slot(uint32_t i) const {
+    netmap_slot copy = as_written(i);
+    if (copy.len > buf_size_) copy.len = static_cast<uint16_t>(buf_size_);
+    return copy;
+  }
+  // A copy for who looks at the length itself.
+  netmap_slot as_written(uint32_t i) const {
     const uint64_t* from = reinterpret_cast<const uint64_t*>(&ring_->slot[i]);
     const uint64_t words[2] = {__atomic_load_n(from, __ATOMIC_RELAXED),
                                __atomic_load_n(from + 1, __ATOMIC_RELAXED)};
     netmap_slot copy;
     std::memcpy(&copy, words, sizeof copy);
-    if (copy.len > buf_size_) copy.len = static_cast<uint16_t>(buf_size_);
     return copy;
   }
   bool has_buffer(uint32_t index) const {

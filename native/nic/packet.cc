@@ -21,9 +21,9 @@ Status PacketPort::open(WireParts parts, std::unique_ptr<FrameSocket> socket, co
   port->bind(std::move(parts), backend);
   Status status = port->sleep_.open({port->socket_->fd()}, port->sends());
   if (!status.ok()) return status;
-  port->tx_hwtail_ = port->tx()->num_slots - 1;
+  port->tx_hwtail_ = port->tx().slots() - 1;
   port->batch_.reset(new Batch);
-  port->rx_ends_.resize(port->rx()->num_slots);
+  port->rx_ends_.resize(port->rx().slots());
   *out = std::move(port);
   return Status::good();
 }
@@ -34,14 +34,12 @@ short PacketPort::ready(short events) {
   short found = 0;
   const bool wants_tx = (events & POLLOUT) != 0;
   if (sends() && (wants_tx || (parts_.request.flags & NR_NO_TX_POLL) == 0)) {
-    const netmap_ring* ring = tx();
-    if (__atomic_load_n(&ring->head, __ATOMIC_ACQUIRE) != tx_hwcur_) txsync();
-    if (wants_tx && ring->cur != ring->tail) found |= POLLOUT;
+    if (handed_over(tx(), tx_hwcur_)) txsync();
+    if (wants_tx && has_more(tx())) found |= POLLOUT;
   }
   if ((events & POLLIN) != 0 && receives()) {
     rxsync();
-    const netmap_ring* ring = rx();
-    if (ring->cur != ring->tail) found |= POLLIN;
+    if (has_more(rx())) found |= POLLIN;
   }
   // Whoever waits must get to the sync that tells.
   if (removed_.load(std::memory_order_relaxed)) found |= static_cast<short>(events | POLLERR);
@@ -51,13 +49,13 @@ short PacketPort::ready(short events) {
 void PacketPort::arm(short events) {
   uint32_t wanted = 0;
   // With its ring full a receiver waits for itself, not for the kernel.
-  if ((events & POLLIN) != 0 && receives() && rx_room(rx()) != 0) {
+  if ((events & POLLIN) != 0 && receives() && rx_room() != 0) {
     wanted |= EPOLLIN;
   }
   // The socket tells neither when a driver's queue has room again nor that an interface which went
   // down is gone for good.
   int64_t look_again = down_ ? kDownLookNs : 0;
-  if (sends() && tx_hwcur_ != tx()->head) {
+  if (sends() && handed_over(tx(), tx_hwcur_)) {
     if (tx_blocked_) {
       look_again = kRetryNs;
     } else {

@@ -54,18 +54,18 @@ class PacketPort final : public WirePort {
   PacketPort() = default;
 
   // tx
-  void push(netmap_ring* ring);
-  bool gather(const netmap_ring* ring, uint32_t head);
-  bool send_batch(netmap_ring* ring);
-  bool refused(netmap_ring* ring, int error);
-  void taken(netmap_ring* ring, unsigned frames);
-  void drop_taken(netmap_ring* ring, unsigned frames, Drop why);
+  void push(const RingView& ring);
+  bool gather(const RingView& ring, uint32_t head);
+  bool send_batch(const RingView& ring);
+  bool refused(const RingView& ring, int error);
+  void taken(const RingView& ring, unsigned frames);
+  void drop_taken(const RingView& ring, unsigned frames, Drop why);
 
   // rx
-  void fill(netmap_ring* ring) override;
+  void fill(const RingView& ring) override;
   bool load();
-  bool deliver(netmap_ring* ring);
-  void put(netmap_ring* ring, const Part* parts, unsigned count, uint32_t bytes, uint32_t slots);
+  bool deliver(const RingView& ring);
+  void put(const RingView& ring, const Part* parts, unsigned count, uint32_t bytes, uint32_t slots);
 
   void look_for_removal() override;
 

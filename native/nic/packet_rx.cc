@@ -15,8 +15,8 @@ constexpr uint32_t kTag = 4;
 
 }  // namespace
 
-void PacketPort::fill(netmap_ring* ring) {
-  while (rx_room(ring) != 0 && load()) {
+void PacketPort::fill(const RingView& ring) {
+  while (rx_room() != 0 && load()) {
     if (!deliver(ring)) break;
     socket_->release();
     loaded_ = false;
@@ -59,18 +59,18 @@ bool PacketPort::load() {
 }
 
 // All of frame_ into the ring; false when there is no room, then what is left waits.
-bool PacketPort::deliver(netmap_ring* ring) {
+bool PacketPort::deliver(const RingView& ring) {
   do {
     Part parts[4];
     unsigned count = 0;
     const uint32_t bytes =
         (cutting_ ? segmenter_.next_bytes() : frame_.bytes) + (frame_.tagged ? kTag : 0);
-    const uint32_t needed = (bytes + ring->nr_buf_size - 1) / ring->nr_buf_size;
-    if (needed > NETMAP_MAX_FRAGS || needed > ring->num_slots - 1) {
+    const uint32_t needed = (bytes + ring.buf_size() - 1) / ring.buf_size();
+    if (needed > NETMAP_MAX_FRAGS || needed > ring.slots() - 1) {
       drop(Drop::too_big);
       return true;
     }
-    if (needed > rx_room(ring)) return false;
+    if (needed > rx_room()) return false;
 
     Segment segment = {frame_.data, frame_.bytes, nullptr, 0};
     if (cutting_) segment = segmenter_.next();
@@ -89,19 +89,19 @@ bool PacketPort::deliver(netmap_ring* ring) {
 }
 
 // One frame into `slots` slots, which the ring has.
-void PacketPort::put(netmap_ring* ring, const Part* parts, unsigned count, uint32_t bytes,
+void PacketPort::put(const RingView& ring, const Part* parts, unsigned count, uint32_t bytes,
                      uint32_t slots) {
   uint32_t at = rx_hwtail_;
   bool usable = true;
-  for (uint32_t i = 0; i < slots; i++, at = after(ring, at)) {
-    usable &= parts_.region->buffers().valid(ring->slot[at].buf_idx);
+  for (uint32_t i = 0; i < slots; i++, at = ring.after(at)) {
+    usable &= ring.has_buffer(ring.slot(at).buf_idx);
   }
   if (!usable) {  // the application has put a wrong buffer there: it sees an empty slot, as a remark
-    netmap_slot& slot = ring->slot[rx_hwtail_];
+    netmap_slot& slot = ring.at(rx_hwtail_);
     slot.len = 0;
     slot.flags = 1 << NS_PORT_SHIFT;
     rx_ends_[rx_hwtail_] = 0;
-    rx_hwtail_ = after(ring, rx_hwtail_);
+    rx_hwtail_ = ring.after(rx_hwtail_);
     drop(Drop::bad_slot);
     return;
   }
@@ -110,10 +110,10 @@ void PacketPort::put(netmap_ring* ring, const Part* parts, unsigned count, uint3
   uint32_t taken = 0;  // of that part
   uint32_t left = bytes;
   at = rx_hwtail_;
-  for (uint32_t i = 0; i < slots; i++, at = after(ring, at)) {
-    netmap_slot& slot = ring->slot[at];
-    char* to = NETMAP_BUF(ring, slot.buf_idx);
-    const uint32_t here = std::min(left, ring->nr_buf_size);
+  for (uint32_t i = 0; i < slots; i++, at = ring.after(at)) {
+    netmap_slot& slot = ring.at(at);
+    char* to = ring.buffer(slot.buf_idx);
+    const uint32_t here = std::min(left, ring.buf_size());
     for (uint32_t filled = 0; filled < here;) {
       while (taken == parts[part].bytes && part + 1 < count) {
         part++;

@@ -6,7 +6,6 @@
 #include <linux/if_arp.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -55,7 +54,6 @@ Status cannot(const Interface& interface, const char* what) {
 }  // namespace
 
 PacketSocket::~PacketSocket() {
-  if (ring_ != nullptr) munmap(ring_, ring_bytes_);
   if (fd_ >= 0) close(fd_);
 }
 
@@ -131,11 +129,8 @@ Status PacketSocket::map_ring(const Interface& interface) {
   request.tp_frame_nr = request.tp_block_nr * places_per_block_;
   if (!set_option(fd_, PACKET_RX_RING, request)) return cannot(interface, "receive ring");
   places_ = request.tp_frame_nr;
-  ring_bytes_ = kRingBytes;
-  void* ring = mmap(nullptr, ring_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
-  if (ring == MAP_FAILED) return cannot(interface, "receive ring");
-  ring_ = static_cast<char*>(ring);
-  return Status::good();
+  ring_ = Mapping::of(fd_, kRingBytes, 0, 0);
+  return ring_.valid() ? Status::good() : cannot(interface, "receive ring");
 }
 
 Receive PacketSocket::receive(ReceivedFrame* out) {

@@ -26,6 +26,7 @@
 
 #include "nic/frame_socket.h"
 #include "nic/interface.h"
+#include "nic/mapping.h"
 #include "status.h"
 
 namespace vale {
@@ -49,14 +50,13 @@ class PacketSocket final : public FrameSocket {
  private:
   Status map_ring(const Interface& interface);
   char* place(uint32_t i) const {
-    return ring_ + uint64_t{i / places_per_block_} * block_bytes_ +
+    return ring_.data() + uint64_t{i / places_per_block_} * block_bytes_ +
            uint64_t{i % places_per_block_} * place_bytes_;
   }
   Receive receive_large(ReceivedFrame* out);
 
   int fd_ = -1;
-  char* ring_ = nullptr;
-  uint64_t ring_bytes_ = 0;
+  Mapping ring_;
   uint32_t block_bytes_ = 0;
   uint32_t place_bytes_ = 0;
   uint32_t places_per_block_ = 1;

@@ -12,20 +12,9 @@ int PacketPort::txsync() {
   return removed_.load(std::memory_order_relaxed) ? ENODEV : 0;
 }
 
-void PacketPort::push(netmap_ring* ring) {
-  const uint32_t slots = ring->num_slots;
-  const uint32_t head = __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE);
-  const uint32_t cur = __atomic_load_n(&ring->cur, __ATOMIC_RELAXED);
-  const auto distance = [&](uint32_t from, uint32_t to) {
-    return to >= from ? to - from : to + slots - from;
-  };
-  const uint32_t owned = distance(tx_hwcur_, tx_hwtail_);
-  if (head >= slots || cur >= slots || distance(tx_hwcur_, head) > owned ||
-      distance(head, cur) > distance(head, tx_hwtail_)) {
-    ring->head = ring->cur = tx_hwcur_;
-    ring->tail = tx_hwtail_;
-    return;
-  }
+void PacketPort::push(const RingView& ring) {
+  uint32_t head;
+  if (!taken_head(ring, tx_hwcur_, tx_hwtail_, &head)) return show_tail(ring, tx_hwtail_);
   tx_blocked_ = false;
   while (tx_hwcur_ != head) {
     if (!gather(ring, head)) {
@@ -34,12 +23,12 @@ void PacketPort::push(netmap_ring* ring) {
       break;
     }
   }
-  tx_hwtail_ = tx_hwcur_ == 0 ? slots - 1 : tx_hwcur_ - 1;
-  __atomic_store_n(&ring->tail, tx_hwtail_, __ATOMIC_RELEASE);
+  tx_hwtail_ = ring.before(tx_hwcur_);
+  show_tail(ring, tx_hwtail_);
 }
 
 // Fills the batch with whole frames. False: it holds a single one that must be dropped.
-bool PacketPort::gather(const netmap_ring* ring, uint32_t head) {
+bool PacketPort::gather(const RingView& ring, uint32_t head) {
   Batch& batch = *batch_;
   batch.first = batch.frames = 0;
   unsigned used = 0;
@@ -52,18 +41,18 @@ bool PacketPort::gather(const netmap_ring* ring, uint32_t head) {
     unsigned fragments = 0;
     bool bad = false, more = true, room = true;
     while (more && at != head) {
-      const netmap_slot slot = ring->slot[at];
-      at = at + 1 == ring->num_slots ? 0 : at + 1;
+      const netmap_slot slot = ring.as_written(at);
+      at = ring.after(at);
       more = (slot.flags & NS_MOREFRAG) != 0;
       bytes += slot.len;
       if (++fragments > NETMAP_MAX_FRAGS) continue;
       char* data = reinterpret_cast<char*>(slot.ptr);  // the kernel checks it
       if ((slot.flags & NS_INDIRECT) == 0) {
-        if (!parts_.region->buffers().valid(slot.buf_idx) || slot.len > ring->nr_buf_size) {
+        if (!ring.has_buffer(slot.buf_idx) || slot.len > ring.buf_size()) {
           bad = true;
           continue;
         }
-        data = NETMAP_BUF(const_cast<netmap_ring*>(ring), slot.buf_idx);
+        data = ring.buffer(slot.buf_idx);
       }
       if (used == Batch::kParts) {
         room = false;
@@ -89,7 +78,7 @@ bool PacketPort::gather(const netmap_ring* ring, uint32_t head) {
 }
 
 // False when the kernel takes no more for now.
-bool PacketPort::send_batch(netmap_ring* ring) {
+bool PacketPort::send_batch(const RingView& ring) {
   Batch& batch = *batch_;
   while (batch.first != batch.frames) {
     int error = 0;
@@ -110,7 +99,7 @@ bool PacketPort::send_batch(netmap_ring* ring) {
 }
 
 // The kernel has refused the batch's first frame. True when it, or all, have been dropped.
-bool PacketPort::refused(netmap_ring* ring, int error) {
+bool PacketPort::refused(const RingView& ring, int error) {
   const unsigned all = batch_->frames - batch_->first;
   switch (error) {
     case EAGAIN:
@@ -139,7 +128,7 @@ bool PacketPort::refused(netmap_ring* ring, int error) {
   }
 }
 
-void PacketPort::drop_taken(netmap_ring* ring, unsigned frames, Drop why) {
+void PacketPort::drop_taken(const RingView& ring, unsigned frames, Drop why) {
   uint64_t bytes = 0;
   for (unsigned i = 0; i < frames; i++) bytes += batch_->bytes[batch_->first + i];
   tx_frames_.add(frames);
@@ -149,12 +138,12 @@ void PacketPort::drop_taken(netmap_ring* ring, unsigned frames, Drop why) {
 }
 
 // The batch's next frames have left their slots.
-void PacketPort::taken(netmap_ring* ring, unsigned frames) {
+void PacketPort::taken(const RingView& ring, unsigned frames) {
   batch_->first += frames;
   const uint32_t end = batch_->ends[batch_->first - 1];
   while (tx_hwcur_ != end) {
-    ring->slot[tx_hwcur_].flags &= static_cast<uint16_t>(~NS_BUF_CHANGED);
-    tx_hwcur_ = tx_hwcur_ + 1 == ring->num_slots ? 0 : tx_hwcur_ + 1;
+    ring.at(tx_hwcur_).flags &= static_cast<uint16_t>(~NS_BUF_CHANGED);
+    tx_hwcur_ = ring.after(tx_hwcur_);
   }
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "nic/private_region.h"
 
-#include <sys/mman.h>
-
 #include <cstring>
 
 namespace vale {
@@ -23,9 +21,9 @@ void set_const(const T& field, T value) {
 
 }  // namespace
 
-netmap_ring* PrivateRegion::place_ring(uint64_t offset, uint32_t slots, uint16_t id, uint16_t dir) {
-  netmap_ring* ring = reinterpret_cast<netmap_ring*>(base_ + offset);
-  set_const(ring->buf_ofs, static_cast<int64_t>(buffers_.zero - (base_ + offset)));
+RingView PrivateRegion::place_ring(uint64_t offset, uint32_t slots, uint16_t id, uint16_t dir) {
+  netmap_ring* ring = reinterpret_cast<netmap_ring*>(base() + offset);
+  set_const(ring->buf_ofs, static_cast<int64_t>(buffers_.zero - (base() + offset)));
   set_const(ring->num_slots, slots);
   set_const(ring->nr_buf_size, buffers_.buf_size);
   set_const(ring->ringid, id);
@@ -35,7 +33,7 @@ netmap_ring* PrivateRegion::place_ring(uint64_t offset, uint32_t slots, uint16_t
     ring->slot[i].buf_idx = buffers_.take();
     ring->slot[i].len = static_cast<uint16_t>(buffers_.buf_size);
   }
-  return ring;
+  return RingView(ring, slots, buffers_.zero, buffers_.buf_size, &bound_);
 }
 
 Status PrivateRegion::create(const PrivateRegionWish& wish, std::unique_ptr<PrivateRegion>* out) {
@@ -59,19 +57,17 @@ Status PrivateRegion::create(const PrivateRegionWish& wish, std::unique_ptr<Priv
   }
 
   region->bound_.store(buffers.limit, std::memory_order_relaxed);
-  void* memory =
-      mmap(nullptr, region->bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) {
+  region->memory_ = Mapping::of_own(region->bytes_);
+  if (!region->memory_.valid()) {
     return Status::fail(ENOMEM, "%s: no memory for %llu bytes of rings and buffers; ask for fewer",
                         wish.name, static_cast<unsigned long long>(region->bytes_));
   }
-  region->base_ = static_cast<char*>(memory);
   if (wish.shared == nullptr) {
-    buffers.zero = region->base_ + buffers_offset;
+    buffers.zero = region->base() + buffers_offset;
     for (uint32_t i = buffers.limit; i-- > 2;) buffers.free.push_back(i);
   }
 
-  netmap_if* nifp = reinterpret_cast<netmap_if*>(region->base_);
+  netmap_if* nifp = reinterpret_cast<netmap_if*>(region->base());
   region->nifp_ = nifp;
   std::strncpy(nifp->ni_name, wish.name, sizeof nifp->ni_name - 1);
   set_const(nifp->ni_version, uint32_t{NETMAP_API});
@@ -100,10 +96,6 @@ Status PrivateRegion::create(const PrivateRegionWish& wish, std::unique_ptr<Priv
   }
   *out = std::move(region);
   return Status::good();
-}
-
-PrivateRegion::~PrivateRegion() {
-  if (base_ != nullptr) munmap(base_, bytes_);
 }
 
 }  // namespace vale

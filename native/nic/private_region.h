@@ -19,6 +19,8 @@
 #include <vector>
 
 #include "abi/netmap.h"
+#include "device/ring_view.h"
+#include "nic/mapping.h"
 #include "status.h"
 
 namespace vale {
@@ -51,30 +53,27 @@ struct PrivateRegionWish {
 };
 
 struct RingPair {
-  netmap_ring* tx = nullptr;  // exist whether or not they are bound
-  netmap_ring* rx = nullptr;
+  RingView tx, rx;  // exist whether or not they are bound
 };
 
 class PrivateRegion {
  public:
   static Status create(const PrivateRegionWish& wish, std::unique_ptr<PrivateRegion>* out);
-  ~PrivateRegion();
   PrivateRegion(const PrivateRegion&) = delete;
   PrivateRegion& operator=(const PrivateRegion&) = delete;
 
-  char* base() const { return base_; }
+  char* base() const { return memory_.data(); }
   uint64_t bytes() const { return bytes_; }
   netmap_if* nifp() const { return nifp_; }
   const RingPair& nic() const { return pairs_[0]; }
   const RingPair& host() const { return pairs_[1]; }
   Buffers& buffers() { return buffers_; }
-  const std::atomic<uint32_t>& bound() const { return bound_; }  // the buffers' limit
 
  private:
   PrivateRegion() = default;
-  netmap_ring* place_ring(uint64_t offset, uint32_t slots, uint16_t id, uint16_t dir);
+  RingView place_ring(uint64_t offset, uint32_t slots, uint16_t id, uint16_t dir);
 
-  char* base_ = nullptr;
+  Mapping memory_;
   uint64_t bytes_ = 0;
   Buffers buffers_;
   std::atomic<uint32_t> bound_{0};

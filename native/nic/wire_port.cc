@@ -23,22 +23,18 @@ void WirePort::bind(WireParts parts, const char* backend) {
   // Its own address tells this region from every other in the process.
   memory_key_ = parts_.memory_key != 0 ? parts_.memory_key : reinterpret_cast<uintptr_t>(base_);
 
-  const Buffers& buffers = region.buffers();
-  const auto view = [&](netmap_ring* one, uint32_t slots) {
-    return RingView(one, slots, buffers.zero, buffers.buf_size, &region.bound());
-  };
   tx_views_.resize(last_tx_);
   rx_views_.resize(last_rx_);
-  if (first_tx_ != last_tx_) tx_views_[ring] = view(rings_.tx, rings_.tx->num_slots);
-  if (first_rx_ != last_rx_) rx_views_[ring] = view(rings_.rx, rings_.rx->num_slots);
+  if (first_tx_ != last_tx_) tx_views_[ring] = tx();
+  if (first_rx_ != last_rx_) rx_views_[ring] = rx();
 
   info_.name = request.name + (parts_.host ? "^" : "");
   info_.device = backend;
   info_.memsize = region.bytes();
-  info_.tx_slots = rings_.tx->num_slots;
-  info_.rx_slots = rings_.rx->num_slots;
+  info_.tx_slots = tx().slots();
+  info_.rx_slots = rx().slots();
   info_.tx_rings = info_.rx_rings = 1;
-  info_.host_tx_rings = info_.host_rx_rings = region.host().tx != nullptr ? 1 : 0;
+  info_.host_tx_rings = info_.host_rx_rings = region.host().tx.ring() != nullptr ? 1 : 0;
   info_.extra_bufs = request.extra_bufs;
   info_.buf_size = region.buffers().buf_size;
   info_.mtu = parts_.interface.mtu + ETH_HLEN;
@@ -49,10 +45,8 @@ void WirePort::bind(WireParts parts, const char* backend) {
 }
 
 WirePort::~WirePort() {
-  for (const netmap_ring* ring : {rings_.tx, rings_.rx}) {
-    for (uint32_t i = 0; ring != nullptr && i < ring->num_slots; i++) {
-      give_back(ring->slot[i].buf_idx);
-    }
+  for (const RingView* ring : {&tx(), &rx()}) {
+    for (uint32_t i = 0; i < ring->slots(); i++) give_back(ring->slot(i).buf_idx);
   }
 }
 

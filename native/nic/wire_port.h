@@ -54,8 +54,8 @@ class WirePort : public Port {
   };
 
   void bind(WireParts parts, const char* backend);
-  netmap_ring* tx() const { return rings_.tx; }
-  netmap_ring* rx() const { return rings_.rx; }
+  const RingView& tx() const { return rings_.tx; }
+  const RingView& rx() const { return rings_.rx; }
   bool sends() const { return first_tx_ != last_tx_; }
   bool receives() const { return first_rx_ != last_rx_; }
   void drop(Drop why, uint64_t frames = 1) {
@@ -67,17 +67,20 @@ class WirePort : public Port {
   // A shared buffer that stands in no ring of this port's goes back.
   void give_back(uint32_t buffer);
 
-  static uint32_t after(const netmap_ring* ring, uint32_t i) {
-    return i + 1 == ring->num_slots ? 0 : i + 1;
+  // What the application has handed over of the slots that were its own, [from, to). False when head and
+  // cur make no sense: both are put back to `from`.
+  static bool taken_head(const RingView& ring, uint32_t from, uint32_t to, uint32_t* head);
+  static void show_tail(const RingView& ring, uint32_t tail) {
+    __atomic_store_n(&ring.ring()->tail, tail, __ATOMIC_RELEASE);
   }
-  static uint32_t distance(const netmap_ring* ring, uint32_t from, uint32_t to) {
-    return to >= from ? to - from : to + ring->num_slots - from;
+  // Whether there is something beyond what the application has looked at.
+  static bool has_more(const RingView& ring) { return ring.cur() != ring.tail(); }
+  static bool handed_over(const RingView& ring, uint32_t from) {
+    return __atomic_load_n(&ring.ring()->head, __ATOMIC_ACQUIRE) != from;
   }
-  uint32_t rx_room(const netmap_ring* ring) const {
-    return ring->num_slots - 1 - distance(ring, rx_hwcur_, rx_hwtail_);
-  }
+  uint32_t rx_room() const { return rx().slots() - 1 - rx().distance(rx_hwcur_, rx_hwtail_); }
   // Puts frames into slots from rx_hwtail_ on, moves it, and marks their ends in rx_ends_.
-  virtual void fill(netmap_ring* ring) = 0;
+  virtual void fill(const RingView& ring) = 0;
   // Sets removed_ when the interface is gone.
   virtual void look_for_removal() = 0;
 
@@ -90,7 +93,7 @@ class WirePort : public Port {
   std::vector<uint8_t> rx_ends_;  // per slot: 1 when a frame ends there
 
  private:
-  void release(netmap_ring* ring);
+  void release(const RingView& ring);
 
   std::atomic_flag rx_busy_ = ATOMIC_FLAG_INIT;
   uint32_t idle_syncs_ = 0;

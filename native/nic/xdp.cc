@@ -86,9 +86,9 @@ Status XdpPort::open(WireParts parts, const std::vector<XdpMode>& modes, const P
   if (!status.ok()) return status;
 
   port->buffers_.open(memory, bytes, port->parts_.region->buffers());
-  port->tx_slot_.resize(port->parts_.region->buffers().limit);
-  port->tx_pending_.resize(port->tx()->num_slots);
-  port->rx_ends_.resize(port->rx()->num_slots);
+  port->tx_slot_.resize(port->parts_.region->buffers().limit, kNowhere);
+  port->tx_pending_.resize(port->tx().slots());
+  port->rx_ends_.resize(port->rx().slots());
   std::vector<uint32_t>& free = port->parts_.region->buffers().free;
   const unsigned queues = port->socket_.queues();
   const size_t each = std::min<size_t>(free.size() / queues, XdpSocket::kRing);
@@ -112,12 +112,12 @@ short XdpPort::ready(short events) {
   short found = 0;
   const bool wants_tx = (events & POLLOUT) != 0;
   if (sends() && (wants_tx || (parts_.request.flags & NR_NO_TX_POLL) == 0)) {
-    if (__atomic_load_n(&tx()->head, __ATOMIC_ACQUIRE) != tx_done_) txsync();
-    if (wants_tx && tx()->cur != tx()->tail) found |= POLLOUT;
+    if (handed_over(tx(), tx_done_)) txsync();
+    if (wants_tx && has_more(tx())) found |= POLLOUT;
   }
   if ((events & POLLIN) != 0 && receives()) {
     rxsync();
-    if (rx()->cur != rx()->tail) found |= POLLIN;
+    if (has_more(rx())) found |= POLLIN;
   }
   // Whoever waits must get to the sync that tells.
   if (removed_.load(std::memory_order_relaxed)) found |= static_cast<short>(events | POLLERR);
@@ -126,10 +126,10 @@ short XdpPort::ready(short events) {
 
 void XdpPort::arm(short events) {
   // With its ring full a receiver waits for itself, not for the kernel.
-  const bool watch = (events & POLLIN) != 0 && receives() && rx_room(rx()) != 0;
+  const bool watch = (events & POLLIN) != 0 && receives() && rx_room() != 0;
   // The socket tells neither when a buffer is done with nor that an interface is gone.
   int64_t look_again = down_ ? kDownLookNs : 0;
-  if (sends() && tx_done_ != tx()->head) look_again = kRetryNs;
+  if (sends() && handed_over(tx(), tx_done_)) look_again = kRetryNs;
   sleep_.watch(watch ? uint32_t{EPOLLIN} : 0, look_again);
 }
 
@@ -150,13 +150,15 @@ void XdpPort::look_for_removal() {
   if (!down_) return;
   Interface now;
   const int err = find_interface(parts_.interface.index, &now);
-  if (err == ENODEV) removed_.store(true, std::memory_order_relaxed);
+  if (err == ENODEV) removed_.store(true, std::memory_order_release);
   down_ = err != 0 || !now.up;
 }
 
 PortCounters XdpPort::counters() const {
   PortCounters c = ring_counters();
   c.drops[static_cast<unsigned>(Drop::ring_full)] += kernel_drops();
+  if (removed_.load(std::memory_order_acquire))
+    c.drops[static_cast<unsigned>(Drop::link_down)] += tx_waiting_.load(std::memory_order_relaxed);
   return c;
 }
 

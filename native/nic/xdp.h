@@ -10,14 +10,17 @@
 //   one thread sleeps, and tx and rx may be synced by two threads.
 //
 // Invariants. A buffer is in a slot, with the kernel, or in the list of spare ones, never in two of
-//   them, unless the application puts it in two slots, which harms its own frames. Buffers of another
+//   them, unless the application puts it in two slots, which harms its own frames: sent, it is a bad slot
+//   where the kernel has it already. Buffers of another
 //   port's region serve as well as own ones: the kernel reads and writes the region itself.
-//   tx_copies = tx_delivered + drops as in packet.h.
+//   tx_copies = tx_delivered + drops as in packet.h, but for frames the kernel has not taken yet; they are
+//   lost with the interface.
 //
 // Not here. What AF_XDP does not tell: VLAN tags and super-frames (xdp_advice.h). Unfinished checksums it
 //   does not tell either, but they are seen (offload/unfinished.h).
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -57,17 +60,27 @@ class XdpPort final : public WirePort {
   XdpPort() = default;
   uint64_t kernel_drops() const override { return socket_.drops() - drops_before_; }
   // tx
-  void collect(netmap_ring* ring);
-  void push(netmap_ring* ring);
-  // Slots of the frame at `at`, before head; *why is Drop::count_ when it can go.
-  uint32_t measure(netmap_ring* ring, uint32_t at, uint32_t head, uint32_t* bytes, Drop* why) const;
-  bool fetch_indirect(netmap_ring* ring, const netmap_slot& slot) const;
+  // A frame in the tx ring, as it was read once.
+  struct Outgoing {
+    netmap_slot slots[NETMAP_MAX_FRAGS];  // the first of them
+    uint32_t count, bytes;
+    Drop why;  // count_: it can go
+    bool has(uint32_t buffer) const {
+      const auto holds = [buffer](const netmap_slot& slot) { return slot.buf_idx == buffer; };
+      return std::any_of(slots, slots + std::min<uint32_t>(count, NETMAP_MAX_FRAGS), holds);
+    }
+  };
+  static constexpr uint32_t kNowhere = ~0u;
+  void collect(const RingView& ring);
+  void push(const RingView& ring);
+  void measure(const RingView& ring, uint32_t at, uint32_t head, Outgoing* out) const;
+  bool fetch_indirect(const RingView& ring, const netmap_slot& slot) const;
   void kick();
 
   // rx
-  void fill(netmap_ring* ring) override;
-  bool fill_from(netmap_ring* ring, unsigned queue);
-  void place(netmap_ring* ring, const XdpSocket::Frame* pieces, uint32_t count, unsigned queue);
+  void fill(const RingView& ring) override;
+  bool fill_from(const RingView& ring, unsigned queue);
+  void place(const RingView& ring, const XdpSocket::Frame* pieces, uint32_t count, unsigned queue);
   // What was not taken as a frame; the kernel gets its buffers again.
   void take_back(const XdpSocket::Frame* pieces, uint32_t count, unsigned queue);
   void finish(const XdpSocket::Frame* pieces, uint32_t count);
@@ -82,8 +95,10 @@ class XdpPort final : public WirePort {
 
   std::atomic_flag tx_busy_ = ATOMIC_FLAG_INIT;
   uint32_t tx_hwcur_ = 0, tx_done_ = 0;  // next to send; oldest that is with the kernel
-  std::vector<uint32_t> tx_slot_;        // of a buffer that is with the kernel
-  std::vector<uint8_t> tx_pending_;      // per slot: its buffer is with the kernel
+  std::vector<uint32_t> tx_slot_;    // of a buffer that is with the kernel to be sent, or kNowhere
+  std::vector<uint8_t> tx_pending_;  // per slot: its buffer is with the kernel
+  uint64_t tx_handed_ = 0;           // frames, in this sync
+  std::atomic<uint32_t> tx_waiting_{0};  // frames handed over that the kernel has not taken
   std::atomic<bool> down_{false};
 
   bool finish_checksums_ = false;  // of frames that come from a stack, not from hardware

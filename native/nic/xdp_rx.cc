@@ -5,7 +5,7 @@
 #include "offload/unfinished.h"
 
 namespace vale {
-void XdpPort::fill(netmap_ring* ring) {
+void XdpPort::fill(const RingView& ring) {
   for (unsigned queue = 0; queue < socket_.queues(); queue++) {
     bool any = false;
     while (fill_from(ring, queue)) any = true;
@@ -20,9 +20,9 @@ void XdpPort::give(unsigned queue, uint32_t buffer) {
 }
 
 // A batch of a queue's frames into slots; false when there was none, or no room.
-bool XdpPort::fill_from(netmap_ring* ring, unsigned queue) {
+bool XdpPort::fill_from(const RingView& ring, unsigned queue) {
   XdpSocket::Frame pieces[kBatch];
-  const uint32_t room = rx_room(ring);
+  const uint32_t room = rx_room();
   const uint32_t got = socket_.received(queue, pieces, kBatch < room ? kBatch : room);
   uint32_t taken = 0;
   for (uint32_t i = 0; i < got; i++) {
@@ -30,7 +30,7 @@ bool XdpPort::fill_from(netmap_ring* ring, unsigned queue) {
     place(ring, pieces + taken, i + 1 - taken, queue);
     taken = i + 1;
   }
-  if (taken == 0 && got == (kBatch < ring->num_slots - 1 ? kBatch : ring->num_slots - 1)) {
+  if (taken == 0 && got == (kBatch < ring.slots() - 1 ? kBatch : ring.slots() - 1)) {
     // A frame of more pieces than any ring takes: given back piece by piece.
     take_back(pieces, got, queue);
     drop(Drop::too_big);
@@ -54,7 +54,7 @@ void XdpPort::finish(const XdpSocket::Frame* pieces, uint32_t count) {
 }
 
 // At most kBatch pieces.
-void XdpPort::place(netmap_ring* ring, const XdpSocket::Frame* pieces, uint32_t count,
+void XdpPort::place(const RingView& ring, const XdpSocket::Frame* pieces, uint32_t count,
                     unsigned queue) {
   uint32_t found[kBatch];
   uint64_t bytes = 0;
@@ -72,9 +72,8 @@ void XdpPort::place(netmap_ring* ring, const XdpSocket::Frame* pieces, uint32_t 
     return;
   }
   if (finish_checksums_) finish(pieces, count);
-  const Buffers& buffers = parts_.region->buffers();
   for (uint32_t i = 0; i < count; i++) {
-    netmap_slot& slot = ring->slot[rx_hwtail_];
+    netmap_slot& slot = ring.at(rx_hwtail_);
     const uint32_t old = slot.buf_idx;
     slot.buf_idx = found[i];
     slot.len = static_cast<uint16_t>(pieces[i].bytes);
@@ -83,9 +82,9 @@ void XdpPort::place(netmap_ring* ring, const XdpSocket::Frame* pieces, uint32_t 
     slot.flags =
         static_cast<uint16_t>(count << NS_PORT_SHIFT | (last ? 0 : NS_MOREFRAG) | NS_BUF_CHANGED);
     rx_ends_[rx_hwtail_] = last ? 1 : 0;
-    rx_hwtail_ = after(ring, rx_hwtail_);
+    rx_hwtail_ = ring.after(rx_hwtail_);
     // What the application put there in place of a buffer is lost to the kernel.
-    if (buffers.valid(old)) {
+    if (ring.has_buffer(old)) {
       give(queue, old);
     } else {
       drop(Drop::bad_slot);

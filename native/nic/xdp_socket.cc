@@ -3,7 +3,6 @@
 
 #include <linux/if_link.h>
 #include <linux/if_xdp.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -60,18 +59,12 @@ XdpSocket::~XdpSocket() { close(); }
 void XdpSocket::close() {
   link_ = Handle();
   map_ = Handle();
-  for (Queue& queue : queues_) {
-    for (Ring* ring : {&queue.fill, &queue.completion, &queue.rx, &queue.tx}) {
-      if (ring->map != nullptr) munmap(ring->map, ring->map_bytes);
-    }
-  }
   queues_.clear();
 }
 
 Status XdpSocket::open(const Interface& interface, const std::vector<XdpMode>& modes, char* memory,
                        uint64_t bytes, uint32_t chunk, const Refused& refused) {
   const char* name = interface.name.c_str();
-  index_ = interface.index;
   // A queue that only sends would have buffers for nothing.
   const Queues queues = queues_of(interface.name);
   const unsigned most = queues.known ? std::min(queues.rx, kMaxQueues) : kMaxQueues;
@@ -92,13 +85,14 @@ Status XdpSocket::open(const Interface& interface, const std::vector<XdpMode>& m
   }
   const int err = status.err;
   close();
-  if (err == ENOBUFS) return no_lockable_memory(name, bytes);
-  if (err == EPERM) {
-    return Status::fail(err,
-                        "cannot open interface \"%s\" by AF_XDP: it takes root (CAP_NET_RAW, "
-                        "CAP_NET_ADMIN, CAP_BPF); use --backend packet",
+  // Memory comes first and the program last: more of the one does not help who may not have the other.
+  if (err == EPERM || (err == ENOBUFS && !bpf::make_xsk_map(1).valid() && errno == EPERM)) {
+    return Status::fail(EPERM,
+                        "cannot open interface \"%s\" by AF_XDP: it takes root outside of all user "
+                        "namespaces (CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF); use --backend packet",
                         name);
   }
+  if (err == ENOBUFS) return no_lockable_memory(name, bytes);
   if (err == EBUSY) {
     return Status::fail(err,
                         "cannot open interface \"%s\" by AF_XDP: another XDP program or socket has "
@@ -123,9 +117,6 @@ Status XdpSocket::try_open(const Interface& interface, char* memory, uint64_t by
     const int err = make_queue(interface, i, mode);
     if (err == 0) continue;
     if (i == 0) return Status::fail(err, "bind: %s", std::strerror(err));
-    for (Ring* ring : {&queues_[i].fill, &queues_[i].completion, &queues_[i].rx, &queues_[i].tx}) {
-      if (ring->map != nullptr) munmap(ring->map, ring->map_bytes);
-    }
     queues_.pop_back();
     if (err == EINVAL) break;  // there is no such queue
     return Status::fail(err, "bind to queue %u: %s", i, std::strerror(err));
@@ -157,12 +148,9 @@ int XdpSocket::make_queue(const Interface& interface, unsigned index, XdpMode mo
               {&queue.rx, offsets.rx, sizeof(xdp_desc), XDP_PGOFF_RX_RING},
               {&queue.tx, offsets.tx, sizeof(xdp_desc), XDP_PGOFF_TX_RING}};
   for (const auto& one : maps) {
-    one.ring->map_bytes = one.at.desc + kRing * one.entry;
-    void* memory = mmap(nullptr, one.ring->map_bytes, PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_POPULATE, fd, static_cast<off_t>(one.page));
-    if (memory == MAP_FAILED) return errno;
-    char* base = static_cast<char*>(memory);
-    one.ring->map = memory;
+    one.ring->map = Mapping::of(fd, one.at.desc + kRing * one.entry, one.page, MAP_POPULATE);
+    if (!one.ring->map.valid()) return errno;
+    char* base = one.ring->map.data();
     one.ring->producer = reinterpret_cast<uint32_t*>(base + one.at.producer);
     one.ring->consumer = reinterpret_cast<uint32_t*>(base + one.at.consumer);
     one.ring->flags = reinterpret_cast<uint32_t*>(base + one.at.flags);
@@ -209,11 +197,9 @@ int XdpSocket::attach(const Interface& interface, XdpMode mode) {
   return link_.valid() ? 0 : errno;
 }
 
-bool XdpSocket::give(unsigned queue, uint64_t address) {
+void XdpSocket::give(unsigned queue, uint64_t address) {
   Ring& fill = queues_[queue].fill;
-  if (fill.local - acquire(fill.consumer) == kRing) return false;
   static_cast<uint64_t*>(fill.entries)[fill.local++ & kMask] = address;
-  return true;
 }
 
 void XdpSocket::publish(unsigned queue) {
@@ -255,6 +241,17 @@ void XdpSocket::send(uint64_t address, uint32_t bytes, bool more) {
 }
 
 int XdpSocket::kick() {
+  const int err = wake_for_tx();
+  const Ring& tx = queues_[0].tx;
+  waiting_ = 0;
+  for (uint32_t i = unsent_ ? acquire(tx.consumer) : tx.local; i != tx.local; i++) {
+    const xdp_desc& one = static_cast<const xdp_desc*>(tx.entries)[i & kMask];
+    waiting_ += (one.options & kContinued) == 0;
+  }
+  return err;
+}
+
+int XdpSocket::wake_for_tx() {
   Ring& tx = queues_[0].tx;
   release(tx.producer, tx.local);
   if ((acquire(tx.flags) & XDP_RING_NEED_WAKEUP) == 0) {
@@ -298,11 +295,6 @@ uint64_t XdpSocket::drops() const {
     sum += counts.rx_dropped + counts.rx_ring_full;
   }
   return sum;
-}
-
-bool XdpSocket::removed() const {
-  Interface now;
-  return find_interface(index_, &now) == ENODEV;
 }
 
 }  // namespace vale

@@ -24,6 +24,7 @@
 
 #include "nic/bpf.h"
 #include "nic/interface.h"
+#include "nic/mapping.h"
 #include "status.h"
 
 namespace vale {
@@ -59,8 +60,8 @@ class XdpSocket {
   unsigned queues() const { return static_cast<unsigned>(queues_.size()); }
   int fd(unsigned queue) const { return queues_[queue].fd.fd(); }
 
-  // False when queue's ring is full.
-  bool give(unsigned queue, uint64_t address);
+  // At most kRing are with the kernel at a time.
+  void give(unsigned queue, uint64_t address);
   // Makes what was given known to the kernel, and wakes it if it sleeps for want of it.
   void publish(unsigned queue);
   // Up to `most` frames of a queue; they stay until taken().
@@ -72,11 +73,12 @@ class XdpSocket {
   void send(uint64_t address, uint32_t bytes, bool more);
   // 0, or an errno: EAGAIN, EBUSY, ENOBUFS are "later", ENETDOWN, ENXIO a link that is down.
   int kick();
+  // Frames sent that the kernel had not taken when it was told last.
+  uint32_t waiting() const { return waiting_; }
   bool to_kick() const { return unsent_; }
   uint32_t sent(uint64_t* addresses, uint32_t most);
 
   uint64_t drops() const;  // by the kernel, for want of addresses or room
-  bool removed() const;
 
  private:
   struct Ring {
@@ -85,8 +87,7 @@ class XdpSocket {
     uint32_t* flags = nullptr;
     void* entries = nullptr;
     uint32_t local = 0;  // this side's index
-    void* map = nullptr;
-    uint64_t map_bytes = 0;
+    Mapping map;
   };
   struct Queue {
     Handle fd;
@@ -95,14 +96,15 @@ class XdpSocket {
 
   Status try_open(const Interface& interface, char* memory, uint64_t bytes, uint32_t chunk,
                   unsigned queues, XdpMode mode);
+  int wake_for_tx();
   int make_queue(const Interface& interface, unsigned index, XdpMode mode);
   int attach(const Interface& interface, XdpMode mode);
 
   XdpMode mode_ = XdpMode::generic;
   std::vector<Queue> queues_;
   Handle map_, link_;
-  int index_ = 0;
   bool unsent_ = false;
+  uint32_t waiting_ = 0;
   bool fragments_ = false;  // frames of several chunks (XDP_USE_SG)
 };
 

@@ -17,106 +17,103 @@ constexpr uint32_t kTag = 4;  // bytes of a VLAN tag, which may come on top of t
 int XdpPort::txsync() {
   if (removed_.load(std::memory_order_relaxed)) return ENODEV;
   if (!sends() || tx_busy_.test_and_set(std::memory_order_acquire)) return 0;
-  netmap_ring* ring = tx();
+  const RingView& ring = tx();
+  tx_handed_ = 0;
   collect(ring);
   push(ring);
   if (socket_.to_kick()) kick();
   collect(ring);
-  __atomic_store_n(&ring->tail, tx_done_ == 0 ? ring->num_slots - 1 : tx_done_ - 1,
-                   __ATOMIC_RELEASE);
+  const uint32_t before = tx_waiting_.load(std::memory_order_relaxed);
+  tx_waiting_.store(socket_.waiting(), std::memory_order_relaxed);
+  tx_delivered_.add(before + tx_handed_ - socket_.waiting());
+  show_tail(ring, ring.before(tx_done_));
   tx_busy_.clear(std::memory_order_release);
   return removed_.load(std::memory_order_relaxed) ? ENODEV : 0;
 }
 
 // Slots whose buffers the kernel has done with are the application's again, in the ring's order.
-void XdpPort::collect(netmap_ring* ring) {
+void XdpPort::collect(const RingView& ring) {
   uint64_t done[kBatch];
   for (uint32_t n; (n = socket_.sent(done, kBatch)) != 0;) {
-    for (uint32_t i = 0; i < n; i++) tx_pending_[tx_slot_[buffers_.at_start(done[i])]] = 0;
+    for (uint32_t i = 0; i < n; i++) {
+      uint32_t& slot = tx_slot_[buffers_.at_start(done[i])];
+      if (slot != kNowhere) tx_pending_[slot] = 0;
+      slot = kNowhere;
+    }
   }
   while (tx_done_ != tx_hwcur_ && tx_pending_[tx_done_] == 0) {
-    ring->slot[tx_done_].flags &= static_cast<uint16_t>(~NS_BUF_CHANGED);
-    tx_done_ = after(ring, tx_done_);
+    ring.at(tx_done_).flags &= static_cast<uint16_t>(~NS_BUF_CHANGED);
+    tx_done_ = ring.after(tx_done_);
   }
 }
 
-uint32_t XdpPort::measure(netmap_ring* ring, uint32_t at, uint32_t head, uint32_t* bytes,
-                          Drop* why) const {
-  const Buffers& buffers = parts_.region->buffers();
-  uint32_t slots = 0;
+// Of the frame at `at`, before head.
+void XdpPort::measure(const RingView& ring, uint32_t at, uint32_t head, Outgoing* out) const {
   bool more = true;
-  *bytes = 0;
-  *why = Drop::count_;
-  while (more && at != head) {
-    const netmap_slot slot = ring->slot[at];
+  out->count = out->bytes = 0;
+  out->why = Drop::count_;
+  for (; more && at != head; at = ring.after(at)) {
+    const netmap_slot slot = ring.as_written(at);
     more = (slot.flags & NS_MOREFRAG) != 0;
-    slots++;
-    *bytes += slot.len;
-    const bool good = buffers.valid(slot.buf_idx) && slot.len <= ring->nr_buf_size;
+    const bool good = ring.has_buffer(slot.buf_idx) && slot.len <= ring.buf_size() &&
+                      tx_slot_[slot.buf_idx] == kNowhere && !out->has(slot.buf_idx);
+    if (out->count < NETMAP_MAX_FRAGS) out->slots[out->count] = slot;
+    out->count++;
+    out->bytes += slot.len;
     if (!good || ((slot.flags & NS_INDIRECT) != 0 && !fetch_indirect(ring, slot))) {
-      *why = Drop::bad_slot;
+      out->why = Drop::bad_slot;
     }
-    at = after(ring, at);
   }
-  if (*why != Drop::count_) return slots;
-  if (slots > NETMAP_MAX_FRAGS) {
-    *why = Drop::too_long;
-  } else if (*bytes < ETH_HLEN) {
-    *why = Drop::runt;
-  } else if (*bytes > parts_.interface.mtu + ETH_HLEN + kTag ||
-             (slots > 1 && !socket_.fragments())) {
-    *why = Drop::too_big;
+  if (out->why != Drop::count_) return;
+  if (out->count > NETMAP_MAX_FRAGS) {
+    out->why = Drop::too_long;
+  } else if (out->bytes < ETH_HLEN) {
+    out->why = Drop::runt;
+  } else if (out->bytes > parts_.interface.mtu + ETH_HLEN + kTag ||
+             (out->count > 1 && !socket_.fragments())) {
+    out->why = Drop::too_big;
   } else if (down_) {
-    *why = Drop::link_down;
+    out->why = Drop::link_down;
   }
-  return slots;
 }
 
 // The kernel only reads the UMEM: the payload comes into the slot's own buffer. False: unreadable.
-bool XdpPort::fetch_indirect(netmap_ring* ring, const netmap_slot& slot) const {
-  const iovec to = {NETMAP_BUF(ring, slot.buf_idx), slot.len};
+bool XdpPort::fetch_indirect(const RingView& ring, const netmap_slot& slot) const {
+  const iovec to = {ring.buffer(slot.buf_idx), slot.len};
   const iovec from = {reinterpret_cast<void*>(slot.ptr), slot.len};
   return process_vm_readv(getpid(), &to, 1, &from, 1, 0) == static_cast<ssize_t>(slot.len);
 }
 
-void XdpPort::push(netmap_ring* ring) {
-  const uint32_t head = __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE);
-  const uint32_t cur = __atomic_load_n(&ring->cur, __ATOMIC_RELAXED);
-  const uint32_t tail = tx_done_ == 0 ? ring->num_slots - 1 : tx_done_ - 1;
-  if (head >= ring->num_slots || cur >= ring->num_slots ||
-      distance(ring, tx_hwcur_, head) > distance(ring, tx_hwcur_, tail) ||
-      distance(ring, head, cur) > distance(ring, head, tail)) {
-    ring->head = ring->cur = tx_hwcur_;
-    return;
-  }
-  uint64_t frames = 0, bytes = 0, delivered = 0;
+void XdpPort::push(const RingView& ring) {
+  uint32_t head;
+  if (!taken_head(ring, tx_hwcur_, ring.before(tx_done_), &head)) return;
+  uint64_t frames = 0, bytes = 0;
+  Outgoing frame;
   while (tx_hwcur_ != head) {
-    uint32_t length = 0;
-    Drop why = Drop::count_;
-    uint32_t slots = measure(ring, tx_hwcur_, head, &length, &why);
-    if (why == Drop::count_) {
-      if (socket_.tx_room() < slots) {
-        kick();
-        collect(ring);
-        if (socket_.tx_room() < slots) break;
-      }
-      delivered++;
+    measure(ring, tx_hwcur_, head, &frame);
+    const bool goes = frame.why == Drop::count_;
+    if (goes && socket_.tx_room() < frame.count) {
+      kick();
+      collect(ring);
+      if (socket_.tx_room() < frame.count) break;
+    }
+    if (goes) {
+      tx_handed_++;
     } else {
-      drop(why);
+      drop(frame.why);
     }
     frames++;
-    bytes += length;
-    for (; slots != 0; slots--, tx_hwcur_ = after(ring, tx_hwcur_)) {
-      if (why != Drop::count_) continue;
-      const netmap_slot& slot = ring->slot[tx_hwcur_];
+    bytes += frame.bytes;
+    for (uint32_t i = 0; i < frame.count; i++, tx_hwcur_ = ring.after(tx_hwcur_)) {
+      if (!goes) continue;
+      const netmap_slot& slot = frame.slots[i];
       tx_slot_[slot.buf_idx] = tx_hwcur_;
       tx_pending_[tx_hwcur_] = 1;
-      socket_.send(buffers_.address(slot.buf_idx), slot.len, slots > 1);
+      socket_.send(buffers_.address(slot.buf_idx), slot.len, i + 1 < frame.count);
     }
   }
   tx_frames_.add(frames);
   tx_bytes_.add(bytes);
-  tx_delivered_.add(delivered);
 }
 
 void XdpPort::kick() {
@@ -124,7 +121,7 @@ void XdpPort::kick() {
     const int err = socket_.kick();
     if (err == EBUSY) {  // the driver has thrown one away: no carrier, or its queue is full
       drop(Drop::link_down);
-      tx_delivered_.add(~uint64_t{0});
+      tx_handed_--;
       if (socket_.to_kick()) continue;
     } else if (err == ENETDOWN || err == ENXIO) {
       down_ = true;

@@ -97,7 +97,67 @@ void survive(WireBackend backend) {
   CHECK(c.rx_frames > 2000);
 }
 
+// What netmap_ring holds for applications, in one ring, until the object goes.
+class Damage {
+ public:
+  explicit Damage(netmap_ring* ring)
+      : ring_(ring), slots_(ring->num_slots), size_(ring->nr_buf_size), offset_(ring->buf_ofs) {
+    put(0x7fffffff, 0xffff, int64_t{1} << 46);
+  }
+  ~Damage() { put(slots_, size_, offset_); }
+  Damage(const Damage&) = delete;
+  Damage& operator=(const Damage&) = delete;
+
+ private:
+  void put(uint32_t slots, uint32_t size, int64_t offset) {
+    const_cast<uint32_t&>(ring_->num_slots) = slots;
+    const_cast<uint32_t&>(ring_->nr_buf_size) = size;
+    const_cast<int64_t&>(ring_->buf_ofs) = offset;
+  }
+  netmap_ring* ring_;
+  uint32_t slots_, size_;
+  int64_t offset_;
+};
+
+void go_by_own_view(WireBackend backend) {
+  wire::Veth veth;
+  std::unique_ptr<Port> ports[2];
+  for (const char* name : {"v0", "v1"}) {
+    OpenRequest request;
+    request.name = name;
+    WireOptions options;
+    options.backend = name[1] == '0' ? backend : WireBackend::packet;
+    CHECK_OK(open_wire(request, options, &ports[name[1] - '0']));
+    REQUIRE(ports[name[1] - '0'] != nullptr);
+  }
+  for (uint32_t i = 0; i < 3000; i++) {
+    Port &from = *ports[i % 2], &to = *ports[1 - i % 2];
+    const wire::Frame frame = wire::make_frame(60 + i % 1400, i);
+    REQUIRE(wire::put(from, frame));
+    {
+      const Damage tx(from.tx_ring(0));
+      CHECK_EQ(from.txsync(), 0);
+    }
+    wire::Frame got;
+    for (int turn = 0; turn < 2000 && got != frame; turn++) {
+      {
+        const Damage rx(to.rx_ring(0));
+        CHECK_EQ(to.rxsync(), 0);
+      }
+      got = wire::take(to);
+      if (got.empty()) usleep(100);
+    }
+    REQUIRE(got == frame);
+  }
+}
+
 }  // namespace
+
+TEST(wires_do_not_go_by_what_a_ring_says_of_itself) {
+  NEED_ROOT_NAMESPACE();
+  go_by_own_view(WireBackend::packet);
+  go_by_own_view(WireBackend::xdp);
+}
 
 TEST(a_packet_socket_survives_what_nobody_should_send) {
   NEED_ROOT_NAMESPACE();

@@ -180,6 +180,42 @@ TEST(down_and_removed) {
   CHECK(state.removed);
 }
 
+TEST(what_was_handed_over_when_the_interface_went_is_not_delivered) {
+  NEED_ROOT_NAMESPACE();
+  Veth veth;
+  auto a = open_xdp("v0", WireBackend::xdp), b = wire::open("v1");
+  REQUIRE(a != nullptr && b != nullptr);
+  REQUIRE(crosses(*a, *b, make_frame(60, 1)));
+  netns::run("ip link del v0");
+  for (uint32_t i = 0; i < 8; i++) REQUIRE(wire::put(*a, make_frame(60, i), i == 0 ? 20 : 0));
+  CHECK_EQ(a->txsync(), ENODEV);
+  const PortCounters c = a->counters();
+  CHECK_EQ(c.tx_copies, 9u);
+  CHECK_EQ(c.tx_delivered, 1u);
+  CHECK_EQ(c.drops[static_cast<unsigned>(Drop::link_down)], 8u);
+}
+
+TEST(a_buffer_sent_twice_is_sent_once_and_blocks_nothing) {
+  NEED_ROOT_NAMESPACE();
+  Veth veth;
+  auto a = open_xdp("v0", WireBackend::xdp), b = wire::open("v1");
+  REQUIRE(a != nullptr && b != nullptr);
+  netmap_ring* ring = a->tx_ring(0);
+  const uint32_t first = ring->head;
+  for (int i = 0; i < 3; i++) REQUIRE(wire::put(*a, make_frame(60, 3)));
+  const uint32_t kept = ring->slot[first + 1].buf_idx;
+  ring->slot[first + 1].buf_idx = ring->slot[first].buf_idx;
+  CHECK_EQ(a->txsync(), 0);
+  CHECK_EQ(wire::drops(*a, Drop::bad_slot), 1u);
+  ring->slot[first + 1].buf_idx = kept;
+  for (int i = 0; i < 2; i++) CHECK(wire::next(*b) == make_frame(60, 3));
+  for (int i = 0; i < 3000; i++) {
+    if (crosses(*a, *b, make_frame(60, 4))) continue;
+    CHECK_EQ(i, 3000);
+    break;
+  }
+}
+
 TEST(buffers_are_swapped_with_a_switch_port) {
   NEED_ROOT_NAMESPACE();
   char directory[] = "/dev/shm/nic-xdp-XXXXXX";
