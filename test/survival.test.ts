@@ -131,7 +131,7 @@ describe('the runtime directory', () => {
   tmpfs('is full', async () => {
     const { code, stdout, stderr } = await mounted('size=2m', 'pkt-gen', '-i', 'vale0:a');
     expect(stderr).toMatch(
-      /^vale: no room for [^:]+ in [^:]+: \d+ bytes needed, \d+ free; enlarge that file system \(in a container: --shm-size\) or set VALE_DIR to another\n$/,
+      /^vale: no room for [^:]+ in [^:]+: \d+ bytes needed, \d+ free; enlarge that file system by mount -o remount,size=\d+m [^ ]+ \(in a container: --shm-size\) or set VALE_DIR to another\n$/,
     );
     expect([code, stdout]).toEqual([1, '']);
   });

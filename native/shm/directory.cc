@@ -40,6 +40,18 @@ const char* env(const char* name) {
   return v != nullptr && *v != 0 ? v : nullptr;
 }
 
+// Where the file system is mounted that an absolute path is on.
+std::string mount_point(std::string path) {
+  struct stat here, above;
+  while (path.size() > 1 && stat(path.c_str(), &here) == 0) {
+    const size_t slash = path.rfind('/');
+    const std::string parent = slash == 0 ? "/" : path.substr(0, slash);
+    if (stat(parent.c_str(), &above) != 0 || above.st_dev != here.st_dev) break;
+    path = parent;
+  }
+  return path;
+}
+
 }  // namespace
 
 int move_high(int fd) {
@@ -299,14 +311,33 @@ Status Directory::reserve(int fd, uint64_t offset, uint64_t length, const char* 
                         static_cast<unsigned long long>(length), what, path_.c_str(),
                         strerror(err));
   }
+  return no_room(what, length);
+}
+
+uint64_t Directory::bytes_free() const {
   struct statfs fs {};
-  fstatfs(fd, &fs);
+  fstatfs(fd_, &fs);
+  return uint64_t{fs.f_bavail} * static_cast<uint64_t>(fs.f_bsize);
+}
+
+Status Directory::no_room(const char* what, uint64_t bytes) const {
+  constexpr uint64_t kMiB = 1 << 20;
+  struct statfs fs {};
+  fstatfs(fd_, &fs);
+  std::string enlarge;
+  if (fs.f_type ==
+      TMPFS_MAGIC) {  // what it has is in use, and the next port will want as much again
+    const uint64_t all = uint64_t{fs.f_blocks} * static_cast<uint64_t>(fs.f_bsize);
+    const uint64_t wanted = std::max(2 * all, all + 4 * bytes);
+    enlarge = " by mount -o remount,size=" + std::to_string((wanted + kMiB - 1) / kMiB) + "m " +
+              mount_point(path_);
+  }
   return Status::fail(
       ENOMEM,
-      "no room for %s in %s: %llu bytes needed, %llu free; enlarge that file system (in a "
+      "no room for %s in %s: %llu bytes needed, %llu free; enlarge that file system%s (in a "
       "container: --shm-size) or set VALE_DIR to another",
-      what, path_.c_str(), static_cast<unsigned long long>(length),
-      static_cast<unsigned long long>(fs.f_bavail) * static_cast<unsigned long long>(fs.f_bsize));
+      what, path_.c_str(), static_cast<unsigned long long>(bytes),
+      static_cast<unsigned long long>(bytes_free()), enlarge.c_str());
 }
 
 Status Directory::present() const {

@@ -65,6 +65,9 @@ class Directory {
 
   // Reserve [offset, offset + length) of fd: ENOMEM with bytes needed and free.
   Status reserve(int fd, uint64_t offset, uint64_t length, const char* what) const;
+  uint64_t bytes_free() const;
+  // ENOMEM: `bytes` more for `what` are not there, and how they would be.
+  Status no_room(const char* what, uint64_t bytes) const;
 
   // Make records [0, count) of one array usable. Call under the lock.
   enum class Array { procs, switches, ports, regs, tx, rx, regions, agents };
