@@ -35,6 +35,7 @@ const allowed = labAllowed ? '' : ' (skipped: user namespaces are not permitted 
 
 needs(...labTools('ping', 'tc')).describe('attached interfaces', () => {
   describe.skipIf(!labAllowed)(`in a network namespace${allowed}`, () => {
+    const cores = availableParallelism();
     let lab: Lab;
     let directory: string;
     let folder: string;
@@ -171,10 +172,12 @@ needs(...labTools('ping', 'tc')).describe('attached interfaces', () => {
         );
       });
 
-      const cores = availableParallelism();
       const polled = `are polled and left alone again, live${cores < 2 ? ' (skipped: needs two cores)' : ''}`;
       test.skipIf(cores < 2)(polled, async () => {
         const name = `${sw}:ag1`;
+        expect(await failure('-p', name, '-C', '0,4095')).toMatch(
+          /\(there is no core 4095; this machine has cores 0 to \d+\)/,
+        );
         await good('-p', name, '-C', '0,0');
         expect((await row(name))!.interface!.polling).toEqual({ first_core: 0, cores: 1 });
         expect(await failure('-p', name)).toContain('Bad address (it is being polled already');
@@ -213,16 +216,22 @@ needs(...labTools('ping', 'tc')).describe('attached interfaces', () => {
       expect(await good('list')).not.toContain(':ag3');
       expect(readdirSync(directory)).toEqual(files);
       await gone(process_);
-      expect(await failure('-d', name)).toContain('No such device or address');
+      expect(await failure('-d', name)).toContain(
+        'No such device or address (ag3, a network interface, is attached to no switch)',
+      );
     });
 
-    test('SIGTERM detaches, and is nothing to report', async () => {
+    test('SIGTERM detaches, and is nothing to report; other signals do nothing', async () => {
       await lab.host('ag4', '10.8.4.1/24');
       const before = await look('ag4');
       const files = readdirSync(directory);
       const name = `${freshSwitch()}:ag4`;
       await good('-a', name);
       const process_ = await pid(name);
+      for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGALRM'] as const)
+        process.kill(process_, signal);
+      await sleep(50);
+      expect(await pid(name)).toBe(process_);
       process.kill(process_, 'SIGTERM');
       await gone(process_);
       expect(readdirSync(directory)).toEqual(files);
@@ -314,9 +323,15 @@ needs(...labTools('ping', 'tc')).describe('attached interfaces', () => {
       const process_ = await pid(name);
       process.kill(process_, 'SIGSTOP');
       expect((await row(name))!.interface?.stalled).toBe(true);
-      expect(await failure('-d', name)).toContain(`process ${process_}, does not answer`);
+      const unanswered = `process ${process_}, does not answer, and nothing was done`;
+      expect(await failure('-d', name)).toContain(unanswered);
+      if (cores > 1) expect(await failure('-p', name, '-C', '0,0')).toContain(unanswered);
       process.kill(process_, 'SIGCONT');
-      await gone(process_); // it was asked to, and heard of it when it went on
+      await expect.poll(async () => (await row(name))!.interface?.stalled).toBe(false);
+      expect((await row(name))!.interface?.polling).toBeNull();
+      expect(await failure('-P', name)).toContain('it is not being polled');
+      await good('-d', name);
+      await gone(process_);
     });
 
     test('what cannot be attached says why', async () => {

@@ -147,7 +147,17 @@ Status Agent::open_port_of(Side& side) {
   WireOptions options;
   if (Status s = wire_options(&options); !s.ok()) return s;
   port.extra_bufs = wire_buffers(wire_request(side), options);
-  return open_port(rt_, port, &side.port);
+  if (Status s = open_port(rt_, port, &side.port); !s.ok()) return s;
+  const PortInfo& got = side.port->info();
+  if (got.extra_bufs >= port.extra_bufs) return Status::good();
+  // Buffers are given as far as there are some.
+  const uint64_t missing = uint64_t{port.extra_bufs - got.extra_bufs} * got.buf_size;
+  if (rt_->directory.bytes_free() < missing)
+    return rt_->directory.no_room("an interface's buffers", missing);
+  return Status::fail(ENOMEM,
+                      "memory %u has %u buffers to spare, and interface %s wants %u; leave out the "
+                      "memory, or ask for fewer slots as in @conf:slots=256",
+                      got.mem_id, got.extra_bufs, interface_name_.c_str(), port.extra_bufs);
 }
 
 Status Agent::wire_options(WireOptions* out) const {
@@ -194,11 +204,11 @@ Status Agent::start_engines(Side& side) {
   config.spin = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? kSpinUs : 0;
   Port *wire = side.wire.get(), *port = side.port.get();
   if (is_host(side)) return start_engine(side, config, wire, port);
-  poll_cores_ = a.poll_cores.load(std::memory_order_acquire);
-  config.busy = poll_cores_ != 0;
+  const uint32_t cores = a.poll_cores.load(std::memory_order_relaxed);
+  config.busy = cores != 0;
   if (config.busy) config.affinity = static_cast<int>(a.poll_first.load(std::memory_order_relaxed));
   // A core for each ring of the interface: what comes in, and what goes out.
-  config.one_way = poll_cores_ > 1;
+  config.one_way = cores > 1;
   Status status = start_engine(side, config, wire, port);
   if (!status.ok() || !config.one_way) return status;
   config.affinity++;
@@ -250,25 +260,25 @@ bool Agent::answer() {
   AgentRec& a = record();
   const uint32_t asked = a.asked.load(std::memory_order_acquire);
   if (asked == a.answered.load(std::memory_order_relaxed)) return true;
-  follow_polling();
+  const AgentWish wish = agent_take_wish(a);
+  if (wish.what == AgentWish::What::poll) poll_on(wish.cores, wish.first);
   publish();
-  const bool stop = a.stop.load(std::memory_order_acquire) != 0;
   a.answered.store(asked, std::memory_order_release);
-  return !stop;
+  return wish.what != AgentWish::What::stop;
 }
 
-void Agent::follow_polling() {
-  const AgentRec& a = record();
-  if (a.poll_cores.load(std::memory_order_acquire) == poll_cores_) return;
+void Agent::poll_on(uint32_t cores, uint32_t first) {
+  AgentRec& a = record();
+  a.poll_first.store(first, std::memory_order_relaxed);
+  a.poll_cores.store(cores, std::memory_order_release);
   stop_engines(sides_[0]);
   if (const Status s = start_engines(sides_[0]); !s.ok()) {
     log_.say("polling: %s", s.text.c_str());
     return;
   }
-  const uint32_t first = a.poll_first.load(std::memory_order_relaxed);
-  if (poll_cores_ == 0) {
+  if (cores == 0) {
     log_.say("polling ended");
-  } else if (poll_cores_ == 1) {
+  } else if (cores == 1) {
     log_.say("polling on core %u", first);
   } else {
     log_.say("polling on cores %u, what comes in, and %u, what goes out", first, first + 1);

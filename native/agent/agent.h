@@ -80,7 +80,7 @@ class Agent {
   Status start_engine(Side& side, const BridgeConfig& config, Port* from, Port* to);
   void stop_engines(Side& side);
   bool answer();  // what is asked for; false: to stop
-  void follow_polling();
+  void poll_on(uint32_t cores, uint32_t first);
   void look_at_link();
   void publish();
   void log_messages(Side& side);
@@ -99,7 +99,6 @@ class Agent {
   int doorbell_ = -1, engine_ended_ = -1;
   AgentLog log_;
   std::vector<Side> sides_;  // the interface, then its host stack
-  uint32_t poll_cores_ = 0;
   WireState link_;
 };
 

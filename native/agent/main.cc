@@ -30,8 +30,8 @@ bool answer(const std::string& line) {
 }
 
 int run(int argc, char** argv) {
-  signal(SIGPIPE, SIG_IGN);
-  signal(SIGHUP, SIG_IGN);
+  for (const int ignored : {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO})
+    signal(ignored, SIG_IGN);
   umask(077);
   if (fcntl(kAnswerFd, F_GETFD) < 0) {
     std::fputs(
@@ -46,6 +46,7 @@ int run(int argc, char** argv) {
   sigemptyset(&ends);
   sigaddset(&ends, SIGTERM);
   sigaddset(&ends, SIGINT);
+  sigaddset(&ends, SIGQUIT);
   sigprocmask(SIG_BLOCK, &ends, nullptr);
   const int signal_fd = signalfd(-1, &ends, SFD_CLOEXEC);
   Agent agent(options);

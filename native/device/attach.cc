@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "device/launch.h"
+#include "shm/monotonic.h"
 #include "switch/agents.h"
 #include "switch/counters.h"
 #include "switch/ports.h"
@@ -19,19 +20,13 @@ constexpr uint64_t kMs = 1'000'000;
 constexpr uint64_t kActMs = 10'000, kFreshMs = 500, kStoppedMs = 300;
 constexpr uint32_t kMostCores = 2;  // to poll one interface
 
-uint64_t now() {
-  timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return static_cast<uint64_t>(ts.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(ts.tv_nsec);
-}
-
 // Looks again and again, at first soon, until done() or the time is over.
 template <class Done>
 bool wait_until(uint64_t ms, Done&& done) {
-  const uint64_t end = now() + ms * kMs;
+  const uint64_t end = monotonic_ns() + ms * kMs;
   for (long nap = 50'000;; nap = nap < 5'000'000 ? nap * 2 : nap) {
     if (done()) return true;
-    if (now() >= end) return false;
+    if (monotonic_ns() >= end) return false;
     const timespec ts{0, nap};
     nanosleep(&ts, nullptr);
   }
@@ -45,43 +40,51 @@ Status look(Runtime& rt, const char* what) {
   return Status::good();
 }
 
-Status stuck(const AgentRec& a) {
+Status stuck(const AgentRec& a, const char* then = "does not answer, and nothing was done") {
   if (agent_elsewhere(a)) {
-    return Status::fail(
-        EBUSY,
-        "%s: its agent, process %u of another container, does not answer; run there: "
-        "kill -CONT %u, or to end it kill -KILL %u",
-        a.port, a.pid, a.pid, a.pid);
+    return Status::fail(EBUSY,
+                        "%s: its agent, process %u of another container, %s; run there: kill -CONT "
+                        "%u, or to end it kill -KILL %u",
+                        a.port, a.pid, then, a.pid, a.pid);
   }
   return Status::fail(EBUSY,
-                      "%s: its agent, process %u, does not answer; let it go on with kill -CONT %u "
-                      "or end it with kill -KILL %u",
-                      a.port, a.pid, a.pid, a.pid);
+                      "%s: its agent, process %u, %s; let it go on with kill -CONT %u or end it "
+                      "with kill -KILL %u",
+                      a.port, a.pid, then, a.pid, a.pid);
 }
 
-// Until the agent has acted on what was asked, or is gone; `gone` says whether it is.
-Status act(Runtime& rt, uint32_t slot, bool* gone) {
-  const AgentRec& a = rt.control().agent(slot);
+// Until the agent has acted on the wish, or is gone; `gone` says whether it is. After an error it will not
+// act on it any more.
+Status act(Runtime& rt, uint32_t slot, AgentWish wish, bool* gone) {
+  AgentRec& a = rt.control().agent(slot);
   const uint32_t gen = a.gen;
+  const auto over = [&] {
+    const State s = a.state.load(std::memory_order_acquire);
+    return a.gen != gen || s == State::free || s == State::dying;
+  };
+  if (!wait_until(kActMs, [&] { return (*gone = over()) || agent_wish(a, kActMs, &wish); }))
+    return stuck(a);
+  if (*gone) return Status::good();
   const uint32_t asked = agent_ask(rt, slot);
-  uint64_t next_look = now() + 100 * kMs;
-  const uint64_t patience = now() + kStoppedMs * kMs;
+  uint64_t next_look = monotonic_ns() + 100 * kMs;
+  const uint64_t patience = monotonic_ns() + kStoppedMs * kMs;
   Status looked = Status::good();
-  *gone = false;
   bool stopped = false;
   const bool done = wait_until(kActMs, [&] {
-    if (now() >= next_look) {
-      next_look = now() + 100 * kMs;
+    if (monotonic_ns() >= next_look) {
+      next_look = monotonic_ns() + 100 * kMs;
       if (looked = look(rt, "waiting for an agent"); !looked.ok()) return true;
-      stopped = now() >= patience && agent_stopped(a);
+      stopped = monotonic_ns() >= patience && agent_stopped(a);
     }
-    const State s = a.state.load(std::memory_order_acquire);
-    *gone = a.gen != gen || s == State::free || s == State::dying;
+    *gone = over();
     return *gone || stopped || agent_answered(a, asked);
   });
-  if (!looked.ok()) return looked;
-  const bool acted = done && (*gone || agent_answered(a, asked));
-  return acted ? Status::good() : stuck(a);
+  if (looked.ok() && done && (*gone || agent_answered(a, asked))) return Status::good();
+  if (!agent_take_back(a, wish)) {  // it is at it
+    if (wait_until(kActMs, [&] { return (*gone = over()) || agent_answered(a, asked); }))
+      return Status::good();
+  }
+  return looked.ok() ? stuck(a) : looked;
 }
 
 }  // namespace
@@ -103,19 +106,37 @@ Status detach_interface(Runtime& rt, uint32_t slot) {
   if (a.poll_cores.load(std::memory_order_relaxed) != 0) {
     return Status::fail(EBUSY, "%s: it is being polled; first run: vale ctl -P %s", a.port, a.port);
   }
-  a.stop.store(1, std::memory_order_release);
   bool gone;
-  if (Status s = act(rt, slot, &gone); !s.ok()) return s;
+  if (Status s = act(rt, slot, {AgentWish::What::stop}, &gone); !s.ok()) return s;
   // It has heard. It ends once the interface is as before.
   const bool ended = wait_until(kActMs, [&] {
     return a.gen != gen || a.state.load(std::memory_order_acquire) == State::free ||
            (look(rt, "waiting for an agent").ok() &&
             a.state.load(std::memory_order_acquire) == State::dying);
   });
-  if (!ended) return stuck(a);
+  if (!ended) return stuck(a, "has begun to detach and does not end");
   // It leaves under the lock: whoever has had the lock since finds nothing of it.
   return look(rt, "detaching a port");
 }
+
+namespace {
+
+Status check_cores(const char* port, uint32_t cores, uint32_t first) {
+  const long online = sysconf(_SC_NPROCESSORS_ONLN);
+  const uint64_t last = uint64_t{first} + cores;  // + 1
+  if (cores == 0) return Status::good();
+  if (online < 2) {
+    return Status::fail(EINVAL, "%s: this machine's only core cannot be given away for polling",
+                        port);
+  }
+  if (last > static_cast<uint64_t>(online) || first > AgentWish::kMostFirst) {
+    return Status::fail(EINVAL, "%s: there is no core %u; this machine has cores 0 to %ld", port,
+                        static_cast<uint32_t>(last - 1), online - 1);
+  }
+  return Status::good();
+}
+
+}  // namespace
 
 Status poll_interface(Runtime& rt, const std::string& port, uint32_t cores, uint32_t first) {
   const char* n = port.c_str();
@@ -139,7 +160,7 @@ Status poll_interface(Runtime& rt, const std::string& port, uint32_t cores, uint
           "port needs it",
           n);
     }
-    AgentRec& a = c.agent(static_cast<uint32_t>(slot));
+    const AgentRec& a = c.agent(static_cast<uint32_t>(slot));
     const uint32_t polled = a.poll_cores.load(std::memory_order_relaxed);
     if (cores == 0 && polled == 0) return Status::fail(EFAULT, "%s: it is not being polled", n);
     if (cores != 0 && polled != 0) {
@@ -160,19 +181,11 @@ Status poll_interface(Runtime& rt, const std::string& port, uint32_t cores, uint
           "goes out, and a core polls one of them or both; use -C 1,%u,2 or -C 0,%u",
           n, cores, first, first);
     }
-    const long online = sysconf(_SC_NPROCESSORS_ONLN);
-    const uint64_t last = uint64_t{first} + cores;  // + 1
-    if (cores != 0 && (online < 2 || last > static_cast<uint64_t>(online))) {
-      return Status::fail(EINVAL,
-                          "%s: core %u cannot be given away for polling: this machine has %ld, "
-                          "numbered from 0, and polls on none that is its only one",
-                          n, online < 2 ? first : static_cast<uint32_t>(last - 1), online);
-    }
-    a.poll_first.store(first, std::memory_order_relaxed);
-    a.poll_cores.store(cores, std::memory_order_release);
+    if (Status s = check_cores(n, cores, first); !s.ok()) return s;
   }
   bool gone;
-  if (Status s = act(rt, static_cast<uint32_t>(slot), &gone); !s.ok()) return s;
+  const AgentWish wish = {AgentWish::What::poll, cores, first};
+  if (Status s = act(rt, static_cast<uint32_t>(slot), wish, &gone); !s.ok()) return s;
   return gone ? Status::fail(ENXIO, "%s: its agent ended meanwhile; see: vale ctl log %s", n, n)
               : Status::good();
 }

@@ -270,9 +270,11 @@ struct alignas(64) AgentRec {
   uint64_t pid_namespace;   // inode
   uint64_t started, ended;  // s since 1970; when its end was noticed
   char why[96];             // it ended; empty: something killed it
-  // What it is asked for: written by whoever asks, then `asked` counts up and its doorbell is rung.
-  Shared<uint32_t> stop;  // 1: detach and end
-  Shared<uint32_t> poll_cores, poll_first;
+  // What it is asked for (switch/agents.h), 0 = nothing: put there by whoever asks and taken away by the
+  // one who gets it, the agent to do it or the asker to give up. Then `asked` counts up and its doorbell
+  // is rung.
+  Shared<uint64_t> wish;
+  Shared<uint32_t> poll_cores, poll_first;  // written by the agent: how it polls
   Shared<uint32_t> asked;
   // Written by the agent: the last value of `asked` that it has acted on, and two copies of what it
   // knows, of which [sequence & 1] is current.

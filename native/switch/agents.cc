@@ -8,11 +8,13 @@
 
 #include <cstring>
 
+#include "shm/monotonic.h"
+
 namespace vale {
 namespace {
 
 constexpr uint32_t kMostDead = 16;
-constexpr uint64_t kSecond = 1'000'000'000;  // ns
+constexpr uint64_t kSecond = 1'000'000'000, kMs = 1'000'000, kTick = 64 * kMs;  // ns
 
 uint64_t wall_clock() {
   timespec ts;
@@ -20,10 +22,11 @@ uint64_t wall_clock() {
   return static_cast<uint64_t>(ts.tv_sec);
 }
 
-uint64_t monotonic() {
-  timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return static_cast<uint64_t>(ts.tv_sec) * kSecond + static_cast<uint64_t>(ts.tv_nsec);
+uint32_t ticks() { return static_cast<uint32_t>(monotonic_ns() / kTick); }
+
+bool is_open(const AgentRec& a, const AgentWish& wish) {
+  return wish.what != AgentWish::What::nothing && wish.gen == static_cast<uint16_t>(a.gen) &&
+         wish.until > ticks();
 }
 
 uint64_t pid_namespace() {
@@ -143,10 +146,28 @@ void agent_end(Runtime& rt, uint32_t slot, const char* why) {
   a.state.store(State::dying, std::memory_order_release);
 }
 
+bool agent_wish(AgentRec& a, uint64_t patience_ms, AgentWish* wish) {
+  wish->gen = static_cast<uint16_t>(a.gen);
+  wish->until = ticks() + static_cast<uint32_t>(patience_ms * kMs / kTick);
+  uint64_t before = a.wish.load(std::memory_order_relaxed);
+  return !is_open(a, AgentWish::of(before)) &&
+         a.wish.compare_exchange_strong(before, wish->word(), std::memory_order_acq_rel);
+}
+
+bool agent_take_back(AgentRec& a, const AgentWish& wish) {
+  uint64_t mine = wish.word();
+  return a.wish.compare_exchange_strong(mine, 0, std::memory_order_acq_rel);
+}
+
+AgentWish agent_take_wish(AgentRec& a) {
+  const AgentWish wish = AgentWish::of(a.wish.exchange(0, std::memory_order_acq_rel));
+  return is_open(a, wish) ? wish : AgentWish();
+}
+
 uint32_t agent_ask(Runtime& rt, uint32_t slot) {
   AgentRec& a = rt.control().agent(slot);
   if (agent_answered(a, a.asked.load(std::memory_order_relaxed)))
-    a.asked_at.store(monotonic(), std::memory_order_relaxed);
+    a.asked_at.store(monotonic_ns(), std::memory_order_relaxed);
   const uint32_t asked = a.asked.fetch_add(1, std::memory_order_acq_rel) + 1;
   const int fd = rt.directory.open_file(agent_doorbell(slot, a.gen).text, O_RDWR | O_NONBLOCK);
   if (fd < 0) return asked;
@@ -192,7 +213,7 @@ bool agent_stopped(const AgentRec& a) {
 
 bool agent_overdue(const AgentRec& a) {
   return !agent_answered(a, a.asked.load(std::memory_order_acquire)) &&
-         monotonic() - a.asked_at.load(std::memory_order_relaxed) > kSecond;
+         monotonic_ns() - a.asked_at.load(std::memory_order_relaxed) > kSecond;
 }
 
 bool agent_elsewhere(const AgentRec& a) { return a.pid_namespace != pid_namespace(); }

@@ -3,7 +3,8 @@
 // Flow. The life of an agent's record, under the directory lock:
 //   1. agent_create(): the agent takes a record and makes its doorbell and its log. It opens its ports
 //      with OpenRequest::agent, says agent_live(), and works.
-//   2. Others write what they want of it into the record and agent_ask().
+//   2. Others make a wish (agent_wish()) and wait; agent_take_wish() is the agent's. An asker that waits no
+//      longer takes its wish back, so that what was said to have failed is not done later.
 //   3. agent_destroy(): it has detached its interface and closed its ports; record and files go.
 //   4. If it dies instead, the next look finds out: agents_reap() keeps record and log until they have
 //      been shown, the port is attached again, or a few newer ones have died.
@@ -38,6 +39,32 @@ void agent_live(Runtime& rt, uint32_t slot);
 void agent_destroy(Runtime& rt, uint32_t slot);
 // It has to end though nobody asked it to: as if it had died, but known why.
 void agent_end(Runtime& rt, uint32_t slot, const char* why);
+
+// What is wanted of an agent, and until when: who asks may have died meanwhile.
+struct AgentWish {
+  enum class What : uint64_t { nothing, stop, poll };
+  static constexpr uint32_t kMostFirst = 0xfff;
+  What what = What::nothing;
+  uint32_t cores = 0, first = 0;  // to poll on, at most 3 from at most kMostFirst; 0 cores: no more
+  uint16_t gen = 0;               // of the agent's record, its low bits
+  uint32_t until = 0;             // 64 ms of CLOCK_MONOTONIC
+
+  uint64_t word() const {
+    return static_cast<uint64_t>(what) | uint64_t{cores & 3} << 2 |
+           uint64_t{first & kMostFirst} << 4 | uint64_t{gen} << 16 | uint64_t{until} << 32;
+  }
+  static AgentWish of(uint64_t word) {
+    return {static_cast<What>(word & 3), static_cast<uint32_t>(word >> 2 & 3),
+            static_cast<uint32_t>(word >> 4 & kMostFirst), static_cast<uint16_t>(word >> 16),
+            static_cast<uint32_t>(word >> 32)};
+  }
+};
+// Fills in for whom, and until when. False when somebody else's is still open.
+bool agent_wish(AgentRec& a, uint64_t patience_ms, AgentWish* wish);
+// False when the agent has it.
+bool agent_take_back(AgentRec& a, const AgentWish& wish);
+// By the agent: nothing when what was wanted is too late, or was of another that had this record.
+AgentWish agent_take_wish(AgentRec& a);
 
 // Without the directory lock: announces what was written into the record. The value that `answered`
 // will have reached once the agent has acted on it.
