@@ -139,9 +139,31 @@ const CASES: Record<string, Case> = {
   },
   'AF_XDP where it may not be used': {
     tried: 'vale ctl -a vale0:ad1 --backend xdp',
-    advice: /use (--backend packet)$/m,
+    advice:
+      /by AF_XDP: it takes root outside of all user namespaces .*; use (--backend packet)\)$/m,
     done: 'vale ctl -a vale0:ad1 $1',
     then: 'vale ctl -d vale0:ad1',
+  },
+  'an interface is detached from a switch that has it not': {
+    first: ['vale ctl -a vale0:ad1'],
+    tried: 'vale ctl -d vale1:ad1',
+    advice: /ad1 is not on vale1, but attached as vale0:ad1; run: (vale ctl -d vale0:ad1)\)$/m,
+    done: 'true',
+    then: '$1',
+  },
+  'memory is shared with a port that is not there': {
+    tried: 'vale pkt-gen -i vale0:ad1x@share=vale9:z -f tx -n 1',
+    advice:
+      /there is no port "vale9:z" to share memory with; open that one first, or (leave this out)/,
+    done: 'true',
+    then: 'vale pkt-gen -i vale0:ad1x -f tx -n 1',
+  },
+  'an interface has a name like a pipe': {
+    first: ["ip link add 'brk{1' type veth peer name brkp"],
+    tried: "vale ctl -a 'vale0:brk{1'",
+    advice: /means a pipe here; give it another, as in (ip link set 'brk\{1' name brk_1)\)/,
+    then: 'vale ctl -a vale0:brk_1',
+    last: ['vale ctl -d vale0:brk_1', 'ip link del brk_1'],
   },
   'AF_XDP is shared': {
     tried: 'vale ctl -a vale0:ad1 --backend xdp --shared',
@@ -208,5 +230,22 @@ needs(...labTools()).describe('what an error advises', () => {
       },
       30_000,
     );
+
+    test('there is no room for an interface', async () => {
+      const small = join(directory, 'small');
+      const within = (script: string) =>
+        lab.run(
+          ...['unshare', '-m', 'sh', '-euc'],
+          `vale() { '${process.execPath}' '${BIN}' "$@"; }; mkdir -p ${small}; mount -t tmpfs -o size=9m,mode=700 none ${small}; export VALE_DIR=${small}; ${script}`,
+        );
+      const { code, stderr } = await within('vale ctl -a vale0:ad1');
+      expect(code).toBe(1);
+      const [, enlarge] =
+        /no room for an interface's buffers in .*: \d+ bytes needed, \d+ free; .* by (mount -o remount,size=\d+m \S+) \(/.exec(
+          stderr,
+        )!;
+      const done = await within(`${enlarge}; vale ctl -a vale0:ad1; vale ctl -d vale0:ad1`);
+      expect(done).toEqual({ code: 0, stdout: '', stderr: '' });
+    });
   });
 });

@@ -3,9 +3,9 @@
 
 import { ExitCode } from '../errors.js';
 
-export type NameErrorCode = 'EINVAL' | 'EOPNOTSUPP';
+export type NameErrorCode = 'EINVAL' | 'ENXIO' | 'EOPNOTSUPP';
 
-const ERRNO: Record<NameErrorCode, number> = { EINVAL: 22, EOPNOTSUPP: 95 };
+const ERRNO: Record<NameErrorCode, number> = { EINVAL: 22, ENXIO: 6, EOPNOTSUPP: 95 };
 
 /** Quotes untrusted text for a message: whatever could move the cursor or break the line is escaped. */
 export function quote(text: string): string {

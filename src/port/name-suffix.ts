@@ -296,7 +296,15 @@ function parseConf(input: string, body: string): ConfOption {
   for (const [key, fields] of Object.entries(CONF_KEYS)) {
     const value = values.get(key);
     if (value === undefined) continue;
-    for (const field of fields) conf[field] = numberValue(input, key, value);
+    const number = numberValue(input, key, value);
+    if (number === 1 && key.endsWith('slots'))
+      throw new NameError(
+        input,
+        `${key}=${value}`,
+        'a ring of one slot holds no frame, for one always stays free',
+        'ask for 2 or more',
+      );
+    for (const field of fields) conf[field] = number;
   }
   return conf;
 }

@@ -103,6 +103,7 @@ export function parse(text: string, context: NameContext = {}): PortSpec {
     head,
     (port) => exists('port', full(port)) || exists('interface', port),
   );
+  refuseBraces(text, head.rest, base.after, exists);
   const { pipe, length } = splitPipe(text, base.after);
   const suffix = parseSuffix(text, base.after.slice(length), { ringId: base.ringId });
   const fullName = full(base.port) + (pipe ? (pipe.role === 'master' ? '{' : '}') + pipe.id : '');
@@ -200,10 +201,13 @@ export function parsePersistent(text: string, context: NameContext = {}): PortSp
 
 /**
  * The request that opens what a name means.
- * @param memIdOf answers "@share=PORT": the memory id of that port
+ * @param memIdOf answers "@share=PORT": the memory id of that port; undefined when there is none
  * @throws NameError when the name asks for what only other devices can do
  */
-export function toOpenRequest(spec: PortSpec, memIdOf?: (port: PortSpec) => number): OpenRequest {
+export function toOpenRequest(
+  spec: PortSpec,
+  memIdOf?: (port: PortSpec) => number | undefined,
+): OpenRequest {
   const { conf, share, extmem } = spec.options;
   if (extmem !== undefined)
     throw new NameError(
@@ -223,7 +227,7 @@ export function toOpenRequest(spec: PortSpec, memIdOf?: (port: PortSpec) => numb
         'use @MEMID',
         'EOPNOTSUPP',
       );
-    memId = memIdOf(parse(share));
+    memId = memIdOf(parse(share)) ?? noSuchShare(spec.text, share);
   }
   return {
     name: spec.fullName,
@@ -233,6 +237,17 @@ export function toOpenRequest(spec: PortSpec, memIdOf?: (port: PortSpec) => numb
     ...(memId === 0 ? {} : { memId }),
     ...conf,
   };
+}
+
+/** There is no port `share` whose memory could be used. */
+export function noSuchShare(text: string, share: string): never {
+  throw new NameError(
+    text,
+    share,
+    `there is no port ${quote(share)} to share memory with`,
+    'open that one first, or leave this out',
+    'ENXIO',
+  );
 }
 
 function splitPrefix(text: string, exists: Exists): Head {
@@ -371,6 +386,21 @@ function checkBase(text: string, head: Head, port: string): void {
       `the ${what}'s name has ${port.length} characters`,
       `use at most ${MAX_PART}`,
     );
+}
+
+/** "{" and "}" mean a pipe, whatever has a name with them. */
+function refuseBraces(text: string, rest: string, after: string, exists: Exists): void {
+  if (!/^[{}]/.test(after)) return;
+  const whole = [rest, rest.replace(/[*^/@].*$/s, '')].find(
+    (name) => /^[\w.:+{}-]+$/.test(name) && exists('interface', name),
+  );
+  if (whole === undefined) return;
+  throw new NameError(
+    text,
+    after.charAt(0),
+    `a network interface has this name, and ${quote(after.charAt(0))} means a pipe here`,
+    `give it another, as in ip link set '${whole}' name ${whole.replaceAll(/[{}]/g, '_')}`,
+  );
 }
 
 function splitPipe(text: string, after: string): { pipe?: Pipe; length: number } {

@@ -21,6 +21,7 @@ import {
   parsePersistent,
   parseSwitch,
   parseSwitchOrPort,
+  noSuchShare,
   toOpenRequest,
   type Exists,
   type PortSpec,
@@ -215,9 +216,11 @@ export class Runtime implements Disposable {
 
   #request(spec: PortSpec, wishes: PortWishes): OpenRequest {
     const { txSlots, rxSlots, txRings, rxRings, bufSize, extraBufs, share } = wishes;
-    const memIdOf = (port: PortSpec) => this.#runtime.info({ name: port.fullName }).memId;
+    const memIdOf = ({ fullName }: PortSpec) =>
+      this.#runtime.list().find(({ name }) => name === fullName)?.info.memId || undefined;
     const request = toOpenRequest(spec, memIdOf);
-    if (share !== undefined) request.memId = memIdOf(this.#parse(share));
+    if (share !== undefined)
+      request.memId = memIdOf(this.#parse(share)) ?? noSuchShare(share, share);
     const given = { txSlots, rxSlots, txRings, rxRings, bufSize, extraBufs };
     for (const [key, value] of Object.entries(given) as [keyof typeof given, number | undefined][])
       if (value !== undefined) request[key] = value;

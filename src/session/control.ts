@@ -30,7 +30,7 @@ import {
 import { MAX_MEM_ID, RegMode } from '../port/registration.js';
 import { errorText } from './errno.js';
 import { unequalOnSwitch } from './mtu.js';
-import { existing, isWire, refuseWireRings } from './open.js';
+import { existing, hiddenInterface, isWire, refuseWireRings } from './open.js';
 import { elsewhere } from './sudo.js';
 
 /** What a new port is made of; absent = default. */
@@ -94,7 +94,11 @@ export class Control {
     return this.attempt('attach', name, () => {
       const exists = attachable(this.exists, how.netns ?? how.vhostUser ?? how.stream);
       const spec = this.wholePort(name, 'attached', { exists });
-      if (this.exists('port', spec.port)) this.refuseForPersistent(spec, how, wishes);
+      if (this.exists('port', spec.port)) {
+        this.refuseForPersistent(spec, how, wishes);
+        const hidden = hiddenInterface(spec, this.exists);
+        if (hidden !== undefined) this.warn(hidden);
+      }
       const { portIndex, warning } = this.runtime.attach(this.request(spec, wishes), {
         ...how,
         agent: agentPath(),
@@ -110,11 +114,26 @@ export class Control {
 
   /** @returns the index the port had on its switch */
   detach(name: string): number {
-    return this.attempt(
-      'detach',
-      name,
-      () => this.runtime.detach(this.wholePort(name, 'detached').fullName).portIndex,
-    );
+    return this.attempt('detach', name, () => {
+      const spec = this.wholePort(name, 'detached');
+      if (!this.exists('port', spec.fullName)) this.explainAbsence(spec);
+      return this.runtime.detach(spec.fullName).portIndex;
+    });
+  }
+
+  /** Of a port that is not on its switch, where it is instead. */
+  private explainAbsence({ port, switch: sw }: PortSpec): void {
+    const elsewhere = this.runtime
+      .list()
+      .find(({ name, attached }) => attached && name.endsWith(`:${port}`));
+    if (elsewhere !== undefined)
+      throw new Failure(
+        'ENXIO',
+        `${port} is not on ${sw}, but attached as ${elsewhere.name}; run: vale ctl -d ${elsewhere.name}`,
+      );
+    const what = this.exists('port', port) ? 'persistent port' : 'network interface';
+    if (this.exists('port', port) || this.exists('interface', port))
+      throw new Failure('ENXIO', `${port}, a ${what}, is attached to no switch`);
   }
 
   info(name: string, memid?: string): PortInfo {

@@ -46,7 +46,8 @@ export function resolvePort(
   spec.wire = isWire(spec, exists);
   if (spec.wire) refuseWireRings(spec);
   const other = elsewhere(text, binding, runtime);
-  for (const line of [spec.warning, other]) if (line !== undefined) warn(`vale: ${line}`);
+  for (const line of [spec.warning, hiddenInterface(spec, exists), other])
+    if (line !== undefined) warn(`vale: ${line}`);
   return spec;
 }
 
@@ -68,6 +69,15 @@ export function existing(binding: NativeBinding, runtime: NativeRuntime): Exists
 /** A network interface as itself, and no port that has a name like one. */
 export function isWire(spec: PortSpec, exists: Exists): boolean {
   return spec.kind === 'interface' && !exists('port', spec.fullName);
+}
+
+/**
+ * What to say of a persistent port when an interface of its name has come since: the port goes first.
+ * Undefined where there is nothing to say.
+ */
+export function hiddenInterface({ port }: PortSpec, exists: Exists): string | undefined {
+  if (!exists('port', port) || !exists('interface', port)) return undefined;
+  return `${port} is a persistent port, and hides the network interface of this name; for the interface, detach and remove the port first: vale ctl -r ${port}`;
 }
 
 /**
@@ -109,7 +119,7 @@ export function openForThreads(
     throw new UsageError(
       `-C: ${spec.text} is a network interface, which has one ring each way: ask for slots only, as in -C 512,512`,
     );
-  const memIdOf = (port: PortSpec) => runtime.info({ name: port.fullName }).memId;
+  const memIdOf = (port: PortSpec) => sharedMemory(runtime, port);
   const request = { ...toOpenRequest(spec, memIdOf), ...rings };
   if (threads === 1) {
     const port = runtime.open(request, wire);
@@ -134,6 +144,11 @@ export function openForThreads(
     throw error;
   }
   return ports;
+}
+
+/** The memory of a port that is there; asking about another would make it for a moment. */
+function sharedMemory(runtime: NativeRuntime, { fullName }: PortSpec): number | undefined {
+  return runtime.list().find(({ name }) => name === fullName)?.info.memId || undefined;
 }
 
 /** A port has the rings it was made with; whoever makes it says how many. */

@@ -366,6 +366,16 @@ export const badNames: BadName[] = [
   bad('vale0:a@conf:slots=-1', '-1', 'give slots a decimal number'),
   bad('vale0:a@conf:slots=4294967296', '4294967296', 'give slots a decimal number'),
   bad('vale0:a@conf:slots=1,slots=2', 'slots', 'give it once'),
+  bad('vale0:a@conf:slots=1', 'slots=1', 'ask for 2 or more'),
+  bad('vale0:a@conf:rx-slots=1', 'rx_slots=1', 'ask for 2 or more'),
+  {
+    ...bad('brk{1', '{', "give it another, as in ip link set 'brk{1' name brk_1"),
+    world: { interfaces: ['brk{1'] },
+  },
+  {
+    ...bad('vale0:brk{1', '{', "give it another, as in ip link set 'brk{1' name brk_1"),
+    world: { interfaces: ['brk{1'] },
+  },
   bad('vale0:a@conf:-slots=1', '-slots', 'use some of rings, host_rings, slots'),
   bad('vale0:a@conf:toString=1', 'toString', 'use some of rings, host_rings, slots'),
   bad('vale0:a@conf:slots=1,', '', 'use some of rings, host_rings, slots'),
