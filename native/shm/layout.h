@@ -26,7 +26,7 @@
 namespace vale {
 
 constexpr uint64_t kControlMagic = 0x6c6f72746e6f4356;  // "VControl" in a little-endian file
-constexpr uint32_t kControlVersion = 11;
+constexpr uint32_t kControlVersion = 12;
 
 constexpr size_t kFdbBytes = 2 << 20;  // size of a switch's address table
 
