@@ -3,6 +3,7 @@
 // interfaces are asked for when they are needed: `vale completion names KIND WORD`, which is for these
 // scripts alone.
 import type { Kind } from '../session/completion.js';
+import { quoted } from '../shell.js';
 
 /** What a script knows of a verb, or of an action of one ("ctl fdb"). */
 export interface Verb {
@@ -24,7 +25,6 @@ export interface Option {
   value?: { kind: Kind } | 'file' | 'other' | readonly string[];
 }
 
-const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 const spellings = (verb: Verb) => verb.options.flatMap(({ spelled }) => spelled).join(' ');
 
 /** What completes the value of an option, as a line of the bash script; undefined: nothing. */
@@ -32,15 +32,15 @@ function bashValue({ value }: Option): string | undefined {
   if (value === undefined) return undefined;
   if (value === 'file') return 'kind=files';
   if (value === 'other') return undefined;
-  return 'kind' in value ? `kind=${value.kind}` : `offer=${quote(value.join(' '))}`;
+  return 'kind' in value ? `kind=${value.kind}` : `offer=${quoted(value.join(' '))}`;
 }
 
 /** For bash, and for zsh through its bashcompinit. */
 export function bashScript(verbs: readonly Verb[], root: readonly string[]): string {
   const cases = verbs.flatMap((verb) => [
-    `    ${quote(verb.path)})`,
-    `      opts=${quote(spellings(verb))}`,
-    ...(verb.actions.length > 0 ? [`      offer=${quote(verb.actions.join(' '))}`] : []),
+    `    ${quoted(verb.path)})`,
+    `      opts=${quoted(spellings(verb))}`,
+    ...(verb.actions.length > 0 ? [`      offer=${quoted(verb.actions.join(' '))}`] : []),
     ...(verb.argument ? [`      kind=${verb.argument}`] : []),
     '      case $before in',
     ...verb.options.flatMap((option) => {
@@ -52,7 +52,7 @@ export function bashScript(verbs: readonly Verb[], root: readonly string[]): str
     }),
     '      esac ;;',
   ]);
-  const paths = verbs.map(({ path }) => quote(path)).join('|');
+  const paths = verbs.map(({ path }) => quoted(path)).join('|');
   return `# vale: completion for bash, and for zsh after bashcompinit.
 _vale() {
   [ -z "\${ZSH_VERSION-}" ] || setopt localoptions shwordsplit ksharrays
@@ -72,7 +72,7 @@ _vale() {
   case $place in
     '')
       opts='--help --version'
-      offer=${quote(root.join(' '))} ;;
+      offer=${quoted(root.join(' '))} ;;
 ${cases.join('\n')}
   esac
   case $current in -*) [ -z "$opts" ] || offer=$opts kind= ;; esac

@@ -16,6 +16,7 @@ import { join } from 'node:path';
 
 import { ValeError } from '../errors.js';
 import { native, packageRoot } from '../native.js';
+import { quoted } from '../shell.js';
 import { openRuntime } from './open.js';
 
 /** One entry of Wireshark's list. */
@@ -55,8 +56,6 @@ export function extcapFolders(env: NodeJS.ProcessEnv = process.env): string[] {
 
 const NAME = 'vale';
 const MARK = '# Written by vale extcap install.';
-
-const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** The program that Wireshark starts: this command, by this Node, on the runtime directory in use. */
 export function launcher(env: NodeJS.ProcessEnv = process.env): string {

@@ -4,6 +4,7 @@
 import { existsSync } from 'node:fs';
 
 import type { NativeBinding, NativeRuntime } from '../native-types.js';
+import { typed } from '../shell.js';
 
 /** The process as far as it matters here; replaced in tests. */
 export interface Caller {
@@ -26,9 +27,6 @@ function directoriesOf(uid: string): string[] {
   return [`/run/user/${uid}/vale`, `/dev/shm/vale-${uid}`];
 }
 
-const quoted = (word: string): string =>
-  /^[\w@%+=:,./^-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-
 /**
  * One line when the switch (or persistent port) that `name` names is in the invoking user's
  * directory and not in `runtime`; undefined otherwise, and whenever there is no sudo.
@@ -49,7 +47,7 @@ export function elsewhere(
   );
   if (directory === undefined) return undefined;
   const user = env['SUDO_USER'] ?? `user ${uid}`;
-  const line = ['sudo', `VALE_DIR=${directory}`, 'vale', ...caller.argv].map(quoted).join(' ');
+  const line = ['sudo', `VALE_DIR=${directory}`, 'vale', ...caller.argv].map(typed).join(' ');
   return `${what} is in ${user}'s directory, not in root's; run: ${line}`;
 }
 
