@@ -2,10 +2,10 @@
 // What an error says to do is done, as it stands there; after that, what failed works.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { packageRoot } from '../src/native.js';
-import { Lab, labAllowed, labTools, type Finished } from './support/lab.js';
+import { Lab, labTools, type Finished } from './support/lab.js';
 import { needs } from './support/need.js';
 
 const BIN = join(packageRoot(), 'bin/vale.js');
@@ -179,10 +179,8 @@ const CASES: Record<string, Case> = {
   },
 };
 
-const allowed = labAllowed ? '' : ' (skipped: user namespaces with wires are not permitted here)';
-
 needs(...labTools()).describe('what an error advises', () => {
-  describe.skipIf(allowed !== '')(`is done, and helps${allowed}`, () => {
+  needs('user namespaces').describe('is done, and helps', () => {
     let lab: Lab;
     let directory: string;
 

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Frames on the way wire, switch, wire, both wires attached: tags and lengths as they were sent. What
 // hosts send and receive is seen through a bridge to a switch of the test's own at either end.
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { Runtime, type ValePort } from '../src/index.js';
 import { ALL, frame, mac, received, send, texts } from './support/frames.js';
-import { Lab, labAllowed, labTools, type Host } from './support/lab.js';
+import { Lab, labTools, type Host } from './support/lab.js';
 import { needs } from './support/need.js';
 import { freshSwitch, Vale } from './support/vale.js';
 
-const allowed = labAllowed ? '' : ' (skipped: user namespaces are not permitted here)';
 const MTU = 9000;
 const TAG = 4;
 
@@ -21,7 +20,7 @@ function tagged(number: number, size: number, ...tags: [number, number][]): Uint
 }
 
 needs(...labTools()).describe('frames between two attached wires', () => {
-  describe.skipIf(!labAllowed)(`in namespaces${allowed}`, () => {
+  needs('user namespaces').describe('in namespaces', () => {
     let lab: Lab;
     let hosts: Host[];
     const ends = [freshSwitch(), freshSwitch()];

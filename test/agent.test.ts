@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { packageRoot } from '../src/native.js';
 import { violations } from './support/json-schema.js';
-import { Lab, labAllowed, labTools, type Host } from './support/lab.js';
+import { Lab, labTools, type Host } from './support/lab.js';
 import { needs } from './support/need.js';
 import { transfer } from './support/transfer.js';
 import { freshSwitch, Vale } from './support/vale.js';
@@ -31,10 +31,8 @@ interface PortJson {
   counters: { tx_frames: number; rx_frames: number };
 }
 
-const allowed = labAllowed ? '' : ' (skipped: user namespaces are not permitted here)';
-
 needs(...labTools('ping', 'tc')).describe('attached interfaces', () => {
-  describe.skipIf(!labAllowed)(`in a network namespace${allowed}`, () => {
+  needs('user namespaces').describe('in a network namespace', () => {
     const cores = availableParallelism();
     let lab: Lab;
     let directory: string;

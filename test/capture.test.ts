@@ -11,7 +11,7 @@ import { packageRoot } from '../src/native.js';
 import { rotateCondition, rotation, stopCondition, stopping } from '../src/options/capture.js';
 import { ALL, frame, mac, received, send, texts } from './support/frames.js';
 import { violations } from './support/json-schema.js';
-import { labAllowed, labTools } from './support/lab.js';
+import { labTools } from './support/lab.js';
 import { needs } from './support/need.js';
 import { open, sw, useOwnSwitch } from './support/own-switch.js';
 import { readPcapng } from './support/pcapng.js';
@@ -320,8 +320,7 @@ describe('the end', () => {
     expect(code).toBe(1);
   });
 
-  const allowed = labAllowed ? '' : ' (skipped: user namespaces are not permitted here)';
-  describe.skipIf(!labAllowed)(`in a namespace${allowed}`, () => {
+  needs('user namespaces').describe('in a namespace', () => {
     needs(...labTools('mount')).test('on a full disk', async () => {
       const a = await open('a');
       const shell =

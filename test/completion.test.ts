@@ -5,11 +5,11 @@ import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { Config } from '@oclif/core/config';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { packageRoot } from '../src/native.js';
 import { NAMED } from '../src/session/completion.js';
-import { Lab, labAllowed, labTools } from './support/lab.js';
+import { Lab, labTools } from './support/lab.js';
 import { needs } from './support/need.js';
 import { freshSwitch, vale, Vale } from './support/vale.js';
 
@@ -141,8 +141,7 @@ test('names without a runtime directory are the interfaces, and none is made', a
 });
 
 needs('bash', ...labTools()).describe('where interfaces can be attached', () => {
-  const allowed = labAllowed ? '' : ' (skipped: user namespaces are not permitted here)';
-  describe.skipIf(allowed !== '')(`bash offers what fits${allowed}`, () => {
+  needs('user namespaces').describe('bash offers what fits', () => {
     let lab: Lab;
     let directory: string;
     const inLab = (line: string, ...inside: string[]) =>

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { Runtime, type ValePort } from '../src/index.js';
 import { ALL, frame, mac, received, send, texts } from './support/frames.js';
-import { Lab, labAllowed, labTools } from './support/lab.js';
+import { Lab, labTools } from './support/lab.js';
 import { needs } from './support/need.js';
 import { freshSwitch, Vale } from './support/vale.js';
 
@@ -114,7 +114,7 @@ needs(...labTools()).describe('containers', () => {
       expect(stdout).not.toContain('mortal');
     }, 40_000);
 
-    test.skipIf(!labAllowed)(
+    needs('user namespaces').test(
       'an interface of the container is joined to the switch from inside',
       async () => {
         const lab = await Lab.open(); // as the container's network is
@@ -131,7 +131,7 @@ needs(...labTools()).describe('containers', () => {
       40_000,
     );
 
-    test.skipIf(!labAllowed)(
+    needs('user namespaces').test(
       'one attached from inside is a port outside, until it is detached or the container ends',
       async () => {
         // Not the other tests' directory: they would be told of this agent's death.

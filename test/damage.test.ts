@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { finished, Lab, labAllowed, labTools } from './support/lab.js';
+import { finished, Lab, labTools } from './support/lab.js';
 import { program } from './support/library.js';
 import { needs } from './support/need.js';
 import { Vale } from './support/vale.js';
@@ -182,10 +182,8 @@ describe('the memory of ports in use', () => {
   });
 });
 
-const allowed = labAllowed ? '' : ' (skipped: user namespaces are not permitted here)';
-
 needs(...labTools('ping')).describe('of an attached interface', () => {
-  describe.skipIf(!labAllowed)(`the memory${allowed}`, () => {
+  needs('user namespaces').describe('the memory', () => {
     let lab: Lab;
     let tx: Vale;
     const ctl = (...args: string[]) => start(['ctl', ...args], lab.inside).result();

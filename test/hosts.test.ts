@@ -10,14 +10,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { Runtime, type ValePort } from '../src/index.js';
 import { received } from './support/frames.js';
-import { finished, Lab, labAllowed, labTools, type Host } from './support/lab.js';
+import { finished, Lab, labTools, type Host } from './support/lab.js';
 import { needs } from './support/need.js';
 import { transfer } from './support/transfer.js';
 import { freshSwitch, Vale } from './support/vale.js';
 
 const LONG = 60_000;
 const FILE_BYTES = 8 << 20;
-const allowed = labAllowed ? '' : ' (skipped: user namespaces are not permitted here)';
 
 const VLANS =
   spawnSync('unshare', ['-Urn', 'ip', 'link', 'add', 'link', 'lo', 'type', 'vlan', 'id', '5'])
@@ -128,7 +127,7 @@ async function wrongChecksums(host: Host): Promise<number> {
 }
 
 needs(...labTools('ping', 'iperf3', 'ethtool')).describe('two hosts and a switch', () => {
-  describe.skipIf(!labAllowed)(`in namespaces${allowed}`, () => {
+  needs('user namespaces').describe('in namespaces', () => {
     describe.each(CASES)('joined by $by, MTU $mtu', ({ networks, join, mtu }) => {
       const each = (...args: [string, (of: Network) => Promise<void>, number?]) =>
         eachOf(networks, ...args);

@@ -2,16 +2,14 @@
 // Attached interfaces of one switch that take packets of unequal length: one line, and what to run.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { Lab, labAllowed, labTools } from './support/lab.js';
+import { Lab, labTools } from './support/lab.js';
 import { needs } from './support/need.js';
 import { Vale } from './support/vale.js';
 
-const allowed = labAllowed ? '' : ' (skipped: user namespaces are not permitted here)';
-
 needs(...labTools()).describe('attached interfaces of unequal MTU', () => {
-  describe.skipIf(!labAllowed)(`in a network namespace${allowed}`, () => {
+  needs('user namespaces').describe('in a network namespace', () => {
     let lab: Lab;
     let directory: string;
     const attached: string[] = [];

@@ -4,16 +4,15 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { Runtime } from '../src/index.js';
-import { Host, Lab, labAllowed, labTools } from './support/lab.js';
+import { Host, Lab, labTools } from './support/lab.js';
 import { needs } from './support/need.js';
 import { transfer } from './support/transfer.js';
 import { Vale } from './support/vale.js';
 
 const LONG = 60_000;
-const allowed = labAllowed ? '' : ' (skipped: user namespaces are not permitted here)';
 const OVERHEAD = 50;
 
 /** An interface as `ip` shows it. */
@@ -23,7 +22,7 @@ async function link(host: Host, device: string): Promise<{ mtu: number; address:
 }
 
 needs(...labTools('ping')).describe('switches of two machines', () => {
-  describe.skipIf(!labAllowed)(`joined by VXLAN${allowed}`, () => {
+  needs('user namespaces').describe('joined by VXLAN', () => {
     let lab: Lab;
     let folder: string;
     const machines: Host[] = [];

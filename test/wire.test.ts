@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { packageRoot } from '../src/native.js';
-import { Lab, labAllowed, labTools, withCapabilities, type Host } from './support/lab.js';
+import { Lab, labTools, withCapabilities, type Host } from './support/lab.js';
 import { needs } from './support/need.js';
 import { transfer } from './support/transfer.js';
 import { freshSwitch, Vale } from './support/vale.js';
@@ -24,10 +24,8 @@ until grep -q listening "$1/tcpdump"; do sleep 0.02; done
 grep -q 'Sent 200 packets 20000 bytes' "$1/sent"
 wait`;
 
-const allowed = labAllowed ? '' : ' (skipped: user namespaces are not permitted here)';
-
 needs(...labTools('ping', 'tcpdump')).describe('wires', () => {
-  describe.skipIf(!labAllowed)(`in a network namespace${allowed}`, () => {
+  needs('user namespaces').describe('in a network namespace', () => {
     let lab: Lab;
     let folder: string;
     beforeAll(async () => {

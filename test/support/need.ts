@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Why a test may be skipped, by name. A missing privilege is a reason; so is a missing tool, but not
 // in CI, which installs them all.
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe, test } from 'vitest';
@@ -18,9 +19,15 @@ function installed(tool: string): boolean {
   });
 }
 
+let namespaces: boolean | undefined;
+
 /** What needs() knows besides tools: privileges. */
 const privileges: Record<string, () => boolean> = {
   root: () => process.getuid?.() === 0,
+  // With wires in them.
+  'user namespaces': () =>
+    (namespaces ??=
+      spawnSync('unshare', ['-Urn', 'ip', 'link', 'add', 'type', 'veth']).status === 0),
 };
 
 type Body = () => void | Promise<void>;
