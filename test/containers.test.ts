@@ -184,7 +184,7 @@ needs(...labTools()).describe('containers', () => {
         )!;
         process.kill(agent, 'SIGSTOP');
         expect((await ctl('-d', 'vale0:c0')).stderr).toMatch(
-          /Device or resource busy \(its agent, process \d+ of another container, does not answer; run there: kill -CONT \d+, or/,
+          /Device or resource busy \(its agent, process \d+ of another container, does not answer, and nothing was done; run there: kill -CONT \d+, or/,
         );
         await second.stop('SIGKILL');
         await expect.poll(there).toEqual(['vale0:outside']);
