@@ -2,7 +2,6 @@
 #include "preload/sleep.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -10,6 +9,7 @@
 
 #include "preload/device_file.h"
 #include "preload/real.h"
+#include "preload/start.h"
 #include "shm/relax.h"
 
 namespace vale::preload {
@@ -18,14 +18,12 @@ namespace {
 constexpr short kIn = POLLIN | POLLRDNORM, kOut = POLLOUT | POLLWRNORM;
 constexpr int64_t kSlice = 1'000'000'000;  // ns
 
-// VALE_SPIN_US, else 50; 0 where there is one processor only.
+// VALE_SPIN_US, else 50; 0 for a program that has one processor only.
 int64_t spin_ns() {
   static const int64_t ns = [] {
     const char* wish = getenv("VALE_SPIN_US");
     if (wish != nullptr && *wish >= '0' && *wish <= '9') return std::atol(wish) * int64_t{1000};
-    cpu_set_t cpus;
-    const bool one = sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) < 2;
-    return one ? int64_t{0} : int64_t{50'000};
+    return began_on_one_processor() ? int64_t{0} : int64_t{50'000};
   }();
   return ns;
 }
@@ -55,6 +53,19 @@ int look(Watch* watches, unsigned count) {
     if (watches[i].revents != 0) found++;
   }
   return found;
+}
+
+// Whether something came since the last wait that found nothing: where not, spinning only makes silence
+// expensive.
+bool lively(const Watch* watches, unsigned count) {
+  bool any = false;
+  for (unsigned i = 0; i < count; i++) {
+    Use use(watches[i].fd);
+    if (use.port() == nullptr) continue;
+    any = any || use.port()->lively;
+    use.port()->lively = false;
+  }
+  return any;
 }
 
 int look_others(pollfd* others, unsigned count) {
@@ -128,6 +139,7 @@ short look_at(Watch& w) {
   if (use.file() == nullptr) return kind_of(w.fd) == Kind::device ? short{0} : short{POLLNVAL};
   if (use.port() == nullptr || use.port()->loop_enabled()) return POLLERR;
   const short got = use.port()->ready(wanted(w.events));
+  if (got != 0) use.port()->lively = true;
   if (got != 0 && w.seen != nullptr) {
     const uint64_t now = signature(*use.port(), got);
     if (now == *w.seen) return 0;
@@ -153,7 +165,7 @@ int wait_for(Watch* watches, unsigned count, pollfd* others, unsigned other_coun
   HoldSignals hold;
   if (mask == nullptr) mask = &hold.before;
 
-  const int64_t spin_end = start + spin_ns();
+  const int64_t spin_end = lively(watches, count) ? start + spin_ns() : start;
   for (unsigned round = 0; now_ns() < spin_end && now_ns() < deadline; round++) {
     for (int i = 0; i < 8; i++) cpu_relax();
     found = look(watches, count);

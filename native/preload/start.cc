@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -16,6 +17,7 @@ namespace {
 
 char* g_path = nullptr;
 char* g_directory = nullptr;
+bool g_one_processor = false;
 
 constexpr const char* kName = "libvale-preload.so";
 
@@ -56,6 +58,9 @@ void look_at_inherited() {
   g_pid = getpid();
   g_path = word_of_ours(getenv("LD_PRELOAD"));
   g_directory = absolute(getenv("VALE_DIR"));
+  cpu_set_t processors;
+  g_one_processor =
+      sched_getaffinity(0, sizeof processors, &processors) == 0 && CPU_COUNT(&processors) < 2;
   pthread_atfork(
       before_fork, [] { after_fork(false); }, [] { after_fork(true); });
   look_at_inherited();
@@ -69,5 +74,6 @@ void look_at_inherited() {
 
 const char* own_path() { return g_path; }
 const char* own_directory() { return g_directory; }
+bool began_on_one_processor() { return g_one_processor; }
 
 }  // namespace vale::preload

@@ -9,4 +9,8 @@ namespace vale::preload {
 const char* own_path();
 const char* own_directory();
 
+// Whether the program began on one processor alone. One that binds itself to one later leaves the others to
+// those who send to it.
+bool began_on_one_processor();
+
 }  // namespace vale::preload
