@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What programs get: unmodified ones with the preload library, and `pkt-gen -f tx`.
+// What programs get: unmodified ones with the preload library, ends of pipes, and `pkt-gen -f tx`.
 
 const pair = (receiver) => ({ tool: 'switch', args: { size: 60, batch: 256, receiver } });
 
@@ -41,6 +41,29 @@ const foreign = {
   quick: false,
 };
 
+const piped = [
+  {
+    name: 'pipe-60-512',
+    group: 'A pipe, two processes; the limit passes descriptors alone',
+    metric: 'rate',
+    tool: 'pipe',
+    args: { size: 60, batch: 512 },
+    limit: { name: 'slots', tool: 'pipe', args: { size: 60, batch: 512, limit: true } },
+    bar: { of: 'ratio', min: 0.5 },
+    quick: false,
+  },
+  {
+    name: 'pipe-one-60-512',
+    group: 'A pipe, one core, txsync and rxsync alone, ns a frame',
+    metric: 'nanoseconds',
+    field: 'secondsPerFrame',
+    tool: 'pipe',
+    args: { size: 60, batch: 512, 'one-core': true },
+    bar: { of: 'value', max: 3.5e-9 },
+    quick: false,
+  },
+];
+
 const generated = ['bare', 'fixed', 'range', 'random-fields', 'random-sizes', 'pcap'].map(
   (kind) => ({
     name: `generate-${kind}`,
@@ -55,4 +78,4 @@ const generated = ['bare', 'fixed', 'range', 'random-fields', 'random-sizes', 'p
   }),
 );
 
-export const programTrials = [...preloaded, foreign, ...generated];
+export const programTrials = [...preloaded, foreign, ...piped, ...generated];
