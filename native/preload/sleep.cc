@@ -128,12 +128,6 @@ int sleep_once(const Watch* watches, unsigned count, pollfd* others, unsigned ot
 
 }  // namespace
 
-int64_t now_ns() {
-  timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return to_ns(ts);
-}
-
 short look_at(Watch& w) {
   Use use(w.fd);
   if (use.file() == nullptr) return kind_of(w.fd) == Kind::device ? short{0} : short{POLLNVAL};

@@ -19,6 +19,8 @@
 
 #include <cstdint>
 
+#include "shm/monotonic.h"
+
 namespace vale::preload {
 
 // A descriptor of ours that is waited for.
@@ -35,7 +37,7 @@ int wait_for(Watch* watches, unsigned count, pollfd* others, unsigned other_coun
              int64_t timeout_ns, const sigset_t* mask);
 
 // CLOCK_MONOTONIC, ns.
-int64_t now_ns();
+inline int64_t now_ns() { return static_cast<int64_t>(monotonic_ns()); }
 inline int64_t to_ns(const timespec& ts) {
   return static_cast<int64_t>(ts.tv_sec) * 1'000'000'000 + ts.tv_nsec;
 }
