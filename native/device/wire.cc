@@ -132,6 +132,18 @@ std::string host_device(const Interface& interface) {
   return name.size() < IFNAMSIZ ? name : "vale-h" + std::to_string(interface.index);
 }
 
+// The device of a host's side that somebody has open is no interface to open.
+Status refuse_host_device(const Interface& interface) {
+  const std::string& name = interface.name;
+  const std::string base = name.substr(0, name.size() - 1);
+  Interface owner;
+  if (name.back() != '^' || find_interface(base, &owner) != 0) return Status::good();
+  return Status::fail(EBUSY,
+                      "\"%s\" is the host's side of interface \"%s\", which is attached or open; "
+                      "see vale ctl, which lists it if it is attached",
+                      name.c_str(), base.c_str());
+}
+
 // The extra buffers of a port, taken from its list.
 Buffers take_extra(Port& port) {
   Buffers buffers;
@@ -377,6 +389,7 @@ Status open_wire(const OpenRequest& asked, const WireOptions& options, std::uniq
     return Status::fail(err, "cannot ask the kernel about interface \"%s\": %s",
                         request.name.c_str(), std::strerror(err));
   }
+  if (Status s = refuse_host_device(interface); !s.ok()) return s;
   if (is_xdp(backend) && !options.take_over) {
     return Status::fail(EINVAL,
                         "interface \"%s\": AF_XDP takes every frame and shares none; use --backend "

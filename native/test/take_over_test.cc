@@ -179,6 +179,8 @@ TEST(generic_xdp_and_the_hosts_side_exclude_each_other) {
   REQUIRE(host != nullptr);
   request.mode = NR_REG_ALL_NIC;
   CHECK_EQ(open_wire(request, options, &port).err, EBUSY);
+  request.name = "t0^";  // its device, which is no interface to open
+  CHECK_EQ(open_wire(request, {}, &port).err, EBUSY);
 }
 
 TEST(both_sides_are_one_port) {
