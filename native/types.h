@@ -170,6 +170,8 @@ struct PortRow {
   PortInfo info;
   uint32_t header_length = 0;
   PortCounters counters;
+  // Of a device that tells names and indices only: persistent, registrations and counters are unknown.
+  bool counted = true;
 };
 
 // What an attached network interface is and does.
@@ -198,6 +200,7 @@ struct SwitchRow {
   uint32_t fdb_entries = 0;
   uint32_t ageing_s = 300;
   PortCounters totals;  // live ports and those that left
+  bool counted = true;  // else fdb_entries, ageing_s and totals are unknown
 };
 
 struct FdbRow {

@@ -365,10 +365,11 @@ Napi::Object to_js(Napi::Env env, const PortRow& row) {
   object.Set("switchIndex", row.switch_index);
   object.Set("portIndex", row.port_index);
   object.Set("attached", row.attached);
-  object.Set("persistent", row.persistent);
-  object.Set("registrations", row.registrations);
   object.Set("headerLength", row.header_length);
   object.Set("info", to_js(env, row.info));
+  if (!row.counted) return object;
+  object.Set("persistent", row.persistent);
+  object.Set("registrations", row.registrations);
   object.Set("counters", to_js(env, row.counters));
   return object;
 }
@@ -378,6 +379,7 @@ Napi::Object to_js(Napi::Env env, const SwitchRow& row) {
   object.Set("name", row.name);
   object.Set("index", row.index);
   object.Set("ports", row.ports);
+  if (!row.counted) return object;
   object.Set("fdbEntries", row.fdb_entries);
   object.Set("ageing", row.ageing_s);
   object.Set("totals", to_js(env, row.totals));

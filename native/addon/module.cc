@@ -75,6 +75,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
 
   exports.Set("version", VALE_VERSION);
   exports.Set("openRuntime", Napi::Function::New<RuntimeObject::open_runtime>(env, "openRuntime"));
+  exports.Set("openKernel", Napi::Function::New<RuntimeObject::open_kernel>(env, "openKernel"));
   exports.Set("startPktGen", Napi::Function::New<EngineObject::start_pktgen>(env, "startPktGen"));
   exports.Set("startBridge", Napi::Function::New<EngineObject::start_bridge>(env, "startBridge"));
   exports.Set("startCapture",

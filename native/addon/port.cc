@@ -194,7 +194,8 @@ void PortObject::rxsync(const Napi::CallbackInfo& call) {
 
 Napi::Value PortObject::counters(const Napi::CallbackInfo& call) {
   const Port* port = open_port(call.Env());
-  return port == nullptr ? call.Env().Undefined() : to_js(call.Env(), port->counters());
+  return port == nullptr || !port->counted() ? call.Env().Undefined()
+                                             : to_js(call.Env(), port->counters());
 }
 
 Napi::Value PortObject::wire_state(const Napi::CallbackInfo& call) {

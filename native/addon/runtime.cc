@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "addon/runtime.h"
 
+#include <cstring>
 #include <utility>
 #include <vector>
 
 #include "addon/convert.h"
 #include "addon/environment.h"
 #include "addon/port.h"
+#include "device/kernel.h"
 #include "device/user.h"
 #include "device/wire.h"
 
 namespace vale::addon {
 namespace {
-
-// What open_runtime hands to the constructor.
-struct Opened {
-  std::unique_ptr<Device> device;
-  std::string directory, warning;
-};
 
 template <typename Row>
 Napi::Array to_js(Napi::Env env, const std::vector<Row>& rows) {
@@ -27,7 +23,8 @@ Napi::Array to_js(Napi::Env env, const std::vector<Row>& rows) {
 }
 
 // Names on a switch start with "vale" and hold a colon, those of pipes a brace; every other name is a
-// persistent port's or an interface's, and a persistent port wins.
+// persistent port's or an interface's, and a persistent port wins. The kernel's netmap opens interfaces
+// itself.
 Status open_port(Device& device, const OpenRequest& request, const WireOptions& options, bool* wire,
                  std::unique_ptr<Port>* out) {
   *wire = false;
@@ -35,6 +32,7 @@ Status open_port(Device& device, const OpenRequest& request, const WireOptions& 
   const bool on_switch =
       request.name.rfind("vale", 0) == 0 && request.name.find(':') != std::string::npos;
   const bool pipe = request.name.find_first_of("{}") != std::string::npos;
+  if (std::strcmp(device.name(), "kernel") == 0) return status;
   if (on_switch || pipe || (status.err != ENXIO && status.err != EOPNOTSUPP)) return status;
   *wire = true;
   return open_wire(request, options, out);
@@ -42,9 +40,16 @@ Status open_port(Device& device, const OpenRequest& request, const WireOptions& 
 
 }  // namespace
 
+// What is handed to the constructor.
+struct RuntimeObject::Opened {
+  std::unique_ptr<Device> device;
+  std::string directory, warning;
+};
+
 Napi::Function RuntimeObject::define(Napi::Env env) {
   return DefineClass(env, "NativeRuntime",
                      {
+                         InstanceAccessor<&RuntimeObject::device_name>("device"),
                          InstanceAccessor<&RuntimeObject::directory>("directory"),
                          InstanceAccessor<&RuntimeObject::warning>("warning"),
                          InstanceMethod<&RuntimeObject::list>("list"),
@@ -78,9 +83,20 @@ Napi::Value RuntimeObject::open_runtime(const Napi::CallbackInfo& call) {
   Opened opened;
   const Status status = open_user_device(given ? directory.c_str() : nullptr, &opened.device,
                                          &opened.directory, &opened.warning);
+  return opened_runtime(env, status, &opened);
+}
+
+Napi::Value RuntimeObject::open_kernel(const Napi::CallbackInfo& call) {
+  Opened opened;
+  const Status status = open_kernel_device(&opened.device);
+  opened.directory = kKernelPath;
+  return opened_runtime(call.Env(), status, &opened);
+}
+
+Napi::Value RuntimeObject::opened_runtime(Napi::Env env, const Status& status, Opened* opened) {
   if (!status.ok()) return fail(env, status);
   return env.GetInstanceData<Environment>()->runtime_class.New(
-      {Napi::External<Opened>::New(env, &opened)});
+      {Napi::External<Opened>::New(env, opened)});
 }
 
 RuntimeObject::RuntimeObject(const Napi::CallbackInfo& call)
@@ -99,6 +115,11 @@ Device* RuntimeObject::device(Napi::Env env) {
   if (device_ != nullptr) return device_.get();
   fail(env, Status::fail(EBADF, "%s: this runtime was closed; open it again", directory_.c_str()));
   return nullptr;
+}
+
+Napi::Value RuntimeObject::device_name(const Napi::CallbackInfo& call) {
+  Device* const on = device(call.Env());
+  return on == nullptr ? call.Env().Undefined() : Napi::String::New(call.Env(), on->name());
 }
 
 Napi::Value RuntimeObject::directory(const Napi::CallbackInfo& call) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Flow. The runtime directory as a JavaScript object: control calls go straight to the Device; open()
-//   hands out a PortObject, of the switch or of a wire.
+// Flow. The runtime directory, or the kernel's netmap, as a JavaScript object: control calls go straight to
+//   the Device; open() hands out a PortObject, of the switch or of a wire.
 // Owns. The Device, shared with the ports it opened.
 // Invariants. After close() every call fails with EBADF; open ports stay open.
 // Not here. Names and suffixes (src/port/name.ts); rings (port.h).
@@ -21,10 +21,16 @@ class RuntimeObject final : public Napi::ObjectWrap<RuntimeObject> {
   static Napi::Function define(Napi::Env env);
   // openRuntime(directory?)
   static Napi::Value open_runtime(const Napi::CallbackInfo& call);
+  // openKernel()
+  static Napi::Value open_kernel(const Napi::CallbackInfo& call);
 
   explicit RuntimeObject(const Napi::CallbackInfo& info);
 
  private:
+  struct Opened;
+  static Napi::Value opened_runtime(Napi::Env env, const Status& status, Opened* opened);
+
+  Napi::Value device_name(const Napi::CallbackInfo& call);
   Napi::Value directory(const Napi::CallbackInfo& call);
   Napi::Value warning(const Napi::CallbackInfo& call);
   Napi::Value list(const Napi::CallbackInfo& call);

@@ -73,6 +73,8 @@ class Port {
   bool lively = false;  // something was ready since the last wait that found nothing (wait.h)
 
   virtual PortCounters counters() const = 0;
+  // Whether counters() says anything: the kernel's netmap counts nothing.
+  virtual bool counted() const { return true; }
 
   // False for a port that is no wire. Asks the kernel: a few system calls.
   virtual bool wire_state(WireState*) const { return false; }
