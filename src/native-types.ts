@@ -138,20 +138,22 @@ export interface PortRow {
   switchIndex: number;
   portIndex: number;
   attached: boolean;
-  persistent: boolean;
-  registrations: number;
   headerLength: number;
   info: PortInfo;
-  counters: PortCounters;
+  /** The kernel's netmap tells neither this nor the next two. */
+  persistent?: boolean;
+  registrations?: number;
+  counters?: PortCounters;
 }
 
 export interface SwitchRow {
   name: string;
   index: number;
   ports: number;
-  fdbEntries: number;
-  ageing: number;
-  totals: PortCounters;
+  /** The kernel's netmap tells neither this nor the next two. */
+  fdbEntries?: number;
+  ageing?: number;
+  totals?: PortCounters;
 }
 
 export interface FdbRow {
@@ -223,9 +225,10 @@ export interface AgentRow {
   hostSide: PortCounters;
 }
 
-/** The runtime directory and everything that can be asked of it. */
+/** The runtime directory, or the kernel's netmap, and everything that can be asked of it. */
 export interface NativeRuntime {
-  /** Absolute path of the runtime directory in use. */
+  readonly device: 'user' | 'kernel';
+  /** Absolute path of the runtime directory in use, or of the kernel's device. */
   readonly directory: string;
   /** One line about it for stderr (such as: not on tmpfs); "" when there is nothing to say. */
   readonly warning: string;
@@ -286,7 +289,8 @@ export interface NativePort {
   wait(events: number, timeoutMs: number): Promise<number>;
   /** Ends all pending waits of this port now; they resolve with 0. */
   wake(): void;
-  counters(): PortCounters;
+  /** Undefined for a port of the kernel's netmap, which counts nothing. */
+  counters(): PortCounters | undefined;
   /** Undefined for a port of a switch. */
   wireState(): WireState | undefined;
   headerLength: number;
@@ -456,6 +460,8 @@ export interface NativeBinding {
   readonly version: string;
   /** directory undefined: the default of this user (design.md, "runtime directory"). */
   openRuntime(directory?: string): NativeRuntime;
+  /** /dev/netmap. Fails where there is none. */
+  openKernel(): NativeRuntime;
   /** ports[i] belongs to thread i; they must not be used from JavaScript until done. */
   startPktGen(ports: NativePort[], config: PktGenConfig): NativeEngine;
   startBridge(a: NativePort, b: NativePort, config: BridgeConfig): NativeEngine;

@@ -98,7 +98,7 @@ needs(...labTools()).describe('containers', () => {
       received(other);
       await send(port, frame(ALL, mac(1), 7));
       expect(texts(received(other))).toEqual(texts([frame(ALL, mac(1), 7)]));
-      const { totals } = runtime.switches().find(({ name }) => name === sw)!;
+      const totals = runtime.switches().find(({ name }) => name === sw)!.totals!;
       const drops = Object.values(totals.drops).reduce((sum, n) => sum + n, 0n);
       expect(totals.txCopies).toBe(totals.rxFrames + drops);
       other.close();

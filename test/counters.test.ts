@@ -32,7 +32,7 @@ async function stats() {
 }
 
 const sum = (drops: Record<string, number>) => Object.values(drops).reduce((all, n) => all + n, 0);
-const total = () => runtime.switches().find(({ name }) => name === sw)!.totals;
+const total = () => runtime.switches().find(({ name }) => name === sw)!.totals!;
 
 /** Copies that are neither delivered nor dropped yet. */
 const inFlight = ({ txCopies, txDelivered, drops }: PortCounters) =>

@@ -224,7 +224,7 @@ needs(...labTools('ping', 'iperf3', 'ethtool')).describe('two hosts and a switch
         const rows = runtime.list().filter(({ name }) => /:p?w\d$/.test(name));
         expect(rows).toHaveLength(2);
         for (const { counters } of rows) {
-          const { ring_full, no_destination, ...others } = counters.drops;
+          const { ring_full, no_destination, ...others } = counters!.drops;
           expect(ring_full).toBeLessThan(1_000_000n);
           expect(no_destination).toBeLessThan(100n); // what a host says before anybody else is there
           expect(Object.values(others).reduce((sum, n) => sum + n, 0n)).toBe(0n);

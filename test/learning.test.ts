@@ -42,7 +42,7 @@ describe('between processes', () => {
       await generate('b', '-n', '1', '-S', mac(2), '-D', ALL);
       expect(await table()).toEqual([`${sw} ${mac(2)} ${sw}:b`]);
       await generate('a', '-n', '500', '-S', mac(1), '-D', mac(2));
-      expect(runtime.list().find((row) => row.name === `${sw}:b`)!.counters.rxFrames).toBe(500n);
+      expect(runtime.list().find((row) => row.name === `${sw}:b`)!.counters!.rxFrames).toBe(500n);
       expect([await b.stop(), await c.stop()]).toEqual([500, 1]);
     },
     LONG,

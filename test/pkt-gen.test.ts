@@ -9,7 +9,7 @@ import { packageRoot } from '../src/native.js';
 import { violations } from './support/json-schema.js';
 import { needs } from './support/need.js';
 import { onTerminal } from './support/pty.js';
-import { freshSwitch, vale, Vale } from './support/vale.js';
+import { cli, counted, freshSwitch, onKernel, vale, Vale } from './support/vale.js';
 
 const schema = JSON.parse(readFileSync(join(packageRoot(), 'docs/schema/pkt-gen.json'), 'utf8'));
 
@@ -55,7 +55,8 @@ describe('sending and receiving', () => {
           'Speed: \\d+\\.\\d{3} Kpps Bandwidth: \\d+\\.\\d{3} Mbps \\(raw \\d+\\.\\d{3} Mbps\\)\\. Average batch: \\d+\\.\\d\\d pkts\n$',
       ),
     );
-    expect(tx.stderr).toContain('offered 2000 accepted 2000 delivered 2000 dropped 0\n');
+    const became = counted('delivered 2000 dropped 0', 'delivered unknown dropped unknown');
+    expect(tx.stderr).toContain(`offered 2000 accepted 2000 ${became}\n`);
     expect(stdout).toContain('Received 2000 packets 120000 bytes');
     expect(stderr).toMatch(
       /^\d{3}\.\d{6} main_thread \[\d+\] \d+\.\d{3} [KM]?pps \(\d+\.\d{3} [KM]?pkts \d+\.\d{3} [KM]?bps in \d+ usec\) \d+\.\d\d avg_batch \d+ min_space$/m,
@@ -67,8 +68,9 @@ describe('sending and receiving', () => {
     const { code, stdout } = await vale('pkt-gen', '-i', port, '-f', 'tx', '-n', '5k', '--json');
     expect(code).toBe(0);
     const all = final(stdout);
-    expect(all).toMatchObject({ offered: 5000, accepted: 5000, copies: 5000, delivered: 0 });
-    expect(all).toMatchObject({ received: 0, dropped: 5000, drops: { no_destination: 5000 } });
+    expect(all).toMatchObject({ received: 0, offered: 5000, accepted: 5000 });
+    expect(all).toMatchObject({ copies: counted(5000), delivered: counted(0) });
+    expect(all).toMatchObject({ dropped: counted(5000), drops: counted({ no_destination: 5000 }) });
     expect(all['bytes']).toBe(300_000);
   });
 
@@ -79,11 +81,12 @@ describe('sending and receiving', () => {
     const tx = await vale('pkt-gen', '-i', `${sw}:tx`, '-f', 'tx', '-n', '3000', '--json');
     rx.process.kill('SIGCONT');
     const sent = final(tx.stdout);
-    expect(sent).toMatchObject({ offered: 3000, accepted: 3000, copies: 3000, delivered: 255 });
-    expect(sent).toMatchObject({ dropped: 2745, dropped_at_receivers: 2745 });
+    expect(sent).toMatchObject({ offered: 3000, accepted: 3000 });
+    expect(sent).toMatchObject({ copies: counted(3000), delivered: counted(255) });
+    expect(sent).toMatchObject({ dropped: counted(2745), dropped_at_receivers: counted(2745) });
     const { stdout, stderr } = await rx.stop();
     expect(stdout).toContain('Received 255 packets');
-    expect(stderr).toContain('drops: ring_full 2745');
+    if (!onKernel) expect(stderr).toContain('drops: ring_full 2745');
   });
 
   test('a flooded frame is one copy for each receiver', async () => {
@@ -95,9 +98,9 @@ describe('sending and receiving', () => {
     const tx = await vale('pkt-gen', '-i', `${sw}:tx`, '-f', 'tx', '-n', '100', '--json');
     expect(final(tx.stdout)).toMatchObject({
       accepted: 100,
-      copies: 200,
-      delivered: 200,
-      dropped: 0,
+      copies: counted(200),
+      delivered: counted(200),
+      dropped: counted(0),
     });
     for (const rx of receivers)
       expect((await rx.result()).stdout).toContain('Received 100 packets');
@@ -113,7 +116,7 @@ describe('sending and receiving', () => {
       threads: 2,
       queues: 2,
       offered: 1000,
-      delivered: 1000,
+      delivered: counted(1000),
     });
     expect((await rx.result()).stdout).toContain('Received 1000 packets');
   });
@@ -288,6 +291,13 @@ describe('the end of a run', () => {
 });
 
 describe('what cannot be is one line', () => {
+  async function refuses(args: string[], exit: number, line: RegExp): Promise<void> {
+    const { code, stdout, stderr } = await vale('pkt-gen', ...args);
+    expect(stderr).toMatch(/^vale: [^\n]*\n$/);
+    expect(stderr.trimEnd()).toMatch(line);
+    expect([code, stdout]).toEqual([exit, '']);
+  }
+
   test.each([
     [['-i', 'vale0:a', '-s', '10.0.0'], 2, /an IPv4 address .* for -s but received 10\.0\.0$/],
     [['-i', 'vale0:a', '-l', '60', '-l', '64'], 2, /the first -l, 60/],
@@ -299,10 +309,10 @@ describe('what cannot be is one line', () => {
     [
       ['-i', 'vale0:a', '--shared'],
       2,
-      /^vale: --shared is for network interfaces, and vale0:a is none: leave it out$/,
+      onKernel
+        ? /^vale: --shared is for network interfaces that this program drives, .* VALE_DEVICE=user$/
+        : /^vale: --shared is for network interfaces, and vale0:a is none: leave it out$/,
     ],
-    [['-i', 'lo@conf:rings=2'], 2, /has one ring each way; ask .* as in lo@conf:slots=512$/],
-    [['-i', 'lo', '-C', '512,512,2'], 2, /-C: lo .* one ring each way: ask .* -C 512,512$/],
     [['-i', 'vale0:a-0', '-p', '2'], 2, /-p 2: vale0:a-0 names certain rings/],
     [['-i', 'nosuchif0', '-w', '0'], 1, /nosuchif0/],
     [
@@ -312,11 +322,13 @@ describe('what cannot be is one line', () => {
     ],
     [['-i', 'vale0:a', '-p', '17'], 1, /use at most -p 16/],
     [['-i', 'vale0:a^'], 1, /vale0:a/],
-  ])('%j', async (args, exit, line) => {
-    const { code, stdout, stderr } = await vale('pkt-gen', ...args);
-    expect(stderr).toMatch(/^vale: [^\n]*\n$/);
-    expect(stderr.trimEnd()).toMatch(line);
-    expect([code, stdout]).toEqual([exit, '']);
+  ] as [string[], number, RegExp][])('%j', refuses);
+
+  needs('drivers of our own').describe('of a network interface', () => {
+    test.each([
+      [['-i', 'lo@conf:rings=2'], 2, /has one ring each way; ask .* as in lo@conf:slots=512$/],
+      [['-i', 'lo', '-C', '512,512,2'], 2, /-C: lo .* one ring each way: ask .* -C 512,512$/],
+    ] as [string[], number, RegExp][])('%j', refuses);
   });
 
   test('a number of slots that cannot be is ignored, as in the reference', async () => {
@@ -327,7 +339,7 @@ describe('what cannot be is one line', () => {
 });
 
 needs('python3').test('on a terminal a run is a table', () => {
-  const command = [process.execPath, join(packageRoot(), 'bin/vale.js'), 'pkt-gen'];
+  const command = [...cli, 'pkt-gen'];
   const args = [
     '-i',
     `${freshSwitch()}:a`,
@@ -344,9 +356,16 @@ needs('python3').test('on a terminal a run is a table', () => {
   const lines = screen.split('\n');
   expect(status).toBe(0);
   expect(lines[2]).toMatch(/^time s +Mpps +Gbit\/s +batch +offered +accepted +delivered +dropped$/);
-  expect(lines[3]).toMatch(/^ +0\.2 +0\.00\d +0\.00\d +\d\.\d +\d+ +\d+ +0 +\d+$/);
+  const became = counted('0 +\\d+', '- +-');
+  expect(lines[3]).toMatch(
+    new RegExp(`^ +0\\.2 +0\\.00\\d +0\\.00\\d +\\d\\.\\d +\\d+ +\\d+ +${became}$`),
+  );
   expect(lines[3]).toHaveLength(lines[2]!.length);
   expect(screen).toMatch(/^offered +\d+ frames, [\d,]+ bytes$/m);
-  expect(screen).toMatch(/^dropped +\d+: no_destination \d+$/m);
+  expect(screen).toMatch(
+    onKernel
+      ? /^dropped +unknown: the kernel's netmap does not count$/m
+      : /^dropped +\d+: no_destination \d+$/m,
+  );
   expect(Math.max(...lines.slice(2, 6).map((line) => line.length))).toBeLessThanOrEqual(80);
 });

@@ -127,7 +127,7 @@ describe('one sender, one receiver', () => {
         expect(all['dropped']).toBe(0);
         frames += all['offered']!;
         bytes += all['bytes']!;
-        const port = () => runtime.list().find(({ name }) => name === `${sw}:rx`)!.counters;
+        const port = () => runtime.list().find(({ name }) => name === `${sw}:rx`)!.counters!;
         while (port().rxRead < frames) await sleep(20);
       }
       expect(final((await rx.stop()).stdout)).toMatchObject({ received: frames, bytes });
@@ -167,7 +167,7 @@ describe('more than two', () => {
         expect(one).toMatchObject({ offered: 1000, accepted: 1000 });
         expect(one['copies']).toBe(one['delivered']! + one['dropped']!);
       }
-      const total = runtime.switches().find(({ name }) => name === sw)!.totals;
+      const total = runtime.switches().find(({ name }) => name === sw)!.totals!;
       expect(total.txFrames).toBe(3000n);
       expect(final((await rx.stop()).stdout)).toMatchObject({ received: 3000 });
     },
@@ -213,7 +213,7 @@ describe('more than two', () => {
       const got = await rx.result();
       expect(final(got.stdout)).toMatchObject({ received: 1500 });
       expect(got.stdout + got.stderr).not.toMatch(/GAP|OUT OF ORDER/);
-      const { totals } = runtime.switches().find(({ name }) => name === sw)!;
+      const totals = runtime.switches().find(({ name }) => name === sw)!.totals!;
       const dropped = Object.values(totals.drops).reduce((all, n) => all + n, 0n);
       expect(totals.txFrames).toBeGreaterThan(10_000n);
       expect(totals.txCopies).toBe(totals.txDelivered + dropped);
@@ -240,7 +240,7 @@ describe('virtio-net headers of different lengths', () => {
       const sent = await generate(`${sw}:tx`, '-H', theirs, '-n', '1000', '-l', '100', '--json');
       expect(final(sent.stdout)).toMatchObject({ accepted: 1000, delivered: 1000 });
       const port = runtime.list().find(({ name }) => name === `${sw}:rx`);
-      expect(port?.counters.rxBytes).toBe(1000n * BigInt(100 + Number(mine)));
+      expect(port?.counters?.rxBytes).toBe(1000n * BigInt(100 + Number(mine)));
       expect(final((await rx.stop()).stdout)).toMatchObject({ received: 1000, bytes: 100_000 });
     },
     LONG,

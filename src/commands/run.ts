@@ -4,7 +4,6 @@ import { Args } from '@oclif/core';
 import { BaseCommand } from '../base-command.js';
 import { UsageError, ValeError } from '../errors.js';
 import { native, preloadLibrary } from '../native.js';
-import { Runtime } from '../port/runtime.js';
 import { checkProgram, findProgram } from '../session/program.js';
 
 /** LD_PRELOAD with our library first. */
@@ -46,7 +45,9 @@ export default class Run extends BaseCommand {
       throw new UsageError(`unknown option '${word}': vale run takes none; see --help`);
     const file = findProgram(word);
     checkProgram(file);
-    const runtime = new Runtime();
+    // Of our own device, whichever one the program, which may be this one again, is to open.
+    const runtime = native().openRuntime();
+    if (runtime.warning !== '') this.logToStderr(`vale: ${runtime.warning}`);
     const { directory } = runtime;
     runtime.close();
     const environment = {

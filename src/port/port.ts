@@ -100,9 +100,15 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
     return this.#closed;
   }
 
-  /** Totals of the port since it was made, of all who have it open; exact. */
+  /**
+   * Totals of the port since it was made, of all who have it open; exact.
+   * @throws EOPNOTSUPP on the kernel's netmap, which counts nothing
+   */
   counters(): PortCounters {
-    return this.native.counters();
+    const counters = this.native.counters();
+    if (counters === undefined)
+      throw failure('EOPNOTSUPP', `${this.name}: the kernel's netmap counts nothing`);
+    return counters;
   }
 
   /** Length of the virtio-net header before every frame: 0 (none), 10 or 12 bytes. */

@@ -3,6 +3,7 @@
 import { resolve } from 'node:path';
 
 import { agentPath, native } from '../native.js';
+import { openDevice } from './device.js';
 import type {
   AgentRow,
   AttachHow,
@@ -72,11 +73,17 @@ export class Runtime implements Disposable {
    */
   constructor(directory?: string) {
     this.#binding = native();
-    this.#runtime = this.#binding.openRuntime(directory);
+    this.#runtime =
+      directory === undefined ? openDevice(this.#binding) : this.#binding.openRuntime(directory);
     if (this.#runtime.warning !== '') process.emitWarning(this.#runtime.warning, 'ValeWarning');
   }
 
-  /** Absolute path. */
+  /** "user": switches in shared memory; "kernel": the kernel's netmap. */
+  get device(): 'user' | 'kernel' {
+    return this.#runtime.device;
+  }
+
+  /** Absolute path; of the device where it is the kernel's. */
   get directory(): string {
     return this.#runtime.directory;
   }

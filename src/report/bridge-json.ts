@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A run for programs: docs/json.md has the schema.
-import { receiverDrops, type Flow, type Interval, type Total } from '../session/meter.js';
+import type { Flow, Interval, Total } from '../session/meter.js';
 import { directionEnds, type BridgeReporter, type BridgeRun, type Directions } from './bridge.js';
 import type { EngineMessage } from './pkt-gen.js';
+import { fateJson } from './fate-json.js';
 import { toJson } from './json.js';
 import type { Output } from './output.js';
 import { averageBatch, bitRate, frameRate } from './rates.js';
@@ -63,16 +64,13 @@ export class JsonBridgeReport implements BridgeReporter {
         seconds: part.seconds,
         frames: part.frames,
         accepted: part.accepted,
-        copies: part.copies,
-        delivered: part.delivered,
-        dropped: part.copies - part.delivered,
-        dropped_at_receivers: receiverDrops(part),
+        ...fateJson(part.fate),
         bytes: part.bytes,
         events: part.events,
         frames_per_second: frameRate(part),
         bits_per_second: bitRate(part, 0),
         average_batch: averageBatch(part),
-        drops: part.drops,
+        drops: part.fate?.drops ?? null,
       };
     });
   }

@@ -3,7 +3,7 @@
 import type { Interval, Total } from '../session/meter.js';
 import { directionName, type BridgeReporter, type BridgeRun, type Directions } from './bridge.js';
 import type { EngineMessage } from './pkt-gen.js';
-import { dropList, dropSum } from './drops.js';
+import { dropList, dropSum, UNKNOWN } from './drops.js';
 import type { Output } from './output.js';
 import { bitRate, frameRate } from './rates.js';
 import { logPrefix, norm, preciseUnixMs } from './reference.js';
@@ -43,18 +43,19 @@ export class PlainBridgeReport implements BridgeReporter {
     const lines = parts.map(
       (part, i) =>
         `${directionName(this.run, i)} ${norm(frameRate(part), true)}pps ` +
-        `${norm(bitRate(part, 0), true)}bps ${dropSum(dropList(part, BOTH))} drops`,
+        `${norm(bitRate(part, 0), true)}bps ${part.fate ? dropSum(dropList(part.fate, BOTH)) : UNKNOWN} drops`,
     );
     this.output.out(lines.join(', '));
   }
 
   final(parts: Directions<Total>): void {
     for (const [i, part] of parts.entries()) {
-      const drops = dropList(part, BOTH);
+      const drops = part.fate ? dropList(part.fate, BOTH) : [];
       const reasons = drops.map(([why, n]) => ` ${why} ${n}`).join('');
       this.output.out(
         `${directionName(this.run, i)}: forwarded ${part.frames} packets ${part.bytes} bytes, ` +
-          `accepted ${part.accepted} delivered ${part.delivered}, drops ${dropSum(drops)}${reasons && `:${reasons}`}`,
+          `accepted ${part.accepted} delivered ${part.fate?.delivered ?? UNKNOWN}, ` +
+          `drops ${part.fate ? dropSum(drops) : UNKNOWN}${reasons && `:${reasons}`}`,
       );
     }
   }

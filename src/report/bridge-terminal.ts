@@ -4,7 +4,7 @@ import type { Interval, Total } from '../session/meter.js';
 import { directionName, type BridgeReporter, type BridgeRun, type Directions } from './bridge.js';
 import type { EngineMessage } from './pkt-gen.js';
 import { Columns, fields } from './columns.js';
-import { dropList, dropSum } from './drops.js';
+import { dropList, dropSum, UNKNOWN } from './drops.js';
 import type { Output } from './output.js';
 import { bitRate, frameRate } from './rates.js';
 import * as units from './units.js';
@@ -59,20 +59,22 @@ export class TerminalBridgeReport implements BridgeReporter {
       ...parts.flatMap((part) => [
         (frameRate(part) / 1e6).toFixed(3),
         (bitRate(part, 0) / 1e9).toFixed(3),
-        units.count(dropSum(dropList(part, BOTH))),
+        part.fate ? units.count(dropSum(dropList(part.fate, BOTH))) : '-',
       ]),
     ]);
   }
 
   final(parts: Directions<Total>): void {
     const rows = parts.flatMap((part, i): [string, string][] => {
-      const drops = dropList(part, BOTH);
+      const drops = part.fate ? dropList(part.fate, BOTH) : [];
       const reasons = drops.map(([why, n]) => `${why} ${units.count(n)}`).join(', ');
       return [
         [
           directionName(this.run, i),
-          `${units.count(part.frames)} frames, ${units.count(part.bytes)} bytes; delivered ${units.count(part.delivered)} copies; ` +
-            `dropped ${units.count(dropSum(drops))}${reasons && `: ${reasons}`}`,
+          `${units.count(part.frames)} frames, ${units.count(part.bytes)} bytes; ` +
+            (part.fate
+              ? `delivered ${units.count(part.fate.delivered)} copies; dropped ${units.count(dropSum(drops))}${reasons && `: ${reasons}`}`
+              : `delivered and dropped ${UNKNOWN}: the kernel's netmap does not count`),
         ],
       ];
     });

@@ -6,7 +6,9 @@ import type { Snapshot } from '../session/control.js';
 import type { Rate, Rates } from '../session/rates.js';
 import { totalEntries } from './ctl-counters.js';
 
-export function countersJson(counters: PortCounters) {
+/** null where the device does not count. */
+export function countersJson(counters: PortCounters | undefined) {
+  if (counters === undefined) return null;
   return { ...Object.fromEntries(totalEntries(counters)), drops: counters.drops };
 }
 
@@ -70,18 +72,19 @@ function interfaceJson(port: string, agent: AgentRow | undefined) {
 
 /** `ctl list` and `ctl stats` */
 export function snapshotJson(
-  { directory, time, switches, ports, agents }: Snapshot,
+  { device, directory, time, switches, ports, agents }: Snapshot,
   rates?: Rates,
 ) {
   return {
+    device,
     directory,
     time,
     switches: switches.map((row) => ({
       name: row.name,
       index: row.index,
       ports: row.ports,
-      fdb_entries: row.fdbEntries,
-      ageing_seconds: row.ageing,
+      fdb_entries: row.fdbEntries ?? null,
+      ageing_seconds: row.ageing ?? null,
       counters: countersJson(row.totals),
       rates: rateJson(rates?.get(`${row.name}:`)),
     })),
@@ -92,8 +95,8 @@ export function snapshotJson(
       attached: row.attached,
       switch_index: row.attached ? row.switchIndex : null,
       port_index: row.attached ? row.portIndex : null,
-      persistent: row.persistent,
-      registrations: row.registrations,
+      persistent: row.persistent ?? null,
+      registrations: row.registrations ?? null,
       header_bytes: row.headerLength,
       interface: interfaceJson(row.name, servedBy(agents, row.name)),
       counters: countersJson(row.counters),

@@ -10,6 +10,10 @@ import { bitRate, byteCount, count, packetRate } from './units.js';
 
 const right = (title: string, spare?: number): Column => ({ title, align: 'right', spare });
 const drops = (n: bigint): Cell => (n > 0n ? { text: count(n), style: 'alert' } : '0');
+/** A dash for what the device does not tell. */
+const known = (n: number | bigint | undefined): string => (n === undefined ? '-' : count(n));
+const ageing = (seconds: number | undefined): string =>
+  seconds === undefined ? '-' : seconds === 0 ? 'never' : `${seconds} s`;
 
 /** Both directions as "1x1024", or "1x1024/2x512" where they differ (tx first). */
 export function rings(info: PortInfo): string {
@@ -22,8 +26,13 @@ function rateColumns(rates: Rates | undefined): Column[] {
   return rates ? [right('RX'), right('TX'), right('RX RATE', 1), right('TX RATE', 2)] : [];
 }
 
-function rateCells(rates: Rates | undefined, rate: Rate | undefined): Cell[] {
+function rateCells(
+  rates: Rates | undefined,
+  rate: Rate | undefined,
+  counters: PortCounters | undefined,
+): Cell[] {
   if (rates === undefined) return [];
+  if (counters === undefined) return ['-', '-', '-', '-'];
   return [
     packetRate(rate?.rxFrames ?? 0),
     packetRate(rate?.txFrames ?? 0),
@@ -49,12 +58,12 @@ function switchTable(switches: readonly SwitchRow[], look: Look, rates?: Rates):
       { text: row.name, style: 'strong' },
       String(row.index),
       String(row.ports),
-      count(row.fdbEntries),
-      row.ageing === 0 ? 'never' : `${row.ageing} s`,
-      count(row.totals.rxFrames),
-      count(row.totals.txFrames),
-      ...rateCells(rates, rates?.get(`${row.name}:`)),
-      drops(allDrops(row.totals)),
+      known(row.fdbEntries),
+      ageing(row.ageing),
+      known(row.totals?.rxFrames),
+      known(row.totals?.txFrames),
+      ...rateCells(rates, rates?.get(`${row.name}:`), row.totals),
+      row.totals ? drops(allDrops(row.totals)) : '-',
     ]),
     look,
   );
@@ -120,13 +129,13 @@ function portTable(
       row.attached ? `${row.switchIndex}/${row.portIndex}` : '-',
       row.persistent && row.registrations === 0
         ? { text: 'kept', style: 'faint' as const }
-        : String(row.registrations),
+        : known(row.registrations),
       row.info.memId === 0 ? '-' : `${row.info.memId} (${byteCount(row.info.memsize, 1)})`,
       rings(row.info),
-      count(row.counters.rxFrames),
-      count(row.counters.txFrames),
-      ...rateCells(rates, rates?.get(row.name)),
-      drops(allDrops(row.counters) + lostAtInterface(agents, row.name)),
+      known(row.counters?.rxFrames),
+      known(row.counters?.txFrames),
+      ...rateCells(rates, rates?.get(row.name), row.counters),
+      row.counters ? drops(allDrops(row.counters) + lostAtInterface(agents, row.name)) : '-',
     ]),
     look,
   );
@@ -210,7 +219,10 @@ export function infoTable(info: PortInfo): [name: string, value: string][] {
     ['name', info.name],
     ['device', info.device],
     ['memory', `${info.memId} (${byteCount(info.memsize)})`],
-    ['buffers', `${count(info.bufSize)} B each, ${count(info.extraBufs)} extra`],
+    [
+      'buffers',
+      `${info.bufSize === 0 ? 'unknown size' : `${count(info.bufSize)} B each`}, ${count(info.extraBufs)} extra`,
+    ],
     ['tx rings', `${info.txRings} of ${info.txSlots} slots`],
     ['rx rings', `${info.rxRings} of ${info.rxSlots} slots`],
     ['host rings', `${info.hostTxRings} tx, ${info.hostRxRings} rx`],

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Which drops a report shows, and under which reason.
-import { receiverDrops, SOURCE_DROPS, type Flow } from '../session/meter.js';
+import { receiverDrops, SOURCE_DROPS, type Fate } from '../session/meter.js';
+
+/** What stands for a figure that the device does not count. */
+export const UNKNOWN = 'unknown';
 
 /**
  * Drops above zero with their reason. Whoever sends sees its source reasons, and as at_receivers what
  * its copies met at other ports' rings; whoever receives sees what its own rings refused.
  */
 export function dropList(
-  part: Flow,
+  part: Fate,
   role: { sends: boolean; receives: boolean },
 ): [reason: string, count: bigint][] {
   const entries = Object.entries(part.drops) as [keyof typeof part.drops, bigint][];

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-import {
-  receiverDrops,
-  type Flow,
-  type Interval,
-  type RoundTrips,
-  type Total,
-} from '../session/meter.js';
+import type { Flow, Interval, RoundTrips, Total } from '../session/meter.js';
+import { fateJson } from './fate-json.js';
 import { toJson } from './json.js';
 import type { Output } from './output.js';
 import { direction, type EngineMessage, type PktGenReporter, type PktGenRun } from './pkt-gen.js';
@@ -74,16 +69,13 @@ export class JsonReport implements PktGenReporter {
       received: receives ? part.frames : 0n,
       offered: fn === 'pong' ? part.accepted : receives ? 0n : part.frames,
       accepted: direction(fn) === 'receiver' ? 0n : part.accepted,
-      copies: part.copies,
-      delivered: part.delivered,
-      dropped: part.copies - part.delivered,
-      dropped_at_receivers: receiverDrops(part),
+      ...fateJson(part.fate),
       bytes: part.bytes,
       events: part.events,
       frames_per_second: frameRate(part),
       bits_per_second: bitRate(part, this.run.framing),
       average_batch: averageBatch(part),
-      drops: part.drops,
+      drops: part.fate?.drops ?? null,
       round_trips: part.roundTrips ? roundTrips(part.roundTrips) : null,
     };
   }

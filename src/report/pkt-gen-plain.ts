@@ -2,7 +2,7 @@
 // A run for scripts: the lines of the reference's generator.
 import type { PktGenFunction } from '../native-types.js';
 import type { Interval, RoundTrips, Total } from '../session/meter.js';
-import { dropList } from './drops.js';
+import { dropList, UNKNOWN } from './drops.js';
 import { logPrefix, norm, preciseUnixMs, RateWindow } from './reference.js';
 import type { Output } from './output.js';
 import { direction, type EngineMessage, type PktGenReporter, type PktGenRun } from './pkt-gen.js';
@@ -40,7 +40,7 @@ export class PlainReport implements PktGenReporter {
     this.run = run;
     const kind = direction(run.function);
     const verb = { sender: 'Sending on', receiver: 'Receiving from', other: 'Working on' }[kind];
-    const port = run.device === 'user' ? run.port : withPrefix(run.typed);
+    const port = /^vale/.test(run.port) || run.device === 'user' ? run.port : withPrefix(run.typed);
     this.output.out(
       `${verb} ${port}: ${run.queues} queues, ${run.threads} threads and ${run.cpus} cpus.`,
     );
@@ -115,14 +115,16 @@ export class PlainReport implements PktGenReporter {
       if (total.frames > 0n)
         this.log('main_thread', 2820, 'speed is measured from the first frame to the last');
     } else {
-      const lost = total.copies - total.delivered;
+      const delivered = total.fate?.delivered ?? UNKNOWN;
+      const lost = total.fate ? total.fate.copies - total.fate.delivered : UNKNOWN;
       this.log(
         'main_thread',
         2821,
-        `offered ${total.frames} accepted ${total.accepted} delivered ${total.delivered} dropped ${lost}`,
+        `offered ${total.frames} accepted ${total.accepted} delivered ${delivered} dropped ${lost}`,
       );
     }
-    const drops = dropList(total, { sends: !receiver, receives: receiver });
+    if (total.fate === undefined) return;
+    const drops = dropList(total.fate, { sends: !receiver, receives: receiver });
     if (drops.length > 0)
       this.log('main_thread', 2822, `drops: ${drops.map(([why, n]) => `${why} ${n}`).join(' ')}`);
   }

@@ -2,7 +2,7 @@
 // A run for the eyes of whoever started it: one row an interval, a summary at the end.
 import type { Interval, RoundTrips, Total } from '../session/meter.js';
 import { Columns, fields, type Column } from './columns.js';
-import { dropList, dropSum } from './drops.js';
+import { dropList, dropSum, UNKNOWN } from './drops.js';
 import type { Output } from './output.js';
 import { direction, type EngineMessage, type PktGenReporter, type PktGenRun } from './pkt-gen.js';
 import { averageBatch, bitRate, frameRate } from './rates.js';
@@ -68,11 +68,15 @@ export class TerminalReport implements PktGenReporter {
     else if (run.function === 'pong')
       rows.push(['received', both], ['answered', frames(total.accepted)]);
     else rows.push(['offered', both], ['accepted', frames(total.accepted)]);
-    if (!receiver) rows.push(['delivered', `${units.count(total.delivered)} copies`]);
-    const drops = dropList(total, { sends: !receiver, receives: receiver });
-    const reasons = drops.map(([why, n]) => `${why} ${units.count(n)}`).join(', ');
-    const lost = dropSum(drops);
-    rows.push(['dropped', lost === 0n ? '0' : `${units.count(lost)}: ${reasons}`]);
+    if (total.fate) {
+      if (!receiver) rows.push(['delivered', `${units.count(total.fate.delivered)} copies`]);
+      const drops = dropList(total.fate, { sends: !receiver, receives: receiver });
+      const reasons = drops.map(([why, n]) => `${why} ${units.count(n)}`).join(', ');
+      const lost = dropSum(drops);
+      rows.push(['dropped', lost === 0n ? '0' : `${units.count(lost)}: ${reasons}`]);
+    } else {
+      rows.push(['dropped', `${UNKNOWN}: the kernel's netmap does not count`]);
+    }
     if (total.seconds > 0)
       rows.push([
         'rate',
@@ -120,10 +124,19 @@ export class TerminalReport implements PktGenReporter {
       ];
     }
     if (fn === 'pong') return [n(part.frames), n(part.accepted)];
+    const { fate } = part;
     if (direction(fn) === 'sender')
-      return [n(part.frames), n(part.accepted), n(part.delivered), n(part.copies - part.delivered)];
-    const lost = dropSum(dropList(part, { sends: false, receives: true }));
-    return [n(part.frames), n(lost), part.minSpace === undefined ? '-' : n(part.minSpace)];
+      return [
+        n(part.frames),
+        n(part.accepted),
+        ...(fate ? [n(fate.delivered), n(fate.copies - fate.delivered)] : ['-', '-']),
+      ];
+    const lost = fate && dropSum(dropList(fate, { sends: false, receives: true }));
+    return [
+      n(part.frames),
+      lost === undefined ? '-' : n(lost),
+      part.minSpace === undefined ? '-' : n(part.minSpace),
+    ];
   }
 }
 

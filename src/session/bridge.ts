@@ -11,6 +11,7 @@ import { forwardedCounters } from './counters.js';
 import { Meter } from './meter.js';
 import { unequal, type Carrier } from './mtu.js';
 import {
+  onSwitch,
   openForThreads,
   openRuntime,
   refuseWireOptions,
@@ -52,7 +53,8 @@ export async function runBridge(
       `cannot open ${job.a}: only a network interface has a host stack; give a second port, or -L to send back what it receives`,
     );
   const specs = [job.a, job.b].map((text) => resolvePort(text, binding, runtime, output.err));
-  if (!specs.some(({ wire }) => wire)) refuseWireOptions([...new Set([job.a, job.b])], job.wire);
+  if (!specs.some(({ wire }) => wire))
+    refuseWireOptions([...new Set([job.a, job.b])], runtime, job.wire);
   const [a, b] = specs.map((spec) => open(spec, runtime, output, job.wire)) as [
     NativePort,
     NativePort,
@@ -64,7 +66,7 @@ export async function runBridge(
     zeroCopy: job.zeroCopy && a.memoryKey !== 0n && a.memoryKey === b.memoryKey,
     burst: job.burst,
   });
-  const wait = job.wait ?? (a.info.device === 'user' && b.info.device === 'user' ? 0 : 4);
+  const wait = job.wait ?? (onSwitch(a.info) && onSwitch(b.info) ? 0 : 4);
   reporter.waiting(wait);
   await pause(wait, stop);
   reporter.ready();
@@ -122,7 +124,7 @@ const ETHERNET_HEADER = 14;
 
 /** What to say when one of two interfaces takes longer frames than the other. */
 function narrower(a: NativePort, b: NativePort): string | undefined {
-  if (a.info.device === 'user' || b.info.device === 'user') return undefined;
+  if (onSwitch(a.info) || onSwitch(b.info)) return undefined;
   const carrier = ({ info }: NativePort): Carrier => ({
     name: info.name,
     device: info.name.replace(/[*^]$/, ''), // em0^ is the host's side of em0, em0* both

@@ -14,7 +14,10 @@ export interface CaptureFlow {
   captured: bigint;
   files: bigint;
   fileBytes: bigint;
-  /** By reason: the port's rings were full, …; buffer: writing was too slow and memory ran out. */
+  /**
+   * By reason: the port's rings were full, …; buffer: writing was too slow and memory ran out. That is
+   * the only one where the device counts nothing.
+   */
   drops: Record<string, bigint>;
 }
 
@@ -39,13 +42,17 @@ export class CaptureMeter {
 
   constructor(
     private readonly started: bigint,
-    private readonly base: PortCounters,
+    private readonly base: PortCounters | undefined,
   ) {
     this.previous = flow(undefined, base, base);
     this.previousTime = started;
   }
 
-  interval(now: bigint, samples: EngineSample[], counters: PortCounters): CaptureInterval {
+  interval(
+    now: bigint,
+    samples: EngineSample[],
+    counters: PortCounters | undefined,
+  ): CaptureInterval {
     const total = flow(samples, counters, this.base);
     const before = this.previous;
     const result = {
@@ -59,7 +66,7 @@ export class CaptureMeter {
   }
 
   /** Everything; `samples` as they are once the engine is done. */
-  total(samples: EngineSample[], counters: PortCounters): CaptureTotal {
+  total(samples: EngineSample[], counters: PortCounters | undefined): CaptureTotal {
     const seconds = Number(this.previousTime - this.started) / 1e9;
     return { ...flow(samples, counters, this.base), seconds };
   }
@@ -67,17 +74,17 @@ export class CaptureMeter {
 
 function flow(
   samples: EngineSample[] | undefined,
-  now: PortCounters,
-  base: PortCounters,
+  now: PortCounters | undefined,
+  base: PortCounters | undefined,
 ): CaptureFlow {
   const received = samples?.[RECEIVED!];
   const kept = samples?.[KEPT!];
   const written = samples?.[WRITTEN!];
   const passed = received?.accepted ?? 0n;
   const lost = passed - (kept?.frames ?? 0n);
-  const atPort = (Object.keys(now.drops) as DropReason[])
+  const atPort = (Object.keys(now?.drops ?? {}) as DropReason[])
     .filter((reason) => !SOURCE_DROPS.includes(reason))
-    .map((reason): [string, bigint] => [reason, now.drops[reason] - base.drops[reason]]);
+    .map((reason): [string, bigint] => [reason, now!.drops[reason] - base!.drops[reason]]);
   return {
     received: received?.frames ?? 0n,
     receivedBytes: received?.bytes ?? 0n,

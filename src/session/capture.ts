@@ -48,7 +48,10 @@ export async function runCapture(
   const engine = binding.startCapture(port, {
     output: job.file,
     name,
-    description: `port of a userspace VALE switch, ${runtime.directory}`,
+    description:
+      runtime.device === 'user'
+        ? `port of a userspace VALE switch, ${runtime.directory}`
+        : "port of the kernel's netmap",
     filter: job.filter,
     application: `vale capture ${binding.version}`,
     os: `${system()} ${release()}`,
@@ -90,7 +93,7 @@ export async function runCapture(
 function watched(spec: OpenSpec, runtime: NativeRuntime): { spec: OpenSpec; name: string } {
   const open = runtime
     .list()
-    .some((row) => row.name === spec.fullName && row.registrations > 0 && row.kind !== 'monitor');
+    .some((row) => row.name === spec.fullName && row.registrations !== 0 && row.kind !== 'monitor');
   if (spec.kind !== 'port' || spec.flags !== 0 || !open) return { spec, name: spec.text };
   const flags = RegFlag.MonitorRx | RegFlag.MonitorTx;
   return { spec: { ...spec, flags }, name: `${spec.fullName}/rt` };

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 import { native } from '../native.js';
 import type { AgentRow, PortRow } from '../native-types.js';
+import { openDevice } from '../port/device.js';
 import { networkInode } from './mtu.js';
 import type { Option, Verb } from '../report/completion.js';
 import { runtimeDirectory } from './runtime-directory.js';
@@ -167,12 +168,12 @@ function entries(folder: string): string[] {
   }
 }
 
-/** What is in the runtime directory, if there is one. */
+/** What is in the runtime directory, if there is one, or in the kernel's netmap. */
 function live(): { switches: string[]; ports: PortRow[]; served: AgentRow[] } {
   const directory = runtimeDirectory(process.env, process.geteuid?.() ?? 0);
-  if (existsSync(`${directory}/control`)) {
+  if (existsSync(`${directory}/control`) || existsSync('/dev/netmap')) {
     try {
-      const runtime = native().openRuntime();
+      const runtime = openDevice(native());
       const ports = runtime.list().filter(({ kind }) => kind !== 'monitor');
       const served = runtime.agents().filter(({ alive }) => alive);
       const switches = runtime.switches().map(({ name }) => `${name}:`);

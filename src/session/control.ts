@@ -30,7 +30,7 @@ import {
 import { MAX_MEM_ID, RegMode } from '../port/registration.js';
 import { errorText } from './errno.js';
 import { unequalOnSwitch } from './mtu.js';
-import { existing, hiddenInterface, isWire, refuseWireRings } from './open.js';
+import { existing, hiddenInterface, isWire, openRuntime, refuseWireRings } from './open.js';
 import { elsewhere } from './sudo.js';
 
 /** What a new port is made of; absent = default. */
@@ -42,6 +42,8 @@ export interface Wishes {
 
 /** Everything there is, at one instant. */
 export interface Snapshot {
+  device: 'user' | 'kernel';
+  /** Of the kernel's netmap: the path of its device. */
   directory: string;
   /** Seconds since 1970. */
   time: number;
@@ -140,7 +142,10 @@ export class Control {
     return this.attempt('obtain info for', name, () => {
       const spec = this.port(name);
       const request = this.request(spec, { memid });
-      const wire = isWire(spec, this.exists) && this.exists('interface', spec.port);
+      const wire =
+        this.runtime.device === 'user' &&
+        isWire(spec, this.exists) &&
+        this.exists('interface', spec.port);
       if (wire) refuseWireRings(spec);
       return wire ? this.wireInfo(request) : this.runtime.info(request);
     });
@@ -234,8 +239,8 @@ export class Control {
       const agents = this.runtime.agents().filter(({ alive }) => alive); // they say what is new
       const switches = this.runtime.switches();
       const ports = this.runtime.list();
-      const { directory } = this.runtime;
-      const all = { directory, time: Date.now() / 1000, switches, ports, agents };
+      const { device, directory } = this.runtime;
+      const all = { device, directory, time: Date.now() / 1000, switches, ports, agents };
       if (name === undefined) return all;
       const target = parseSwitchOrPort(name, this.names);
       if (target.kind === 'switch') {
@@ -254,8 +259,16 @@ export class Control {
     });
   }
 
+  /** As look(), where there are counters. */
+  statistics(name?: string): Snapshot {
+    const action = name === undefined ? 'obtain counters' : 'obtain counters of';
+    this.attempt(action, name, () => this.onlyUser('counts nothing'));
+    return this.look(name, action);
+  }
+
   fdbShow(name?: string): { switch: string; rows: FdbRow[] }[] {
-    return this.attempt('list addresses of', name, () => {
+    return this.attempt(name === undefined ? 'list addresses' : 'list addresses of', name, () => {
+      this.onlyUser('shows no addresses');
       const names =
         name === undefined
           ? this.runtime.switches().map((row) => row.name)
@@ -285,17 +298,25 @@ export class Control {
 
   /** Seconds until an address not seen is forgotten; 0 = never. */
   ageing(name: string): number {
-    return this.attempt(
-      'obtain ageing of',
-      name,
-      () => this.findSwitch(parseSwitch(name).switch).ageing,
-    );
+    return this.attempt('obtain ageing of', name, () => {
+      this.onlyUser('never forgets an address');
+      return this.findSwitch(parseSwitch(name).switch).ageing ?? 0;
+    });
   }
 
   setAgeing(name: string, seconds: number): void {
     this.attempt('set ageing of', name, () =>
       this.runtime.setAgeing(parseSwitch(name).switch, seconds),
     );
+  }
+
+  /** Refuses what the kernel's netmap has no request for. */
+  private onlyUser(lack: string): void {
+    if (this.runtime.device === 'kernel')
+      throw new Failure(
+        'EOPNOTSUPP',
+        `the kernel's netmap ${lack}; switches in shared memory do: set VALE_DEVICE=user`,
+      );
   }
 
   private findSwitch(name: string): SwitchRow {
@@ -391,6 +412,9 @@ export class Control {
 
   private memoryOf(port: PortSpec): number {
     const row = this.runtime.list().find(({ name }) => name === port.fullName);
+    // The kernel lists no port that is on no switch.
+    if (this.runtime.device === 'kernel')
+      return (row?.info ?? this.runtime.info({ name: port.fullName })).memId;
     if (row === undefined)
       throw new Failure('ENXIO', `${port.fullName}: no such port; see: vale ctl`);
     if (row.info.memId === 0)
@@ -446,11 +470,10 @@ function nameReason(error: NameError, name: string): string {
 export async function withControl<T>(act: (control: Control) => T | Promise<T>): Promise<T> {
   const { native } = await import('../native.js');
   const binding = native();
-  const warn = (line: string): unknown => process.stderr.write(`vale: ${line}\n`);
-  const runtime = binding.openRuntime();
-  if (runtime.warning !== '') warn(runtime.warning);
+  const err = (line: string): unknown => process.stderr.write(`${line}\n`);
+  const runtime = openRuntime(binding, err);
   try {
-    const control = new Control(binding, runtime, warn);
+    const control = new Control(binding, runtime, (line) => err(`vale: ${line}`));
     control.tellDeaths();
     return await act(control);
   } finally {

@@ -5,15 +5,18 @@ import { SOURCE_DROPS } from './meter.js';
 
 /**
  * Counters of a port that is open once for each thread. A switch port has one set of counters, whoever
- * asks; registrations of a wire count for themselves.
+ * asks; registrations of a wire count for themselves; the kernel's netmap counts nothing.
  */
-export function countersOf(ports: readonly [NativePort, ...NativePort[]]): PortCounters {
+export function countersOf(
+  ports: readonly [NativePort, ...NativePort[]],
+): PortCounters | undefined {
   const [first, ...others] = ports;
   if (first.info.device === 'user') return first.counters();
-  return others.map((port) => port.counters()).reduce(add, first.counters());
+  return others.reduce((sum, port) => add(sum, port.counters()), first.counters());
 }
 
-function add(a: PortCounters, b: PortCounters): PortCounters {
+function add(a: PortCounters | undefined, b: PortCounters | undefined): PortCounters | undefined {
+  if (a === undefined || b === undefined) return undefined;
   const reasons = Object.keys(a.drops) as DropReason[];
   return {
     txFrames: a.txFrames + b.txFrames,
@@ -34,9 +37,10 @@ function add(a: PortCounters, b: PortCounters): PortCounters {
  * Counters of one direction of a bridge: what the port it receives on missed, and what became of the
  * frames on the port it sends on.
  */
-export function forwardedCounters(from: NativePort, to: NativePort): PortCounters {
+export function forwardedCounters(from: NativePort, to: NativePort): PortCounters | undefined {
   const received = from.counters();
   const sent = to.counters();
+  if (received === undefined || sent === undefined) return undefined;
   const drops = { ...received.drops };
   for (const reason of SOURCE_DROPS) drops[reason] = sent.drops[reason];
   return {

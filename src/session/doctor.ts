@@ -6,6 +6,7 @@ import { release } from 'node:os';
 import { addonFile, native } from '../native.js';
 import type { NativeBinding } from '../native-types.js';
 import { byteCount } from '../report/units.js';
+import { deviceWish, type DeviceWish } from '../port/device.js';
 import { thisCaller, type Caller } from './doctor-caller.js';
 import { directory, room } from './doctor-directory.js';
 import { wires } from './doctor-wires.js';
@@ -123,11 +124,41 @@ function hugePages(): Check {
   return { id: 'huge_pages', title: 'huge pages', verdict: 'good', found };
 }
 
-function netmap(): Check {
-  const found = existsSync('/dev/netmap')
-    ? 'there; this program does not use it'
-    : 'not there, and not needed';
-  return { id: 'netmap', title: '/dev/netmap', verdict: 'good', found };
+/** What $VALE_DEVICE makes of the kernel's netmap. */
+function netmap(binding: NativeBinding | undefined): Check {
+  const common = { id: 'netmap', title: '/dev/netmap' };
+  const there = existsSync('/dev/netmap');
+  let wish: DeviceWish;
+  try {
+    wish = deviceWish();
+  } catch (error) {
+    const mend = 'unset VALE_DEVICE';
+    return { ...common, verdict: 'missing', found: (error as Error).message, mend };
+  }
+  try {
+    if (wish !== 'user') binding?.openKernel().close();
+    const found =
+      wish === 'user'
+        ? there
+          ? 'there, and not used: VALE_DEVICE or VALE_DIR says so'
+          : 'not there, and not needed'
+        : 'there, and used; VALE_DEVICE=user is for switches in shared memory';
+    return { ...common, verdict: 'good', found };
+  } catch (error) {
+    if (wish === 'auto')
+      return {
+        ...common,
+        verdict: 'good',
+        found: there ? 'there, but you may not use it; not needed' : 'not there, and not needed',
+      };
+    return {
+      ...common,
+      verdict: 'missing',
+      found: (error as Error).message,
+      matters: 'VALE_DEVICE=kernel asks for it',
+      mend: there ? 'sudo --preserve-env=VALE_DEVICE vale …' : 'sudo modprobe netmap',
+    };
+  }
 }
 
 /** Looks at this machine as it is for the calling user. */
@@ -145,6 +176,6 @@ export function examine(): Check[] {
     ...limits(caller),
     ...wires(path, caller, binding),
     hugePages(),
-    netmap(),
+    netmap(binding),
   ];
 }

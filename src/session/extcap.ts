@@ -35,7 +35,7 @@ export function extcapInterfaces(): ExtcapInterface[] {
   runtime.close();
   return ports.flatMap(({ name, registrations }) => [
     { value: name, display: `VALE port ${name}` },
-    ...(registrations > 0
+    ...(registrations !== 0
       ? [{ value: `${name}/rt`, display: `VALE port ${name}, sent and received` }]
       : []),
   ]);

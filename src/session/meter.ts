@@ -19,6 +19,11 @@ export interface Flow {
   events: bigint;
   /** Of the frames offered, those txsync took. */
   accepted: bigint;
+  /** What became of the frames; undefined where the device does not count it. */
+  fate: Fate | undefined;
+}
+
+export interface Fate {
   /** Copies that reached an rx ring; a flooded frame has one per receiver. */
   delivered: bigint;
   /** Copies that should have: delivered + dropped, once nothing is in flight. */
@@ -60,21 +65,21 @@ export const SOURCE_DROPS: readonly DropReason[] = [
 /** Turns the engine's running totals and the port's counters into intervals and one total. */
 export class Meter {
   private readonly started: bigint;
-  private readonly base: PortCounters;
+  private readonly base: PortCounters | undefined;
   private previousTime: bigint;
   private previous: Flow;
   private current: EngineSample[] = [];
   private trips: RoundTrips | undefined;
 
-  /** now: CLOCK_MONOTONIC ns; base: the port's counters before the engine runs. */
-  constructor(now: bigint, base: PortCounters) {
+  /** now: CLOCK_MONOTONIC ns; base: the port's counters before the engine runs, if it has any. */
+  constructor(now: bigint, base: PortCounters | undefined) {
     this.started = this.previousTime = now;
     this.base = base;
     this.previous = flow([], base, base);
   }
 
   /** What happened since the last call. Each EngineSample may be given only once. */
-  interval(now: bigint, samples: EngineSample[], counters: PortCounters): Interval {
+  interval(now: bigint, samples: EngineSample[], counters: PortCounters | undefined): Interval {
     const total = flow(samples, counters, this.base);
     const roundTrips = samples.map(tripsOf).reduce(addTrips, undefined);
     this.trips = addTrips(this.trips, roundTrips);
@@ -93,7 +98,7 @@ export class Meter {
   }
 
   /** Everything up to the last interval() call, with counters read after the ports went quiet. */
-  total(counters: PortCounters): Total {
+  total(counters: PortCounters | undefined): Total {
     const firsts = this.current.map((s) => s.first).filter((t) => t > 0n);
     const lasts = this.current.map((s) => s.last).filter((t) => t > 0n);
     const first = firsts.reduce<bigint | undefined>(least, undefined);
@@ -112,21 +117,28 @@ export function sourceDrops(drops: Record<DropReason, bigint>): bigint {
 }
 
 /** Copies that receivers' rings refused (full, too small, other header): known only as a sum. */
-export function receiverDrops(part: Flow): bigint {
-  const rest = part.copies - part.delivered - sourceDrops(part.drops);
+export function receiverDrops({ copies, delivered, drops }: Fate): bigint {
+  const rest = copies - delivered - sourceDrops(drops);
   return rest > 0n ? rest : 0n;
 }
 
-function flow(samples: EngineSample[], now: PortCounters, base: PortCounters): Flow {
+function flow(
+  samples: EngineSample[],
+  now: PortCounters | undefined,
+  base: PortCounters | undefined,
+): Flow {
   const sum = (pick: (s: EngineSample) => bigint) => samples.reduce((a, s) => a + pick(s), 0n);
   return {
     frames: sum((s) => s.frames),
     bytes: sum((s) => s.bytes),
     events: sum((s) => s.events),
     accepted: sum((s) => s.accepted),
-    delivered: now.txDelivered - base.txDelivered,
-    copies: now.txCopies - base.txCopies,
-    drops: subtractDrops(now.drops, base.drops),
+    fate: now &&
+      base && {
+        delivered: now.txDelivered - base.txDelivered,
+        copies: now.txCopies - base.txCopies,
+        drops: subtractDrops(now.drops, base.drops),
+      },
   };
 }
 
@@ -136,9 +148,12 @@ function subtract(a: Flow, b: Flow): Flow {
     bytes: a.bytes - b.bytes,
     events: a.events - b.events,
     accepted: a.accepted - b.accepted,
-    delivered: a.delivered - b.delivered,
-    copies: a.copies - b.copies,
-    drops: subtractDrops(a.drops, b.drops),
+    fate: a.fate &&
+      b.fate && {
+        delivered: a.fate.delivered - b.fate.delivered,
+        copies: a.fate.copies - b.fate.copies,
+        drops: subtractDrops(a.fate.drops, b.fate.drops),
+      },
   };
 }
 

@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // From a name as typed to open ports.
 import { UsageError, ValeError } from '../errors.js';
-import type { NativeBinding, NativePort, NativeRuntime, WireOptions } from '../native-types.js';
+import type {
+  NativeBinding,
+  NativePort,
+  NativeRuntime,
+  PortInfo,
+  WireOptions,
+} from '../native-types.js';
 import type { RingConfig } from '../options/ring-config.js';
+import { openDevice } from '../port/device.js';
 import { parse, quote, toOpenRequest, type Exists, type PortSpec } from '../port/name.js';
 import { RegMode } from '../port/registration.js';
 import { elsewhere } from './sudo.js';
@@ -16,9 +23,9 @@ export interface OpenSpec extends PortSpec {
   wire: boolean;
 }
 
-/** The user's runtime; `warn` takes one line about its directory. */
+/** The user's runtime, or the kernel's netmap; `warn` takes one line about its directory. */
 export function openRuntime(binding: NativeBinding, warn: (line: string) => void): NativeRuntime {
-  const runtime = binding.openRuntime();
+  const runtime = openDevice(binding);
   if (runtime.warning !== '') warn(`vale: ${runtime.warning}`);
   return runtime;
 }
@@ -43,7 +50,7 @@ export function resolvePort(
     );
   const exists = existing(binding, runtime);
   const spec = { ...parse(text, { exists }), wire: false };
-  spec.wire = isWire(spec, exists);
+  spec.wire = runtime.device === 'user' && isWire(spec, exists);
   if (spec.wire) refuseWireRings(spec);
   const other = elsewhere(text, binding, runtime);
   for (const line of [spec.warning, hiddenInterface(spec, exists), other])
@@ -92,11 +99,27 @@ export function refuseWireRings({ text, port, options: { conf = {} } }: PortSpec
   );
 }
 
-/** What says how an interface is opened does nothing to a port of a switch. Throws UsageError. */
-export function refuseWireOptions(ports: readonly string[], wire: WireOptions = {}): void {
+/** No link has to come up: a port of a switch, in shared memory or in the kernel. */
+export function onSwitch({ device, name }: PortInfo): boolean {
+  return device === 'user' || (device === 'kernel' && name.startsWith('vale'));
+}
+
+/**
+ * What says how an interface is opened does nothing to a port of a switch, or of the kernel's netmap, which
+ * has its own drivers. Throws UsageError.
+ */
+export function refuseWireOptions(
+  ports: readonly string[],
+  { device }: NativeRuntime,
+  wire: WireOptions = {},
+): void {
   const { backend, shared, force } = wire;
   const given = Object.entries({ backend: backend !== 'auto' && backend, shared, force });
   const [option] = given.find(([, value]) => value) ?? [];
+  if (option !== undefined && device === 'kernel')
+    throw new UsageError(
+      `--${option} is for network interfaces that this program drives, and the kernel's netmap drives its own: leave it out, or set VALE_DEVICE=user`,
+    );
   if (option !== undefined)
     throw new UsageError(
       `--${option} is for network interfaces, and ${ports.join(' and ')} ${ports.length > 1 ? 'are none' : 'is none'}: leave it out`,

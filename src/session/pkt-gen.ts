@@ -21,7 +21,7 @@ import type { Output } from '../report/output.js';
 import { direction, type PktGenReporter, type PktGenRun } from '../report/pkt-gen.js';
 import { countersOf } from './counters.js';
 import { Meter } from './meter.js';
-import { openForThreads, openRuntime, refuseWireOptions, resolvePort } from './open.js';
+import { onSwitch, openForThreads, openRuntime, refuseWireOptions, resolvePort } from './open.js';
 import { pause, supervise } from './supervise.js';
 
 export interface PktGenJob {
@@ -58,7 +58,7 @@ export async function runPktGen(
   const { headerLength, info } = ports[0];
   const config = forPort(checked, job.flags, { ...info, headerLength });
   const run = describe(job, config, ports[0]);
-  const wait = job.wait ?? (info.device === 'user' ? 0 : 2);
+  const wait = job.wait ?? (onSwitch(info) ? 0 : 2);
   if (wait > 0) {
     reporter.start(run);
     reporter.waiting(wait);
@@ -93,7 +93,7 @@ function open(
   output: Output,
 ): Ports {
   const spec = resolvePort(job.port, binding, runtime, output.err);
-  if (!spec.wire) refuseWireOptions([job.port], job.wire);
+  if (!spec.wire) refuseWireOptions([job.port], runtime, job.wire);
   const { header, threads } = job.flags;
   const ports = openForThreads(
     spec,

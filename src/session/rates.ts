@@ -20,12 +20,13 @@ export function allDrops(counters: PortCounters): bigint {
   return Object.values(counters.drops).reduce((sum, n) => sum + n, 0n);
 }
 
-/** A snapshot's counters by the names that Rates uses. */
+/** A snapshot's counters, where there are any, by the names that Rates uses. */
 export function countersByName({ switches, ports }: Snapshot): [string, PortCounters][] {
-  return [
-    ...switches.map((row): [string, PortCounters] => [`${row.name}:`, row.totals]),
-    ...ports.map((row): [string, PortCounters] => [row.name, row.counters]),
+  const all: [string, PortCounters | undefined][] = [
+    ...switches.map((row): [string, typeof row.totals] => [`${row.name}:`, row.totals]),
+    ...ports.map((row): [string, typeof row.counters] => [row.name, row.counters]),
   ];
+  return all.filter((entry): entry is [string, PortCounters] => entry[1] !== undefined);
 }
 
 /** What happened between two snapshots; something new, or made anew, counts from zero. */

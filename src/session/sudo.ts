@@ -39,6 +39,7 @@ export function elsewhere(
 ): string | undefined {
   const { env } = caller;
   const uid = env['SUDO_UID'];
+  if (runtime.device === 'kernel') return undefined;
   if (caller.uid !== 0 || !/^[1-9]\d*$/.test(uid ?? '') || env['VALE_DIR']) return undefined;
   const what = subject(name);
   if (holds(runtime, what)) return undefined;

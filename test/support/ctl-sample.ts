@@ -136,6 +136,7 @@ export function agent(port: string, more: Partial<AgentRow> = {}): AgentRow {
 
 export function snapshot(more: Partial<Snapshot> = {}): Snapshot {
   return {
+    device: 'user',
     directory: '/run/user/1000/vale',
     time: 1000,
     switches: [],
@@ -198,6 +199,7 @@ export function runtime(rows: Snapshot, more: Partial<NativeRuntime> = {}): Nati
     throw new Error('not asked for in this test');
   };
   return {
+    device: 'user',
     directory: rows.directory,
     warning: '',
     list: () => rows.ports,

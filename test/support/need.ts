@@ -6,6 +6,8 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe, test } from 'vitest';
 
+import { onKernel } from './vale.js';
+
 const PLACES = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
 
 function installed(tool: string): boolean {
@@ -21,13 +23,18 @@ function installed(tool: string): boolean {
 
 let namespaces: boolean | undefined;
 
-/** What needs() knows besides tools: privileges. */
+/** What needs() knows besides tools: privileges, and what the device at hand lacks. */
 const privileges: Record<string, () => boolean> = {
   root: () => process.getuid?.() === 0,
   // With wires in them.
   'user namespaces': () =>
     (namespaces ??=
       spawnSync('unshare', ['-Urn', 'ip', 'link', 'add', 'type', 'veth']).status === 0),
+  counters: () => !onKernel,
+  addresses: () => !onKernel,
+  'listing of what is detached': () => !onKernel,
+  'drivers of our own': () => !onKernel,
+  'a device in the process of the test': () => !onKernel,
 };
 
 type Body = () => void | Promise<void>;

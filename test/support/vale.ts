@@ -7,6 +7,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { packageRoot } from '../../src/native.js';
 
 const bin = join(packageRoot(), 'bin', 'vale.js');
+const own = [process.execPath, bin];
+
+/** Whether what is tested drives /dev/netmap, in the project "kernel". */
+export const onKernel = process.env['VALE_DEVICE'] === 'kernel';
+
+/** A figure that only a device of our own tells; the kernel's says `unknown` (in JSON null). */
+export function counted<T, U = null>(value: T, unknown: U = null as U): T | U {
+  return onKernel ? unknown : value;
+}
+
+/** The words that run this program: where it drives /dev/netmap, under itself, whose that is. */
+export const cli: readonly string[] = onKernel ? [...own, 'run', ...own] : own;
 
 export interface Result {
   /** null when a signal ended it. */
@@ -27,7 +39,7 @@ export class Vale {
 
   /** inside: a command that runs it elsewhere, such as in a network namespace. */
   constructor(args: string[], env: NodeJS.ProcessEnv = {}, inside: string[] = []) {
-    const [command = '', ...rest] = [...inside, process.execPath, bin, ...args];
+    const [command = '', ...rest] = [...inside, ...cli, ...args];
     this.process = spawn(command, rest, {
       env: { ...process.env, NO_COLOR: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -25,9 +25,8 @@ export default class Stats extends BaseCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Stats);
     const stop = flags.watch ? this.stop : undefined;
-    const action = 'obtain counters of';
     await withControl((control) =>
-      show(statsView, flags, () => control.look(args.name, action), stop),
+      show(statsView, flags, () => control.statistics(args.name), stop),
     );
   }
 }
