@@ -82,6 +82,26 @@ describe('VALE_DEVICE', () => {
     });
   });
 
+  test('of a capture: what its rings dropped is unknown', () => {
+    const args = [
+      'capture',
+      '-i',
+      'valedevice:x',
+      '--duration',
+      '0.1',
+      '-w',
+      '/dev/null',
+      '--json',
+    ];
+    const { status, stdout } = run('kernel', ...underRun, ...args);
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      device: 'kernel',
+      dropped: null,
+      drops: { ring_full: null, buffer: 0 },
+    });
+  });
+
   test('a named runtime directory is one of switches in shared memory', () => {
     using runtime = new Runtime(process.env['VALE_DIR']);
     expect(runtime.device).toBe('user');

@@ -4,6 +4,7 @@
 import type { CaptureFlow, CaptureInterval, CaptureTotal } from '../session/capture-meter.js';
 import type { EngineMessage } from './pkt-gen.js';
 import { Columns, fields } from './columns.js';
+import { UNKNOWN } from './drops.js';
 import { toJson } from './json.js';
 import type { Output } from './output.js';
 import { bitRate, frameRate } from './rates.js';
@@ -28,11 +29,16 @@ export interface CaptureReporter {
   final(part: CaptureTotal): void;
 }
 
-function dropped(part: CaptureFlow): bigint {
-  return Object.values(part.drops).reduce((sum, n) => sum + n, 0n);
+/** Undefined where some of it is not counted. */
+function dropped(part: CaptureFlow): bigint | undefined {
+  return Object.values(part.drops).reduce(
+    (sum, n) => (sum === undefined || n === undefined ? undefined : sum + n),
+    0n,
+  );
 }
 
-const reasons = (part: CaptureFlow) => Object.entries(part.drops).filter(([, n]) => n > 0n);
+const reasons = (part: CaptureFlow) =>
+  Object.entries(part.drops).filter((entry): entry is [string, bigint] => (entry[1] ?? 0n) > 0n);
 
 const target = (file: string) => (file === '-' ? 'standard output' : file);
 
@@ -76,19 +82,21 @@ export class TerminalCaptureReport extends TextReport {
 
   interval(part: CaptureInterval): void {
     const rate = { ...part, frames: part.received, bytes: part.receivedBytes };
+    const lost = dropped(part);
     this.table.row([
       part.time.toFixed(1),
       (frameRate(rate) / 1e6).toFixed(3),
       (bitRate(rate, 0) / 1e9).toFixed(3),
       units.count(part.received),
       units.count(part.captured),
-      units.count(dropped(part)),
+      lost === undefined ? '-' : units.count(lost),
       units.byteCount(part.fileBytes),
     ]);
   }
 
   final(part: CaptureTotal): void {
     const why = reasons(part).map(([name, n]) => `${name} ${units.count(n)}`);
+    const lost = dropped(part);
     const plural = part.files === 1n ? 'file' : 'files';
     const rows: [string, string][] = [
       [
@@ -99,7 +107,11 @@ export class TerminalCaptureReport extends TextReport {
         'received',
         `${units.count(part.received)} frames, ${units.count(part.receivedBytes)} bytes; ${units.count(part.passed)} passed the filter`,
       ],
-      ['dropped', units.count(dropped(part)) + (why.length > 0 ? `: ${why.join(', ')}` : '')],
+      [
+        'dropped',
+        (lost === undefined ? UNKNOWN : units.count(lost)) +
+          (why.length > 0 ? `: ${why.join(', ')}` : ''),
+      ],
     ];
     this.output.err('');
     for (const line of fields(rows)) this.output.err(line);
@@ -118,7 +130,7 @@ export class PlainCaptureReport extends TextReport {
   }
 
   private values(part: CaptureFlow): string {
-    return `received ${part.received} passed ${part.passed} captured ${part.captured} dropped ${dropped(part)} bytes ${part.fileBytes}`;
+    return `received ${part.received} passed ${part.passed} captured ${part.captured} dropped ${dropped(part) ?? UNKNOWN} bytes ${part.fileBytes}`;
   }
 }
 
@@ -178,10 +190,10 @@ export class JsonCaptureReport implements CaptureReporter {
       captured: part.captured,
       files: part.files,
       file_bytes: part.fileBytes,
-      dropped: dropped(part),
+      dropped: dropped(part) ?? null,
       frames_per_second: frameRate(rate),
       bits_per_second: bitRate(rate, 0),
-      drops: part.drops,
+      drops: Object.fromEntries(Object.entries(part.drops).map(([why, n]) => [why, n ?? null])),
     };
   }
 }

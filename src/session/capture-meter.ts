@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // From a capture's running totals to what happened in an interval and in all.
-import type { DropReason, EngineSample, PortCounters } from '../native-types.js';
-import { SOURCE_DROPS } from './meter.js';
+import type { EngineSample, PortCounters } from '../native-types.js';
+import { RECEIVER_DROPS } from './meter.js';
 
 /** What a capture did over a span of time. */
 export interface CaptureFlow {
@@ -15,10 +15,10 @@ export interface CaptureFlow {
   files: bigint;
   fileBytes: bigint;
   /**
-   * By reason: the port's rings were full, …; buffer: writing was too slow and memory ran out. That is
-   * the only one where the device counts nothing.
+   * By reason: the port's rings were full, …; buffer: writing was too slow and memory ran out. Undefined
+   * where the device does not count.
    */
-  drops: Record<string, bigint>;
+  drops: Record<string, bigint | undefined>;
 }
 
 export interface CaptureInterval extends CaptureFlow {
@@ -82,9 +82,10 @@ function flow(
   const written = samples?.[WRITTEN!];
   const passed = received?.accepted ?? 0n;
   const lost = passed - (kept?.frames ?? 0n);
-  const atPort = (Object.keys(now?.drops ?? {}) as DropReason[])
-    .filter((reason) => !SOURCE_DROPS.includes(reason))
-    .map((reason): [string, bigint] => [reason, now!.drops[reason] - base!.drops[reason]]);
+  const atPort = RECEIVER_DROPS.map((reason): [string, bigint | undefined] => [
+    reason,
+    now && base && now.drops[reason] - base.drops[reason],
+  ]);
   return {
     received: received?.frames ?? 0n,
     receivedBytes: received?.bytes ?? 0n,
@@ -98,9 +99,9 @@ function flow(
 }
 
 function subtract(a: CaptureFlow, b: CaptureFlow): CaptureFlow {
-  const drops = Object.entries(a.drops).map(([reason, n]): [string, bigint] => [
+  const drops = Object.entries(a.drops).map(([reason, n]): [string, bigint | undefined] => [
     reason,
-    n - (b.drops[reason] ?? 0n),
+    n === undefined ? n : n - (b.drops[reason] ?? 0n),
   ]);
   return {
     received: a.received - b.received,

@@ -62,6 +62,14 @@ export const SOURCE_DROPS: readonly DropReason[] = [
   'link_down',
 ];
 
+/** Why a receiver's ring did not take a copy. */
+export const RECEIVER_DROPS: readonly DropReason[] = [
+  'ring_full',
+  'too_big',
+  'header_mismatch',
+  'bad_header',
+];
+
 /** Turns the engine's running totals and the port's counters into intervals and one total. */
 export class Meter {
   private readonly started: bigint;
