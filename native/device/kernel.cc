@@ -300,10 +300,16 @@ Status open_kernel_device(std::unique_ptr<Device>* out) {
   const int fd = ::open(kKernelPath, O_RDWR | O_CLOEXEC);
   if (fd < 0) {
     const int err = errno;
-    return Status::fail(
-        err, "%s: %s; %s, or leave VALE_DEVICE out for switches in shared memory", kKernelPath,
-        std::strerror(err),
-        err == ENOENT ? "load netmap's module" : "it takes the right to read and write it");
+    const char* reason = std::strerror(err);
+    if (err == ENOENT) {
+      return Status::fail(
+          err,
+          "/dev/netmap: %s; load netmap's module, or leave VALE_DEVICE out for switches "
+          "in shared memory",
+          reason);
+    }
+    return Status::fail(err, "/dev/netmap: %s; leave VALE_DEVICE out for switches in shared memory",
+                        reason);
   }
   out->reset(new KernelDevice(fd));
   return Status::good();

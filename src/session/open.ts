@@ -53,8 +53,9 @@ export function resolvePort(
   spec.wire = runtime.device === 'user' && isWire(spec, exists);
   if (spec.wire) refuseWireRings(spec);
   const other = elsewhere(text, binding, runtime);
-  for (const line of [spec.warning, hiddenInterface(spec, exists), other])
-    if (line !== undefined) warn(`vale: ${line}`);
+  // Where the kernel has a persistent port, that is an interface.
+  const hidden = runtime.device === 'user' ? hiddenInterface(spec, exists) : undefined;
+  for (const line of [spec.warning, hidden, other]) if (line !== undefined) warn(`vale: ${line}`);
   return spec;
 }
 
