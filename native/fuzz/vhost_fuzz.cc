@@ -75,6 +75,7 @@ class Rig {
   }
   // Queues that work, so that not every input has to find out how that is done.
   void set_up(uint64_t features) {
+    packed_ = (features & kPacked) != 0;
     say(Request::set_features, &features, 8);
     MemoryTable table = {};
     table.count = 2;
@@ -82,10 +83,11 @@ class Rig {
     table.region[1] = {kGuest + kMemory / 2, kMemory / 2, kUser + kMemory, kMemory / 2};
     say(Request::set_mem_table, &table, 8 + 2 * sizeof(MemoryRegion), memory_fd_, 2);
     for (uint32_t i = 0; i < 4; i++) {
-      const RingState size = {i, kQueueSize}, on = {i, 1};
+      const RingState size = {i, kQueueSize}, on = {i, 1}, base = {i, packed_ ? kLap : 0u};
       const uint64_t at = kUser + i * kRing, index = i;
       const RingAddress address = {i, kRingLogged, at, at + 0x2000, at + 0x1000, kGuest};
       say(Request::set_vring_num, &size, sizeof size);
+      say(Request::set_vring_base, &base, sizeof base);
       say(Request::set_vring_addr, &address, sizeof address);
       say(Request::set_vring_kick, &index, sizeof index, event_fd_);
       say(Request::set_vring_call, &index, sizeof index, event_fd_);
@@ -120,6 +122,7 @@ class Rig {
       }
       case 3: {  // a buffer is made available, of this descriptor
         const uint32_t queue = in.take(1) % 4, slot = in.take(1) % kQueueSize;
+        if (packed_) return offer_packed(in, queue);
         SplitDescriptor d = {kGuest + in.take(3), in.take(2), static_cast<uint16_t>(in.take(1) % 8),
                              static_cast<uint16_t>(in.take(1) % (kQueueSize + 1))};
         if (in.take(1) == 255) d.address = uint64_t{in.take(4)} << 32;
@@ -155,6 +158,18 @@ class Rig {
           if (ftruncate(memory_fd_, 4096 * (in.take(1) % 64)) != 0) std::abort();
         }
     }
+  }
+
+  // In the next place of a ring, as a driver would, of whatever is told.
+  void offer_packed(Input& in, uint32_t queue) {
+    uint32_t& next = next_[queue];
+    const uint16_t marks = next < kQueueSize ? kAvailable : kUsed;
+    const uint64_t address = kGuest + in.take(3);
+    const uint32_t bytes = in.take(2);
+    const uint16_t id = static_cast<uint16_t>(in.take(1));
+    const PackedDescriptor d = {address, bytes, id, static_cast<uint16_t>(in.take(1) % 8 | marks)};
+    std::memcpy(memory(queue * kRing + 16 * (next % kQueueSize)), &d, sizeof d);
+    next = (next + 1) % (2 * kQueueSize);
   }
 
   void turn() {
@@ -215,7 +230,8 @@ class Rig {
   std::unique_ptr<Channel> channel_;
   int memory_fd_, event_fd_, other_;
   char* memory_;
-  bool closed_ = false, shrunk_ = false;
+  bool closed_ = false, shrunk_ = false, packed_ = false;
+  uint32_t next_[4] = {};  // of packed rings
 };
 
 }  // namespace
@@ -227,6 +243,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const uint32_t kind = in.take(1);
   if (kind % 8 != 0) {
     uint64_t features = kVersion1 | kProtocolFeatures | kLogAll;
+    if (kind % 8 > 4) features |= kPacked;
     if ((kind & 8) != 0) features |= kMergeable;
     if ((kind & 16) != 0) features |= kIndirect;
     if ((kind & 32) != 0) features |= kEventIndex;

@@ -67,10 +67,11 @@ struct Bench {
 using Attack = std::function<void(Master&)>;
 
 void try_each(Bench& bench, const std::vector<std::pair<const char*, Attack>>& attacks,
-              bool started) {
+              bool started, uint64_t features = 0) {
   for (const auto& [what, attack] : attacks) {
     master::Options o;
     o.start = started;
+    o.features |= features;
     {
       Master m(o);
       CHECK(m.meet(bench.path));
@@ -106,6 +107,28 @@ Attack receives(Bench& bench, const std::function<void(Master&, SplitDescriptor*
     fill(m, m.rx().descriptors);
     m.offer(m.rx(), 0);
     m.kick(m.rx());
+    bench.f.send(*bench.x, frame(kBroadcast, mac(9), 500, 1));
+  };
+}
+
+// Slots of a packed ring that the guest sends by, the first `available` of them made so.
+Attack sends_packed(uint32_t available,
+                    const std::function<void(Master&, PackedDescriptor*)>& fill) {
+  return [=](Master& m) {
+    Driver& q = m.tx();
+    for (uint32_t i = 0; i < available; i++)
+      *q.slot(i) = {m.guest(0x800000), 100, 0, q.marks(i, false)};
+    fill(m, q.slot(0));
+    m.kick(q);
+  };
+}
+
+Attack receives_packed(Bench& bench, const std::function<void(Master&, PackedDescriptor*)>& fill) {
+  return [&bench, fill](Master& m) {
+    Driver& q = m.rx();
+    *q.slot(0) = {m.guest(0x800000), 2000, 0, static_cast<uint16_t>(q.marks(0, false) | kWritable)};
+    fill(m, q.slot(0));
+    m.kick(q);
     bench.f.send(*bench.x, frame(kBroadcast, mac(9), 500, 1));
   };
 }
@@ -298,7 +321,112 @@ TEST(descriptors_that_lead_nowhere) {
       true);
 }
 
-TEST(memory_that_is_taken_away) {
+TEST(packed_descriptors_that_lead_nowhere) {
+  Bench bench;
+  const auto flags = [](PackedDescriptor& d, uint16_t more) {
+    d.flags = static_cast<uint16_t>(d.flags | more);
+  };
+  try_each(
+      bench,
+      {
+          {"outside", sends_packed(1, [](Master&, PackedDescriptor* d) { d->address = 0x1000; })},
+          {"around the end",
+           sends_packed(1, [](Master&, PackedDescriptor* d) { d->address = ~uint64_t{0} - 20; })},
+          {"longer than its ring", sends_packed(256,
+                                                [&](Master&, PackedDescriptor* d) {
+                                                  for (int i = 0; i < 256; i++) flags(d[i], kNext);
+                                                })},
+          {"as long as can be", sends_packed(256,
+                                             [&](Master& m, PackedDescriptor* d) {
+                                               for (int i = 0; i < 255; i++) {
+                                                 flags(d[i], kNext);
+                                                 d[i].address = m.guest(0);
+                                                 d[i].bytes = 24 << 20;
+                                               }
+                                             })},
+          {"to be read after written",
+           sends_packed(2, [&](Master&, PackedDescriptor* d) { flags(d[0], kNext | kWritable); })},
+          {"a table of no size", sends_packed(1,
+                                              [&](Master&, PackedDescriptor* d) {
+                                                flags(d[0], kIndirectTable);
+                                                d[0].bytes = 0;
+                                              })},
+          {"a table of an odd size",
+           sends_packed(1, [&](Master&, PackedDescriptor* d) { flags(d[0], kIndirectTable); })},
+          {"a table outside", sends_packed(1,
+                                           [&](Master&, PackedDescriptor* d) {
+                                             flags(d[0], kIndirectTable);
+                                             d[0].address = 0;
+                                             d[0].bytes = 160;
+                                           })},
+          {"a table in a chain", sends_packed(2,
+                                              [&](Master&, PackedDescriptor* d) {
+                                                flags(d[0], kNext);
+                                                flags(d[1], kIndirectTable);
+                                                d[1].bytes = 160;
+                                              })},
+          {"a table in a table", sends_packed(1,
+                                              [&](Master& m, PackedDescriptor* d) {
+                                                flags(d[0], kIndirectTable);
+                                                d[0].bytes = 32;
+                                                PackedDescriptor* t =
+                                                    reinterpret_cast<PackedDescriptor*>(m.memory +
+                                                                                        0x800000);
+                                                t[0] = {m.guest(0x800000), 16, 0, kIndirectTable};
+                                              })},
+          {"a lap ahead of itself",
+           [&bench](Master& m) {
+             // All that it may receive into, and all of that once more before any of it was used.
+             Driver& q = m.rx();
+             for (uint32_t i = 0; i < q.size; i++) {
+               *q.slot(i) = {m.guest(0x800000), 12, 0,
+                             static_cast<uint16_t>(q.marks(i, false) | kWritable)};
+             }
+             std::thread other([&] {
+               for (int turn = 0; turn < 20000; turn++) {
+                 for (uint32_t lap = 0; lap < 2; lap++) {
+                   for (uint32_t i = 0; i < q.size; i++) {
+                     const uint16_t marks = q.marks(i + lap * q.size, false);
+                     __atomic_store_n(&q.slot(i)->flags, static_cast<uint16_t>(marks | kWritable),
+                                      __ATOMIC_RELAXED);
+                   }
+                 }
+               }
+             });
+             m.kick(q);
+             for (int i = 0; i < 50; i++)
+               bench.f.send(*bench.x, frame(kBroadcast, mac(9), 9000, 1));
+             other.join();
+             *m.tx().slot(0) = {0, 100, 0, m.tx().marks(0, false)};
+             m.kick(m.tx());
+           }},
+          {"a buffer to receive into that is to be read",
+           receives_packed(
+               bench, [](Master& m, PackedDescriptor* d) { d->flags = m.rx().marks(0, false); })},
+          {"one of no size",
+           receives_packed(bench, [](Master&, PackedDescriptor* d) { d->bytes = 0; })},
+          {"one without room for a header",
+           receives_packed(bench, [](Master&, PackedDescriptor* d) { d->bytes = 11; })},
+          {"one outside", receives_packed(bench,
+                                          [](Master& m, PackedDescriptor* d) {
+                                            d->address = m.guest(m.options.memory) - 100;
+                                          })},
+          {"a position that cannot be",
+           [](Master& m) {
+             RingState state = {1, 0};
+             CHECK(m.tell(Request::get_vring_base, state));
+             CHECK(m.hear(&state, sizeof state));
+             CHECK_EQ(state.num, uint32_t{kLap} << 16 | kLap);
+             m.tell(Request::set_vring_base, RingState{1, 256});
+             m.tell(Request::set_vring_kick, uint64_t{1}, m.tx().kick);
+           }},
+      },
+      true, kPacked);
+}
+
+namespace {
+
+void taken_away(uint64_t features) {
   Bench bench;
   const auto shrink = [](Master& m) { CHECK(ftruncate(m.memory_fd, 4096) == 0); };
   try_each(bench,
@@ -327,8 +455,13 @@ TEST(memory_that_is_taken_away) {
                   other.join();
                 }},
            },
-           true);
+           true, features);
 }
+
+}  // namespace
+
+TEST(memory_that_is_taken_away) { taken_away(0); }
+TEST(memory_that_is_taken_away_under_packed_rings) { taken_away(kPacked); }
 
 TEST(a_guest_that_asks_and_never_listens) {
   Bench bench;

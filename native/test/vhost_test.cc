@@ -76,6 +76,7 @@ TEST(frames_go_both_ways_whatever_the_driver_can) {
     uint64_t features;
     bool indirect;
     uint32_t piece, rx_buffer;
+    uint32_t queue_size = 256;
   } kinds[] = {
       {"all", master::kUsual, false, 0, 1600},
       {"indirect tables", master::kUsual, true, 0, 1600},
@@ -84,6 +85,11 @@ TEST(frames_go_both_ways_whatever_the_driver_can) {
       {"no mergeable buffers", kVersion1 | kProtocolFeatures, false, 0, 10000},
       {"legacy", kProtocolFeatures, false, 0, 10000},
       {"legacy, without protocol features", kMergeable, false, 0, 10000},
+      {"packed", master::kUsual | kPacked, false, 0, 1600},
+      {"packed, indirect tables", master::kUsual | kPacked, true, 0, 1600},
+      {"packed, many pieces, an odd size", master::kUsual | kPacked, false, 37, 300, 391},
+      {"packed, no events", kVersion1 | kPacked | kMergeable | kProtocolFeatures, false, 100, 1600},
+      {"packed, no mergeable buffers", kVersion1 | kPacked | kProtocolFeatures, false, 0, 10000},
   };
   for (const auto& kind : kinds) {
     master::Options o;
@@ -91,6 +97,7 @@ TEST(frames_go_both_ways_whatever_the_driver_can) {
     o.indirect = kind.indirect;
     o.piece = kind.piece;
     o.rx_buffer = kind.rx_buffer;
+    o.queue_size = kind.queue_size;
     Master m(o);
     REQUIRE(m.meet(bench.path));
     m.refill();
@@ -113,8 +120,8 @@ TEST(frames_go_both_ways_whatever_the_driver_can) {
   const AgentRow row = bench.row();
   CHECK_EQ(row.state.backend, std::string("vhost-user"));
   CHECK_EQ(row.socket, bench.path);
-  CHECK_EQ(row.wire.rx_frames, 2100u);
-  CHECK_EQ(row.wire.tx_delivered, 2100u);
+  CHECK_EQ(row.wire.rx_frames, 3600u);
+  CHECK_EQ(row.wire.tx_delivered, 3600u);
   CHECK_EQ(row.wire.tx_copies, row.wire.tx_delivered);
   bench.detach();
   struct stat st;
@@ -210,7 +217,9 @@ TEST(super_frames_and_half_made_checksums_between_ports_that_know_them_and_do_no
   }
 }
 
-TEST(a_guest_comes_and_goes_and_so_does_the_agent) {
+namespace {
+
+void comes_and_goes(const master::Options& options, uint32_t rounds) {
   Bench bench;
   CHECK_OK(bench.attach());
   auto x = bench.f.open("vale0:x");
@@ -219,8 +228,8 @@ TEST(a_guest_comes_and_goes_and_so_does_the_agent) {
   CHECK(bench.comes_to([](const AgentRow& row) {
     return row.wire.drops[static_cast<unsigned>(Drop::link_down)] == 1;
   }));
-  Master m;
-  for (uint32_t round = 0; round < 4; round++) {
+  Master m(options);
+  for (uint32_t round = 0; round < rounds; round++) {
     REQUIRE(m.meet(bench.path));
     m.refill();
     CHECK(m.send(frame(mac(2), mac(1), 60, round)));
@@ -247,7 +256,24 @@ TEST(a_guest_comes_and_goes_and_so_does_the_agent) {
   }
 }
 
-TEST(several_queue_pairs_and_rings) {
+}  // namespace
+
+TEST(a_guest_comes_and_goes_and_so_does_the_agent) { comes_and_goes({}, 4); }
+
+// Of a packed ring only the ring itself tells how far the one who died had come.
+TEST(the_same_with_packed_rings) {
+  master::Options o;
+  o.features |= kPacked;
+  o.queue_size = 48;
+  for (const uint32_t piece : {0u, 25u, 2000u}) {
+    o.piece = piece;
+    comes_and_goes(o, 12);
+  }
+}
+
+namespace {
+
+void several_pairs(uint64_t features) {
   Bench bench;
   CHECK_OK(bench.attach(4));
   OpenRequest q;
@@ -255,6 +281,7 @@ TEST(several_queue_pairs_and_rings) {
   auto x = bench.f.open("vale0:x", q);
   master::Options o;
   o.pairs = 4;
+  o.features |= features;
   Master m(o);
   REQUIRE(m.meet(bench.path));
   for (uint32_t p = 0; p < 4; p++) m.refill(p);
@@ -275,6 +302,11 @@ TEST(several_queue_pairs_and_rings) {
   CHECK(body(m, m.receive(1000, 1)) == frame(mac(1), mac(2), 60, 20));
   CHECK_EQ(bench.row().wire.drops[static_cast<unsigned>(Drop::link_down)], 0u);
 }
+
+}  // namespace
+
+TEST(several_queue_pairs_and_rings) { several_pairs(0); }
+TEST(several_packed_queue_pairs) { several_pairs(kPacked); }
 
 TEST(without_buffers_frames_wait_and_then_the_switch_drops) {
   Bench bench;
@@ -343,6 +375,52 @@ TEST(pages_that_are_written_are_logged_and_memory_comes_and_goes) {
   CHECK(m.told(Request::rem_mem_reg, &more, sizeof more));
   sends_from(master::kGuestBase * 8 + 0x8000);
   CHECK(m.hung_up());
+}
+
+TEST(a_packed_ring_is_logged_and_goes_on_where_it_was_stopped) {
+  Bench bench;
+  CHECK_OK(bench.attach());
+  auto x = bench.f.open("vale0:x");
+  master::Options o;
+  o.features |= kLogAll | kPacked;
+  o.protocol |= kLogFile;
+  o.queue_size = 24;
+  Master m(o);
+  REQUIRE(m.meet(bench.path));
+  const int fd = memfd_create("log", MFD_CLOEXEC);
+  const uint64_t bytes = (master::kGuestBase + o.memory) / 4096 / 8;
+  CHECK(ftruncate(fd, static_cast<off_t>(bytes)) == 0);
+  auto* const bits =
+      static_cast<uint8_t*>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+  const LogArea area = {bytes, 0};
+  uint64_t done = 1;
+  CHECK(m.tell(Request::set_log_base, area, fd) && m.hear(&done, sizeof done));
+  Driver& q = m.rx();
+  const RingAddress logged = {q.index,        kRingLogged,         m.user(q.descriptors),
+                              m.user(q.used), m.user(q.available), m.guest(0x14000)};
+  CHECK(m.told(Request::set_vring_addr, &logged, sizeof logged));
+  m.refill();
+  bench.f.send(*x, frame(mac(1), mac(2), 3000, 1));
+  const uint64_t buffer = q.slot(0)->address - m.guest(0);
+  CHECK(body(m, m.receive()) == frame(mac(1), mac(2), 3000, 1));
+  const auto is_logged = [&](uint64_t offset) {
+    const uint64_t page = m.guest(offset) / 4096;
+    return (bits[page / 8] >> page % 8 & 1) != 0;
+  };
+  CHECK(is_logged(0) && is_logged(buffer) && is_logged(buffer + 1599));
+  CHECK(!is_logged(0x10000) && !is_logged(m.tx().buffers));
+  munmap(bits, bytes);
+  close(fd);
+  for (uint32_t round = 0; round < 60; round++) {
+    CHECK(m.send(frame(mac(2), mac(1), 60, round)));
+    CHECK(bench.next(*x) == frame(mac(2), mac(1), 60, round));
+    RingState state = {1, 0};
+    CHECK(m.tell(Request::get_vring_base, state) && m.hear(&state, sizeof state));
+    const uint32_t place = m.tx().next % 24 | (m.tx().next < 24 ? kLap : 0u);
+    CHECK_EQ(state.num, place | place << 16);
+    m.tell(Request::set_vring_base, state);
+    m.tell(Request::set_vring_kick, uint64_t{1}, m.tx().kick);
+  }
 }
 
 TEST(a_guest_moved_here_is_announced_and_is_told_what_it_may_send) {

@@ -12,7 +12,7 @@ constexpr uint64_t kOffered =
     kChecksum | kGuestChecksum | kNetMtu | kGuestTso4 | kGuestTso6 | kGuestEcn | kGuestUfo | kTso4 |
     kTso6 | kEcn | kUfo | kMergeable | kNetStatus | kControl | kControlRx | kControlVlan |
     kAnnounce | kNetMultiQueue | kControlMac | kLogAll | kAnyLayout | kIndirect | kEventIndex |
-    kProtocolFeatures | kVersion1 | kGuestUso4 | kGuestUso6 | kUso;
+    kProtocolFeatures | kVersion1 | kPacked | kGuestUso4 | kGuestUso6 | kUso;
 constexpr uint64_t kOfferedProtocol =
     kMultiQueue | kLogFile | kRarp | kReplyAck | kMtu | kResetDevice | kMemorySlots | kStatus;
 constexpr uint32_t kMinMtu = 68, kMaxMtu = 65535;

@@ -14,20 +14,20 @@ uint32_t FromGuest::move(Queue& queue, const Rules& rules, const RingView& to, u
   uint32_t used = 0, frames = 0;
   uint64_t bytes = 0;
   for (; used < most; used++) {
-    const uint16_t before = queue.cursor();
+    const uint32_t before = queue.cursor();
     const Take taken = queue.take(&chain_);
     *broken = taken == Take::broken;
     if (taken != Take::chain) break;
     if (chain_.readable_bytes < rules.header() + ETH_HLEN) {
       counts->drop(Drop::runt);
-      queue.use(chain_.id, 0);
+      queue.use(chain_.id, chain_.slots, 0);
       continue;
     }
     const uint32_t frame = chain_.readable_bytes - rules.header();
     const uint32_t slots = (kPortHeader + frame + to.buf_size() - 1) / to.buf_size();
     if (slots > NETMAP_MAX_FRAGS || slots > to.slots() - 1) {
       counts->drop(Drop::too_big);
-      queue.use(chain_.id, 0);
+      queue.use(chain_.id, chain_.slots, 0);
       continue;
     }
     if (slots > room) {
@@ -36,11 +36,11 @@ uint32_t FromGuest::move(Queue& queue, const Rules& rules, const RingView& to, u
     }
     if (!header(rules)) {
       counts->drop(Drop::bad_header);
-      queue.use(chain_.id, 0);
+      queue.use(chain_.id, chain_.slots, 0);
       continue;
     }
     copy(to, head, frame);
-    queue.use(chain_.id, 0);
+    queue.use(chain_.id, chain_.slots, 0);
     head = (head + slots) % to.slots();
     room -= slots;
     frames++;

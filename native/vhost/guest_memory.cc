@@ -130,4 +130,10 @@ void GuestMemory::log(uint64_t guest, uint64_t bytes) {
   }
 }
 
+void GuestMemory::log_user(uint64_t user, uint64_t bytes) {
+  for (const Region& r : regions_) {
+    if (user - r.user < r.bytes) return log(r.guest + (user - r.user), bytes);
+  }
+}
+
 }  // namespace vale::vhost

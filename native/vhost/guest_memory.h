@@ -77,6 +77,7 @@ class GuestMemory {
   void end_log();
   bool logs() const { return log_bytes_ != 0; }
   void log(uint64_t guest, uint64_t bytes);
+  void log_user(uint64_t user, uint64_t bytes);
 
   bool lost() const { return lost_.load(std::memory_order_acquire); }
 

@@ -115,6 +115,7 @@ constexpr uint64_t kIndirect = 1u << 28;
 constexpr uint64_t kEventIndex = 1u << 29;
 constexpr uint64_t kProtocolFeatures = 1u << 30;
 constexpr uint64_t kVersion1 = 1ull << 32;
+constexpr uint64_t kPacked = 1ull << 34;
 constexpr uint64_t kGuestUso4 = 1ull << 54;
 constexpr uint64_t kGuestUso6 = 1ull << 55;
 constexpr uint64_t kUso = 1ull << 56;
@@ -145,6 +146,23 @@ constexpr uint16_t kNoKick = 1;  // UsedRing::flags
 
 constexpr uint64_t available_bytes(uint64_t size) { return 4 + 2 * size + 2; }
 constexpr uint64_t used_bytes(uint64_t size) { return 4 + 8 * size + 2; }
+
+// A descriptor of a packed ring, or of an indirect table of one. It is made available and used in its
+// place: in the lap that the ring is in, flags say which. A lap's mark is 1 in the first, then 0, 1, ...
+struct PackedDescriptor {
+  uint64_t address;
+  uint32_t bytes;
+  uint16_t id, flags;
+};
+constexpr uint16_t kAvailable = 1u << 7, kUsed = 1u << 15;  // the lap's mark, each
+
+// What either side of a packed ring wants to be told of, and where.
+struct PackedEvent {
+  uint16_t place;  // and kLap, the mark of the lap there
+  uint16_t flags;
+};
+constexpr uint16_t kLap = 1u << 15;
+constexpr uint16_t kTellAlways = 0, kTellNever = 1, kTellAtPlace = 2;  // PackedEvent::flags
 
 constexpr uint32_t kMaxQueuePairs = 16;
 constexpr uint32_t kMaxQueueSize = 4096;

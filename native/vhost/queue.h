@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Flow. The device's side of a virtqueue:
+// Flow. The device's side of a virtqueue, split or packed:
 //   1. start(): find its three parts in the guest's memory.
 //   2. take(): the next chain of buffers that the guest makes available; every descriptor is read once
 //      and checked. rewind() gives back what was taken and not yet used.
@@ -12,33 +12,15 @@
 // Invariants. Whatever the guest writes, a take() ends, and what it yields lies in the guest's memory.
 //   A chain that breaks the rules makes the queue fail() for good, with what is wrong.
 //   One thread at a time.
-// Not here. What is in the buffers (to_guest.h, from_guest.h), messages (device.h).
+// Not here. The two layouts (split_ring.h, packed_ring.h), what is in the buffers (to_guest.h,
+//   from_guest.h), messages (device.h).
 #pragma once
 
-#include <cstdint>
-
 #include "nic/bpf.h"
-#include "vhost/guest_memory.h"
-#include "vhost/protocol.h"
+#include "vhost/packed_ring.h"
+#include "vhost/split_ring.h"
 
 namespace vale::vhost {
-
-struct Piece {
-  char* data;
-  uint32_t bytes;
-  uint64_t guest;  // its address there, for the log
-};
-
-struct Chain {
-  static constexpr uint32_t kMost = 1024;
-
-  uint16_t id;                  // by which it is given back
-  uint32_t readable, writable;  // pieces: [0, readable), and `writable` more behind them
-  uint32_t readable_bytes, writable_bytes;
-  Piece piece[kMost];
-};
-
-enum class Take { none, chain, broken };
 
 // What messages have said of a queue.
 struct QueueSetup {
@@ -55,25 +37,35 @@ class Queue {
   const char* start(const QueueSetup& setup, GuestMemory* memory, uint64_t features);
   // The same places again, after the memory was mapped anew.
   const char* relocate();
-  // Whether the used ring is logged, and where it lies then.
-  void set_logging(const RingAddress& address) { setup_.address = address; }
+  // Whether what is written into the ring is logged, and where it lies then.
+  void set_logging(const RingAddress& address);
   // What get_vring_base answers.
   uint32_t stop();
-  bool running() const { return descriptors_ != nullptr; }
-  uint32_t size() const { return size_; }
+  bool running() const { return running_; }
+  uint32_t size() const { return setup_.size; }
 
   // Whether there is more than when take() last looked.
-  bool more() const;
-  Take take(Chain* out);
-  uint16_t cursor() const { return next_; }
-  void rewind(uint16_t to) { next_ = to; }
-  void use(uint16_t id, uint32_t written);  // Chain::id
+  bool more() const { return running_ && (packed_ ? packed_ring_.more() : split_ring_.more()); }
+  Take take(Chain* out) {
+    if (!running_) return Take::none;
+    const Take taken = packed_ ? packed_ring_.take(reader_, out) : split_ring_.take(reader_, out);
+    if (taken == Take::broken) fail(reader_.trouble());
+    return taken;
+  }
+  uint32_t cursor() const { return packed_ ? packed_ring_.cursor() : split_ring_.cursor(); }
+  void rewind(uint32_t to) { packed_ ? packed_ring_.rewind(to) : split_ring_.rewind(to); }
+  // Chain::id and Chain::slots; bytes that were written into it.
+  void use(uint16_t id, uint16_t slots, uint32_t written) {
+    packed_ ? packed_ring_.use(id, slots, written) : split_ring_.use(id, written);
+  }
   void publish();
-  void want_kicks(bool wanted);
+  void want_kicks(bool wanted) {
+    if (running_) packed_ ? packed_ring_.want_kicks(wanted) : split_ring_.want_kicks(wanted);
+  }
   // Ends it: the guest has broken the rules.
   void fail(const char* why) {
     trouble_ = why;
-    descriptors_ = nullptr;
+    running_ = false;
   }
   // What was wrong.
   const char* trouble() const { return trouble_; }
@@ -81,30 +73,12 @@ class Queue {
   Handle kick, call, error;  // eventfds; not valid: the other side does without
 
  private:
-  bool walk(uint16_t head, Chain* out);
-  bool table(uint64_t address, uint64_t bytes, uint32_t* count, const SplitDescriptor** out);
-  bool piece(const SplitDescriptor& d, Chain* out);
-  bool broken(const char* why) {
-    trouble_ = why;
-    return false;
-  }
-  bool wants_interrupt(uint16_t before, uint16_t now) const;
-  void log_used(uint64_t offset, uint64_t bytes);
-
-  GuestMemory* memory_ = nullptr;
+  ChainReader reader_;
   QueueSetup setup_;
-  uint32_t size_ = 0;
-  bool events_ = false, indirect_ = false;
-
-  SplitDescriptor* descriptors_ = nullptr;
-  AvailableRing* available_ = nullptr;
-  UsedRing* used_ = nullptr;
-  uint16_t next_ = 0;        // to be taken
-  uint16_t seen_ = 0;        // what the guest had made available when that was last looked at
-  uint16_t used_index_ = 0;  // of the next element of the used ring
-  uint16_t shown_ = 0;       // as the guest sees it
-  bool told_ = false;        // an interrupt was considered since the start
-  bool kicks_ = true;
+  bool running_ = false;
+  bool packed_ = false, events_ = false;
+  SplitRing split_ring_;
+  PackedRing packed_ring_;
   const char* trouble_ = "";
 };
 

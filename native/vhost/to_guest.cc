@@ -138,7 +138,7 @@ ToGuest::Put ToGuest::deliver(Queue& queue, GuestMemory& memory, const Rules& ru
 
 // One frame, into as many chains as it takes.
 ToGuest::Put ToGuest::put(Queue& queue, GuestMemory& memory, const Rules& rules) {
-  const uint16_t before = queue.cursor();
+  const uint32_t before = queue.cursor();
   const bool logs = memory.logs() && rules.logs();
   char header[kPortHeader] = {};
   std::memcpy(header, &vnet_, sizeof vnet_);
@@ -165,14 +165,14 @@ ToGuest::Put ToGuest::put(Queue& queue, GuestMemory& memory, const Rules& rules)
     const uint32_t here = std::min(left, chain_.writable_bytes);
     fill(header, front, here - front);
     if (logs) log(memory, here);
-    head_[heads++] = {chain_.id, here};
+    head_[heads++] = {chain_.id, chain_.slots, here};
     left -= here;
   }
   if (heads > 1) {
     *buffers_[0] = static_cast<char>(heads);
     *buffers_[1] = static_cast<char>(heads >> 8);
   }
-  for (uint32_t i = 0; i < heads; i++) queue.use(head_[i].id, head_[i].written);
+  for (uint32_t i = 0; i < heads; i++) queue.use(head_[i].id, head_[i].slots, head_[i].written);
   return Put::done;
 }
 

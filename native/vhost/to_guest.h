@@ -44,7 +44,7 @@ class ToGuest {
   void log(GuestMemory& memory, uint32_t bytes) const;
 
   struct Head {
-    uint16_t id;
+    uint16_t id, slots;
     uint32_t written;
   };
 

@@ -33,14 +33,14 @@ const QEMU = 'qemu-system-x86_64';
 /** Longest boot, ms; emulation on a busy machine is slow. */
 const BOOT_LIMIT = 90_000;
 
-/** Arguments for a vhost-user port. */
-export function vhostUser(socket: string, accelerator: Accelerator): string[] {
+/** Arguments for a vhost-user port; `device`: more of its virtio-net-pci, "packed=on". */
+export function vhostUser(socket: string, accelerator: Accelerator, device = ''): string[] {
   // QEMU's emulation delivers no message-signalled interrupts of a vhost-user device.
-  const vectors = accelerator === 'tcg' ? ',vectors=0' : '';
+  const more = (accelerator === 'tcg' ? ',vectors=0' : '') + (device && `,${device}`);
   return [
     ...['-chardev', `socket,id=c0,path=${socket},reconnect=1`],
     ...['-netdev', `vhost-user,chardev=c0,id=n0`],
-    ...['-device', `virtio-net-pci,netdev=n0,mac=${nextMac()}${vectors}`],
+    ...['-device', `virtio-net-pci,netdev=n0,mac=${nextMac()}${more}`],
   ];
 }
 

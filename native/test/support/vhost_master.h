@@ -18,7 +18,7 @@
 
 #include "offload/vnet_header.h"
 #include "test/support/check.h"
-#include "vhost/protocol.h"
+#include "test/support/vhost_driver.h"
 
 namespace master {
 
@@ -48,20 +48,6 @@ inline uint64_t now_us() {
   clock_gettime(CLOCK_MONOTONIC, &ts);
   return static_cast<uint64_t>(ts.tv_sec) * 1'000'000u + static_cast<uint64_t>(ts.tv_nsec) / 1000;
 }
-
-struct Driver {  // of one queue
-  uint32_t index = 0, size = 0;
-  SplitDescriptor* descriptors = nullptr;
-  AvailableRing* available = nullptr;
-  UsedRing* used = nullptr;
-  uint64_t buffers = 0;  // offset of its buffers in the memory
-  uint32_t buffer_bytes = 0;
-  uint16_t next = 0;  // to be made available
-  uint16_t seen = 0;  // of the used ring
-  std::vector<uint16_t> free;
-  int kick = -1, call = -1;
-  uint64_t kicks = 0;
-};
 
 class Master {
  public:
@@ -212,7 +198,9 @@ class Master {
   }
   void tell_queue(const Driver& q) {
     tell(Request::set_vring_num, RingState{q.index, q.size});
-    tell(Request::set_vring_base, RingState{q.index, q.used->index});
+    // Of a packed ring its process has only what it was told last, which is nothing here.
+    tell(Request::set_vring_base,
+         RingState{q.index, q.packed ? kLap | uint32_t{kLap} << 16 : uint32_t{q.used->index}});
     tell(Request::set_vring_addr,
          RingAddress{q.index, 0, user(q.descriptors), user(q.used), user(q.available), 0});
     tell(Request::set_vring_kick, uint64_t{q.index}, q.kick);
@@ -249,77 +237,50 @@ class Master {
         cuts.push_back(static_cast<uint32_t>(std::min<size_t>(options.piece, all.size() - at)));
     }
     const size_t needed = options.indirect ? 1 : cuts.size();
-    if (q.free.size() < needed) return false;
-    std::vector<uint16_t> taken(q.free.end() - static_cast<long>(needed), q.free.end());
-    q.free.resize(q.free.size() - needed);
-    const uint64_t data = q.buffers + uint64_t{taken[0]} * q.buffer_bytes;
+    if (!q.has_room(needed)) return false;
+    const uint64_t data = q.buffers + uint64_t{q.next_id(needed)} * q.buffer_bytes;
     // The indirect table lies behind the frame.
     const uint64_t table = data + (q.buffer_bytes - 0x1000);
     std::memcpy(memory + data, all.data(), all.size());
+    std::vector<SplitDescriptor> chain;
     uint64_t at = data;
-    for (size_t i = 0; i < cuts.size(); i++) {
-      const bool last = i + 1 == cuts.size();
-      SplitDescriptor d = {guest(at), cuts[i], last ? uint16_t{0} : kNext, 0};
-      if (!last) d.next = options.indirect ? static_cast<uint16_t>(i + 1) : taken[i + 1];
-      if (options.indirect) {
-        std::memcpy(memory + table + 16 * i, &d, sizeof d);
-      } else {
-        q.descriptors[taken[i]] = d;
-      }
-      at += cuts[i];
+    for (const uint32_t cut : cuts) {
+      chain.push_back({guest(at), cut, 0, 0});
+      at += cut;
     }
     if (options.indirect) {
-      q.descriptors[taken[0]] = {guest(table), static_cast<uint32_t>(16 * cuts.size()),
-                                 kIndirectTable, 0};
+      const size_t count = chain.size();
+      for (size_t i = 0; i + 1 < count && !q.packed; i++) {
+        chain[i].flags = kNext;
+        chain[i].next = static_cast<uint16_t>(i + 1);
+      }
+      std::memcpy(memory + table, chain.data(), 16 * count);
+      chain = {{guest(table), static_cast<uint32_t>(16 * count), kIndirectTable, 0}};
     }
-    offer(q, taken[0]);
+    q.offer(chain);
     return true;
   }
-  // Raw, for what no driver would do.
-  void offer(Driver& q, uint16_t head) {
-    q.available->ring[q.next % q.size] = head;
-    const uint16_t before = q.next++;
-    __atomic_store_n(&q.available->index, q.next, __ATOMIC_SEQ_CST);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    bool wanted = (__atomic_load_n(&q.used->flags, __ATOMIC_RELAXED) & kNoKick) == 0;
-    if ((options.features & kEventIndex) != 0) {
-      const uint16_t event = __atomic_load_n(
-          reinterpret_cast<const uint16_t*>(&q.used->ring[q.size]), __ATOMIC_RELAXED);
-      wanted = static_cast<uint16_t>(q.next - event - 1) < static_cast<uint16_t>(q.next - before);
-    }
-    if (wanted) kick(q);
-  }
-  void kick(Driver& q) {
-    const uint64_t one = 1;
-    q.kicks++;
-    if (write(q.kick, &one, sizeof one) != sizeof one) std::abort();
-  }
+  void offer(Driver& q, uint16_t head) { q.offer(head); }
+  void kick(Driver& q) { q.ring_bell(); }
   // What the device has sent: back to the free ones.
   void reclaim(Driver& q) {
-    while (q.seen != __atomic_load_n(&q.used->index, __ATOMIC_ACQUIRE)) {
-      uint16_t at = static_cast<uint16_t>(q.used->ring[q.seen++ % q.size].id);
-      for (;;) {
-        const SplitDescriptor d = q.descriptors[at];
+    while (q.has_used()) {
+      uint16_t at = static_cast<uint16_t>(q.take_used().id);
+      for (; !q.packed; at = q.descriptors[at].next) {
         q.free.push_back(at);
-        if ((d.flags & kNext) == 0) break;
-        at = d.next;
+        if ((q.descriptors[at].flags & kNext) == 0) break;
       }
+      if (q.packed) q.free.push_back(at);
     }
-    want_interrupt(q);
-  }
-  void want_interrupt(Driver& q) {
-    __atomic_store_n(&q.available->ring[q.size], q.seen, __ATOMIC_SEQ_CST);
+    q.want_interrupt();
   }
 
   // All receive buffers that are free, to the device.
   void refill(uint32_t pair = 0) {
     Driver& q = rx(pair);
     while (!q.free.empty()) {
-      const uint16_t one = q.free.back();
-      q.free.pop_back();
-      q.descriptors[one] = {guest(q.buffers + uint64_t{one} * q.buffer_bytes), q.buffer_bytes,
-                            kWritable, 0};
-      offer(q, one);
+      const uint64_t data = q.buffers + uint64_t{q.free.back()} * q.buffer_bytes;
+      q.offer({{guest(data), q.buffer_bytes, kWritable, 0}});
     }
   }
   // The next frame, header in front, within `ms`; empty when there is none. Its buffers go back.
@@ -328,8 +289,8 @@ class Master {
     const uint64_t end = now_us() + static_cast<uint64_t>(ms) * 1000;
     std::string frame;
     for (uint32_t buffers = 1, i = 0; i < buffers; i++) {
-      while (q.seen == __atomic_load_n(&q.used->index, __ATOMIC_ACQUIRE)) {
-        want_interrupt(q);
+      while (!q.has_used()) {
+        q.want_interrupt();
         if (now_us() >= end) return frame;
         pollfd wait = {q.call, POLLIN, 0};
         if (poll(&wait, 1, 1) == 1) {
@@ -337,7 +298,7 @@ class Master {
           if (read(q.call, &count, sizeof count) != sizeof count) std::abort();
         }
       }
-      const UsedElement element = q.used->ring[q.seen++ % q.size];
+      const UsedElement element = q.take_used();
       const uint16_t id = static_cast<uint16_t>(element.id);
       if (id >= q.size || element.bytes > q.buffer_bytes) return "nonsense";
       frame.append(memory + q.buffers + uint64_t{id} * q.buffer_bytes, element.bytes);
@@ -354,7 +315,10 @@ class Master {
   void prepare(uint32_t index) {
     Driver& q = queues[index];
     q.index = index;
-    q.size = options.queue_size;
+    q.size = q.free_slots = options.queue_size;
+    q.packed = (options.features & kPacked) != 0;
+    q.events = (options.features & kEventIndex) != 0;
+    q.slots_of.resize(q.size);
     const bool receives = index % 2 == 0;
     char* const base = memory + index * kQueueBytes;
     q.descriptors = reinterpret_cast<SplitDescriptor*>(base);

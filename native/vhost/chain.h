@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Flow. Descriptors of a guest's, one by one, as a chain of buffers in its memory:
+//   1. begin() an empty chain; piece() adds what a descriptor tells of.
+//   2. table(): where an indirect one's table lies.
+// Owns. Nothing.
+// Invariants. A chain that is good lies in the guest's memory, what is to be read in front of what is to be
+//   written, and is no longer than it can be. Else broken() keeps what is wrong with it.
+// Not here. Where descriptors come from (split_ring.h, packed_ring.h).
+#pragma once
+
+#include <cstdint>
+
+#include "vhost/guest_memory.h"
+#include "vhost/protocol.h"
+
+namespace vale::vhost {
+
+struct Piece {
+  char* data;
+  uint32_t bytes;
+  uint64_t guest;  // its address there, for the log
+};
+
+struct Chain {
+  static constexpr uint32_t kMost = 1024;
+
+  uint16_t id;                  // by which it is given back
+  uint16_t slots;               // of a packed ring, that it takes
+  uint32_t readable, writable;  // pieces: [0, readable), and `writable` more behind them
+  uint32_t readable_bytes, writable_bytes;
+  Piece piece[kMost];
+};
+
+enum class Take { none, chain, broken };
+
+class ChainReader {
+ public:
+  void set(GuestMemory* memory, bool indirect) {
+    memory_ = memory;
+    indirect_ = indirect;
+  }
+  GuestMemory& memory() const { return *memory_; }
+
+  static void begin(Chain* out) {
+    out->readable = out->writable = out->readable_bytes = out->writable_bytes = 0;
+  }
+  // A buffer may lie across regions that are neighbours in the guest. False: broken.
+  bool piece(uint64_t address, uint32_t bytes, uint16_t flags, Chain* out);
+  // Of a descriptor with kIndirectTable: its first one, and how many; null: broken.
+  const char* table(uint64_t address, uint32_t bytes, uint16_t flags, uint32_t* count);
+
+  bool broken(const char* why) {
+    trouble_ = why;
+    return false;
+  }
+  const char* trouble() const { return trouble_; }
+
+ private:
+  GuestMemory* memory_ = nullptr;
+  bool indirect_ = false;
+  const char* trouble_ = "";
+};
+
+// Two parts of a ring: not one over the other.
+inline bool apart(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes) {
+  return a + a_bytes <= b || b + b_bytes <= a;
+}
+inline bool aligned(const void* p, uintptr_t to) {
+  return reinterpret_cast<uintptr_t>(p) % to == 0;
+}
+
+}  // namespace vale::vhost
