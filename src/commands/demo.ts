@@ -2,6 +2,7 @@
 import { Args, Flags } from '@oclif/core';
 
 import { BaseCommand } from '../base-command.js';
+import { UsageError } from '../errors.js';
 import { numberFlag } from '../options/flags.js';
 
 export default class Demo extends BaseCommand {
@@ -36,7 +37,9 @@ export default class Demo extends BaseCommand {
   };
 
   async run(): Promise<void> {
-    const { args, flags } = await this.parse(Demo);
+    const { args, flags, metadata } = await this.parse(Demo);
+    if (args.what === 'image' && metadata.flags['seconds']?.setFromDefault !== true)
+      throw new UsageError('--seconds goes with vm, not with image: leave it out');
     const { demonstrate, theImage } = await import('../session/demo-vm.js');
     const say = (line: string): void => this.log(line);
     if (args.what === 'image') {

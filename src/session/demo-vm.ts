@@ -71,11 +71,26 @@ export async function demonstrate({ seconds, rebuild, say, stop }: Demonstration
       say(received.join('\n'));
     }
   } finally {
-    await Promise.all(guests.map((guest) => guest.close()));
-    for (const name of attached) control.detach(name);
-    runtime.close();
-    rmSync(folder, { recursive: true, force: true });
+    await undoAll([
+      ...guests.map((guest) => () => guest.close()),
+      ...attached.map((name) => () => control.detach(name)),
+      () => runtime.close(),
+      () => rmSync(folder, { recursive: true, force: true }),
+    ]);
   }
+}
+
+/** Each of them, also after one that fails; then the first failure is told. */
+async function undoAll(steps: (() => unknown)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 const told = (how: Accelerator): string =>
