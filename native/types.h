@@ -59,7 +59,14 @@ struct AttachRequest {
   // Not an interface but a virtual machine, met at a vhost-user socket of this path; empty: none.
   std::string vhost_user;
   std::string stream;   // the same by QEMU's netdev "stream", without shared memory
+  std::string dgram;    // or by its netdev "dgram"; and the path of the machine's socket,
+  std::string remote;   // empty: whoever sends
   bool client = false;  // the virtual machine's process listens there, else the agent does
+
+  // The path of one of those; empty: it is no virtual machine.
+  const std::string& machine() const {
+    return !vhost_user.empty() ? vhost_user : !stream.empty() ? stream : dgram;
+  }
 };
 
 // What was opened.

@@ -183,6 +183,10 @@ export interface AttachHow {
   vhostUser?: string;
   /** The same by QEMU's netdev "stream", for hypervisors without shared memory. */
   stream?: string;
+  /** Or by its netdev "dgram". */
+  dgram?: string;
+  /** The path of the machine's own socket, for `dgram`; absent: whoever sends. */
+  remote?: string;
   /** Its process listens there; else the agent does. */
   client?: boolean;
 }

@@ -91,10 +91,24 @@ describe('virtual machines as ports', () => {
     });
     expect(await ctl('-a', 'vale0:vm5', '--stream', socket('s'), '-C', '64,64,2')).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('a stream has one queue in each direction') as unknown,
+      stderr: expect.stringContaining(
+        'without shared memory there is one queue in each direction',
+      ) as unknown,
+    });
+    expect(await ctl('-a', 'vale0:vm5', '--stream', 'x', '--remote', 'y')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--remote goes with --dgram') as unknown,
+    });
+    expect(await ctl('-a', 'vale0:vm5', '--dgram', 'x', '--client')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--client goes with --vhost-user or --stream') as unknown,
     });
     expect(await ctl('-h', 'vale0:vm5', '--vhost-user', 'x')).toMatchObject({ code: 2 });
     expect(await ctl('-d', 'vale0:vm4', '--vhost-user', 'x')).toMatchObject({ code: 2 });
+    expect(await new Vale(['demo', 'image', '--seconds', '3']).result()).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--seconds goes with vm, not with image') as unknown,
+    });
     await good('-n', 'p0');
     expect(await ctl('-a', 'vale0:p0', '--vhost-user', socket('e.sock'))).toMatchObject({
       code: 2,

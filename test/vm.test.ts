@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { accelerator, Guest, stream, vhostUser } from '../src/vm/guest.js';
+import { accelerator, dgram, Guest, nextMac, stream, vhostUser } from '../src/vm/guest.js';
 import { builtImage, buildImage, type Image } from '../src/vm/image.js';
 import { needs } from './support/need.js';
 import { Vale } from './support/vale.js';
@@ -125,23 +125,73 @@ tools.describe('two guests on one switch', () => {
       expect(Number(output)).toBeGreaterThan(1000);
     });
 
-    test('and one without shared memory', async () => {
-      await good('-a', 'vale0:vm3', '--stream', socket(3));
-      const guest = await Guest.boot({
-        image: image as Image,
-        accelerator: 'tcg',
-        address: '10.7.1.3/24',
-        network: stream(socket(3)),
-      });
+    test('one moves to another process, and port, while it downloads and is pinged', async () => {
+      const [how, mac, way] = [accelerator(), nextMac(), socket(9)];
+      const sum = await inside(guests[0], 'md5sum </tmp/file');
+      const boot = (i: number, more: { address?: string; incoming?: string }) =>
+        Guest.boot({
+          image: image as Image,
+          accelerator: how,
+          network: vhostUser(socket(i), how, '', mac),
+          ...more,
+        });
+      for (const i of [4, 5]) await good('-a', `vale0:vm${i}`, '--vhost-user', socket(i));
+      const from = await boot(4, { address: '10.7.1.4/24' });
+      const to = await boot(5, { incoming: way });
       try {
-        expect(await inside(guest, 'ping -c 3 -i 0.2 10.7.1.2')).toContain('3 packets received');
-        const sum = await inside(guest, 'wget -q -O - http://10.7.1.1/file | md5sum');
-        expect(sum).toBe(await inside(guests[0], 'md5sum </tmp/file'));
+        const line = 'for i in 1 2 3 4; do wget -q -O /tmp/got http://10.7.1.1/file;';
+        await inside(from, `(${line} md5sum </tmp/got; done >/tmp/sums 2>&1; touch /tmp/done) &`);
+        const pings = guests[1].run('ping -c 40 -i 0.2 10.7.1.4');
+        await from.move(way);
+        await from.close();
+        const sums = await inside(
+          to,
+          'while [ ! -e /tmp/done ]; do sleep 0.1; done; cat /tmp/sums',
+        );
+        expect(sums.split('\n')).toEqual([sum, sum, sum, sum]);
+        const received = /(\d+) packets received/.exec((await pings).output)?.[1];
+        expect(Number(received)).toBeGreaterThan(20);
+        expect(await inside(to, 'ping -c 2 -i 0.2 10.7.1.2')).toContain('2 packets received');
+        expect((await port(5)).counters.tx_frames).toBeGreaterThan(0);
       } finally {
-        await guest.close();
-        await good('-d', 'vale0:vm3');
+        await from.close();
+        await to.close();
+        for (const i of [4, 5]) await good('-d', `vale0:vm${i}`);
       }
     }, 120_000);
+
+    test.each([
+      ['a stream', '--stream', (path: string) => stream(path)],
+      ['datagrams', '--dgram', (path: string) => dgram(path, `${path}.own`)],
+    ])(
+      'and one without shared memory, by %s',
+      async (_, option, network) => {
+        await good('-a', 'vale0:vm3', option, socket(3));
+        const guest = await Guest.boot({
+          image: image as Image,
+          accelerator: 'tcg',
+          address: '10.7.1.3/24',
+          network: network(socket(3)),
+        });
+        try {
+          expect(await inside(guest, 'ping -c 3 -i 0.2 10.7.1.2')).toContain('3 packets received');
+          const sum = await inside(guest, 'wget -q -O - http://10.7.1.1/file | md5sum');
+          expect(sum).toBe(await inside(guests[0], 'md5sum </tmp/file'));
+          if (option === '--dgram') {
+            process.kill((await port(3)).interface.process_id, 'SIGKILL');
+            await ctl();
+            await good('-a', 'vale0:vm3', option, socket(3));
+            expect(await inside(guest, 'ping -c 3 -i 0.5 10.7.1.2')).toContain(
+              '3 packets received',
+            );
+          }
+        } finally {
+          await guest.close();
+          await good('-d', 'vale0:vm3');
+        }
+      },
+      120_000,
+    );
 
     test('the demonstration shows a ping and rates, and leaves nothing', async () => {
       const demo = new Vale(['demo', 'vm', '--seconds', '1'], { TMPDIR: folder });

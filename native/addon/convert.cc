@@ -257,6 +257,8 @@ bool read_attach(Napi::Env env, Napi::Value port, Napi::Value how, AttachRequest
   fields.string("agent", &out->agent);
   fields.string("vhostUser", &out->vhost_user);
   fields.string("stream", &out->stream);
+  fields.string("dgram", &out->dgram);
+  fields.string("remote", &out->remote);
   fields.boolean("client", &out->client);
   return fields.ok();
 }

@@ -87,7 +87,7 @@ Status Agent::attach(uint32_t* port_index, std::string* warning) {
   agent_live(*rt_, static_cast<uint32_t>(slot_));
   if (has_guest()) {
     log_.say("%s: serving the virtual machine at %s, process %d", q.port.name.c_str(),
-             guest_path().c_str(), getpid());
+             q.machine().c_str(), getpid());
     return Status::good();
   }
   log_.say("%s: serving interface %s (%s, taken over: %s, MTU %u, %s), process %d",
@@ -126,7 +126,7 @@ Status Agent::take_record() {
   a.netns_inode = inode;
   a.interface_index = static_cast<uint32_t>(interface_index_);
   a.host = options_.attach.host;
-  std::snprintf(a.socket, sizeof a.socket, "%s", guest_path().c_str());
+  std::snprintf(a.socket, sizeof a.socket, "%s", options_.attach.machine().c_str());
   return log_.open(rt_->directory, agent_log(slot, a.gen).text, agent_older_log(slot, a.gen).text);
 }
 

@@ -66,12 +66,7 @@ class Agent {
   Status open_port_of(Side& side);
   Status open_wire_of(Side& side);
   // A virtual machine instead of an interface: guest.cc.
-  bool has_guest() const {
-    return !options_.attach.vhost_user.empty() || !options_.attach.stream.empty();
-  }
-  const std::string& guest_path() const {
-    return options_.attach.stream.empty() ? options_.attach.vhost_user : options_.attach.stream;
-  }
+  bool has_guest() const { return !options_.attach.machine().empty(); }
   Status open_port_of_guest(OpenRequest request, std::unique_ptr<Port>* out);
   Status open_guest(Side& side) const;
   Status find_index(uint32_t* port_index) const;

@@ -53,6 +53,10 @@ Status parse_agent_options(int argc, char** argv, AgentOptions* out) {
       out->attach.netns = value;
     } else if (option == "--stream") {
       out->attach.stream = value;
+    } else if (option == "--dgram") {
+      out->attach.dgram = value;
+    } else if (option == "--remote") {
+      out->attach.remote = value;
     } else if (option == "--vhost-user") {
       out->attach.vhost_user = value;
     } else if (option == "--tx-slots") {

@@ -40,6 +40,8 @@ std::vector<std::string> arguments(const AttachRequest& q, const std::string& di
   text("--netns", q.netns);
   text("--vhost-user", q.vhost_user);
   text("--stream", q.stream);
+  text("--dgram", q.dgram);
+  text("--remote", q.remote);
   if (q.client) words.emplace_back("--client");
   if (q.host) words.emplace_back("--host");
   if (q.shared) words.emplace_back("--shared");

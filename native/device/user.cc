@@ -226,7 +226,7 @@ Status UserDevice::attach(const AttachRequest& request, uint32_t* port_index,
       PortRec& p = c.port(slot);
       if (request.host)
         return Status::fail(EINVAL, "%s: a persistent port has no host stack; use -a", n);
-      if (!request.vhost_user.empty() || !request.stream.empty()) {
+      if (!request.machine().empty()) {
         return Status::fail(EEXIST,
                             "%s: a persistent port is named %s; give the virtual machine's port "
                             "another name",
@@ -246,8 +246,8 @@ Status UserDevice::attach(const AttachRequest& request, uint32_t* port_index,
       return Status::good();
     }
   }
-  const bool seen_from_here = request.netns.empty() && request.backend != "tap" &&
-                              request.vhost_user.empty() && request.stream.empty();
+  const bool seen_from_here =
+      request.netns.empty() && request.backend != "tap" && request.machine().empty();
   if (seen_from_here && if_nametoindex(name.port.c_str()) == 0) {
     const char* p = name.port.c_str();
     if (name.port.compare(0, 4, "vale") == 0) {

@@ -24,10 +24,11 @@ struct Bench {
   std::vector<std::string> waiting;
   ~Bench() { detach(); }
 
-  Status attach(uint16_t rings = 1) {
+  Status attach(uint16_t rings = 1, uint32_t slots = 0) {
     AttachRequest q = agents::request("vale0:vm1");
     q.vhost_user = path;
     q.port.tx_rings = q.port.rx_rings = rings;
+    q.port.tx_slots = slots;
     uint32_t index;
     return f.device->attach(q, &index);
   }
@@ -445,6 +446,32 @@ TEST(a_guest_moved_here_is_announced_and_is_told_what_it_may_send) {
   CHECK(m.ask(Request::get_status, &now) && now == 15);
 }
 
+TEST(an_announcement_goes_before_more_frames_than_the_ring_holds) {
+  Bench bench;
+  CHECK_OK(bench.attach(1, 64));
+  auto x = bench.f.open("vale0:x");
+  Master m;
+  REQUIRE(m.meet(bench.path));
+  CHECK(m.send(frame(mac(2), mac(1), 60, 0)));
+  CHECK(bench.next(*x) == frame(mac(2), mac(1), 60, 0));
+  const pid_t pid = static_cast<pid_t>(bench.row().pid);
+  kill(pid, SIGSTOP);
+  for (uint32_t i = 0; i < 120; i++) CHECK(m.send(frame(mac(2), mac(1), 60, i)));
+  uint64_t address = 0;
+  std::memcpy(&address, mac(7).data(), 6);
+  m.tell(Request::send_rarp, address);
+  kill(pid, SIGCONT);
+  uint32_t frames = 0, announcements = 0;
+  for (std::string one; !(one = bench.next(*x)).empty();) {
+    const bool told = one.substr(0, 14) == kBroadcast + mac(7) + "\x80\x35";
+    announcements += told;
+    frames += !told;
+    if (frames == 120 && announcements == 1) break;
+  }
+  CHECK_EQ(announcements, 1u);
+  CHECK_EQ(frames, 120u);
+}
+
 TEST(an_agent_that_is_the_client_tries_until_somebody_listens) {
   Bench bench;
   AttachRequest q = agents::request("vale0:vm1");
@@ -551,4 +578,98 @@ TEST(a_guest_without_shared_memory) {
   CHECK(bench.next(*x) == frame(mac(2), mac(1), 60, 1));
   CHECK_EQ(bench.row().state.backend, std::string("stream"));
   close(next);
+}
+
+TEST(a_guest_that_sends_datagrams) {
+  Bench bench;
+  const std::string own = bench.path + ".own";
+  const auto address_of = [](const std::string& path) {
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path.c_str(), path.size());
+    return address;
+  };
+  const auto bound = [&](const std::string& path) {
+    const sockaddr_un address = address_of(path);
+    const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    unlink(path.c_str());
+    CHECK(bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    const timeval limit = {2, 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    return fd;
+  };
+  const auto sends = [&](int fd, const std::string& f) {
+    const sockaddr_un address = address_of(bench.path);
+    return sendto(fd, f.data(), f.size(), 0, reinterpret_cast<const sockaddr*>(&address),
+                  sizeof address) == static_cast<ssize_t>(f.size());
+  };
+  const auto gets = [](int fd) {
+    std::string bytes(70000, 0);
+    const ssize_t n = recv(fd, bytes.data(), bytes.size(), 0);
+    return bytes.substr(0, n < 0 ? 0 : static_cast<size_t>(n));
+  };
+  for (const bool told : {false, true}) {
+    AttachRequest q = agents::request("vale0:vm1");
+    q.dgram = bench.path;
+    if (told) q.remote = own;
+    uint32_t index;
+    CHECK_OK(bench.f.device->attach(q, &index));
+    auto x = bench.f.open("vale0:x");
+    const auto full = [&] {
+      uint64_t n = 0;
+      std::vector<PortRow> ports;
+      CHECK_OK(bench.f.device->list(&ports));
+      for (const PortRow& p : ports) n += p.counters.drops[static_cast<unsigned>(Drop::ring_full)];
+      return n;
+    };
+    for (uint32_t round = 0; round < 3; round++) {
+      // It begins again at the same place. What is sent to the one that is no more is lost.
+      const int fd = bound(own);
+      CHECK(sends(fd, frame(mac(2), mac(1), 60, 0)));
+      CHECK(bench.next(*x) == frame(mac(2), mac(1), 60, 0));
+      bench.f.send(*x, frame(mac(1), mac(2), 60, 0));
+      usleep(400'000);
+      std::string first(100, 0);
+      while (recv(fd, first.data(), first.size(), MSG_DONTWAIT) >= 0) {
+      }
+      CHECK(sends(fd, frame(mac(2), mac(1), 60, 0)));
+      CHECK(bench.next(*x) == frame(mac(2), mac(1), 60, 0));
+      CHECK(bench.comes_to([](const AgentRow& row) { return row.state.link; }));
+      for (uint32_t i = 0; i < 100; i++) {
+        const std::string there = frame(mac(2), mac(1), i % 50 == 49 ? 9000 : 60 + i * 7, i);
+        CHECK(sends(fd, there));
+        CHECK(bench.next(*x) == there);
+        const std::string back = frame(mac(1), mac(2), there.size(), i + 1000);
+        bench.f.send(*x, back);
+        CHECK(gets(fd) == back);
+        if (check::state().failed) return;
+      }
+      // One that does not read: frames wait, then the switch drops; whole ones come out in order.
+      const uint64_t before = full();
+      for (uint32_t i = 0; i < 4000; i++) bench.f.send(*x, frame(mac(1), mac(2), 500, i));
+      uint32_t seen = 0;
+      for (uint32_t i = 0, waits = 0; i < 4000 && waits < 100;) {
+        pollfd wait = {fd, POLLIN, 0};
+        if (poll(&wait, 1, 50) != 1) {
+          if (full() - before + seen >= 4000) break;
+          waits++;
+          continue;
+        }
+        seen++;
+        const std::string got = gets(fd);
+        while (i < 4000 && frame(mac(1), mac(2), 500, i++) != got) {
+        }
+      }
+      CHECK(seen > 500 && seen < 4000);
+      CHECK_EQ(full() - before + seen, 4000u);
+      CHECK(sends(fd, std::string(5, 'x')));
+      CHECK(sends(fd, frame(mac(2), mac(1), 60, 77)));
+      CHECK(bench.next(*x) == frame(mac(2), mac(1), 60, 77));
+      close(fd);
+    }
+    CHECK_EQ(bench.row().state.backend, std::string("dgram"));
+    CHECK_EQ(bench.row().wire.drops[static_cast<unsigned>(Drop::runt)], 3u);
+    bench.detach();
+    unlink(own.c_str());
+  }
 }

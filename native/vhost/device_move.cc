@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "vhost/device.h"
+#include "vhost/slots.h"
 
 namespace vale::vhost {
 namespace {
@@ -38,7 +39,7 @@ bool Device::to_guest(Port& port, Counts* counts) {
     if (from.head() == from.tail()) continue;
     if (queues == 0) {
       to_guest_[r].reset();
-      moved |= ToGuest::discard(from, counts) != 0;
+      moved |= discard(from, kPortHeader, counts);
       continue;
     }
     Ring& ring = rings_[2 * (r % queues)];

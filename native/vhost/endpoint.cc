@@ -19,19 +19,25 @@ sockaddr_un address_of(const std::string& path) {
   return address;
 }
 
-Handle make_socket() {
-  return Handle(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+Handle make_socket(int type) {
+  return Handle(socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
 
-Handle connect_to(const std::string& path) {
-  Handle made = make_socket();
+}  // namespace
+
+Status check_path(const std::string& path) {
+  if (!path.empty() && path[0] == '/' && path.size() <= kMaxPath) return Status::good();
+  return Status::fail(EINVAL, "%s: expected an absolute path of at most %zu bytes for a socket",
+                      path.c_str(), kMaxPath);
+}
+
+Handle connect_to(const std::string& path, int type) {
+  Handle made = make_socket(type);
   const sockaddr_un address = address_of(path);
   if (connect(made.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
     return {};
   return made;
 }
-
-}  // namespace
 
 Endpoint::~Endpoint() {
   struct stat st;
@@ -40,23 +46,26 @@ Endpoint::~Endpoint() {
 }
 
 Status Endpoint::open(const std::string& path, bool client) {
-  if (path.empty() || path[0] != '/' || path.size() > kMaxPath) {
-    return Status::fail(EINVAL, "%s: expected an absolute path of at most %zu bytes for a socket",
-                        path.c_str(), kMaxPath);
-  }
+  if (Status s = check_path(path); !s.ok()) return s;
   path_ = path;
   client_ = client;
-  return client ? Status::good() : listen_here();
+  return client ? Status::good() : bind_here(SOCK_STREAM);
 }
 
-Status Endpoint::listen_here() {
+Status Endpoint::open_datagrams(const std::string& path) {
+  if (Status s = check_path(path); !s.ok()) return s;
+  path_ = path;
+  return bind_here(SOCK_DGRAM);
+}
+
+Status Endpoint::bind_here(int type) {
   const char* const p = path_.c_str();
   struct stat st;
   if (lstat(p, &st) == 0) {
     if (!S_ISSOCK(st.st_mode)) {
       return Status::fail(EEXIST, "%s: there is a file that is no socket; give another path", p);
     }
-    if (connect_to(path_).valid()) {
+    if (connect_to(path_, type).valid()) {
       return Status::fail(EBUSY, "%s: another process listens there; give another path", p);
     }
     if (errno != ECONNREFUSED) {
@@ -65,10 +74,10 @@ Status Endpoint::listen_here() {
     }
     unlink(p);  // of a process that is gone
   }
-  Handle made = make_socket();
+  Handle made = make_socket(type);
   const sockaddr_un address = address_of(path_);
   if (bind(made.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      listen(made.fd(), 4) != 0 || lstat(p, &st) != 0) {
+      (type == SOCK_STREAM && listen(made.fd(), 4) != 0) || lstat(p, &st) != 0) {
     const int err = errno;
     return Status::fail(err, "%s: cannot make a socket there: %s", p, std::strerror(err));
   }
@@ -78,7 +87,7 @@ Status Endpoint::listen_here() {
 }
 
 Handle Endpoint::meet() {
-  if (client_) return connect_to(path_);
+  if (client_) return connect_to(path_, SOCK_STREAM);
   return Handle(accept4(listening_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
 

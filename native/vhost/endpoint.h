@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Flow. Where the process of a guest is met, a unix socket's path:
-//   1. open(): as its server, or as a client of who listens there.
-//   2. meet(): a new connection, if there is one now.
-// Owns. The listening socket and its file; a file that nobody listens on any more is replaced.
+//   1. open(): as its server, or as a client of who listens there; or for datagrams.
+//   2. meet(): a new connection, if there is one now; of datagrams there is none, fd() is what receives.
+// Owns. The socket there and its file; a file that nobody listens on any more is replaced.
 // Invariants. Never waits. The file goes with the endpoint, if it is still this one's.
 // Not here. What is said (channel.h).
 #pragma once
@@ -17,6 +17,10 @@ namespace vale::vhost {
 
 constexpr size_t kMaxPath = 107;  // bytes of a unix socket's path
 
+Status check_path(const std::string& path);
+// A socket of this type (SOCK_STREAM, SOCK_DGRAM) that does not block; not valid, and errno: nobody is there.
+Handle connect_to(const std::string& path, int type);
+
 class Endpoint {
  public:
   Endpoint() = default;
@@ -26,6 +30,7 @@ class Endpoint {
 
   // EINVAL, ENOENT, EACCES, EBUSY: somebody listens there. EEXIST: a file that is no socket.
   Status open(const std::string& path, bool client);
+  Status open_datagrams(const std::string& path);
   // Readable when somebody wants to be met; -1 for a client, who tries now and then.
   int fd() const { return listening_.fd(); }
   bool client() const { return client_; }
@@ -33,7 +38,7 @@ class Endpoint {
   Handle meet();
 
  private:
-  Status listen_here();
+  Status bind_here(int type);
 
   std::string path_;
   bool client_ = false;

@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the engine between a virtual machine and its port (engine/guest.h) knows of the machine's side: a
-// Port without rings, which takes part in wait_ports(), and the calls below, by one thread.
+//
+// Flow. What the engine between a virtual machine and its port (engine/guest.h) knows of the machine's side:
+//   a Port without rings, which takes part in wait_ports(), and by one thread
+//   1. attend(): the machine's process is met, or its end noticed;
+//   2. to_guest(), from_guest(), publish(): frames.
+//   Here is what all kinds of machines do alike: being there or not, and being slept on.
+// Owns. What is slept on, what is counted, what is told of the machine.
+// Invariants. wire_state() and counters() may be called by any thread.
+// Not here. The kinds: guest_port.h, stream_port.h, dgram_port.h.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "device/device.h"
+#include "nic/bpf.h"
+#include "vhost/counts.h"
 
 namespace vale::vhost {
 
@@ -33,9 +44,45 @@ class GuestLink : public Port {
   int txsync() override { return 0; }
   int rxsync() override { return 0; }
   short poll_events(short) const override { return POLLIN; }
+  int fd() const override { return set_.fd(); }
+  void disarm() override;
+  PortCounters counters() const override { return counts_.read(); }
+  bool wire_state(WireState* out) const override;
 
  protected:
+  static constexpr uint64_t kTryNs =
+      250'000'000;  // between two tries to meet who does not come here
+
+  // backend: a literal.
+  GuestLink(const std::string& path, const char* backend);
+
+  // The machine's process is there; or no more, and why: empty when it has just ended.
+  void came();
+  void went(const std::string& why);
+  // Whether a try is due so long after the last one; then it is made now.
+  bool due(uint64_t every_ns = kTryNs);
+
+  struct Watched {
+    int fd;  // -1: none
+    uint32_t events;
+  };
+  // A set anew: what was in the old one may still be open in the other process, and would go on waking.
+  Status sleep_on(const std::vector<Watched>& all);
+
+  // Frames for a machine that is not there, each behind `header` bytes. Whether there were any.
+  bool discard(Port& port, uint32_t header);
+
+  const std::string path_;
+  bool attention_ = true;  // something woke that attend() has not seen
+  Counts counts_;
+  std::atomic<uint32_t> mtu_{0};
+
+ private:
   std::function<void(std::string)> say_;
+  Handle set_;  // all that is slept on
+  uint64_t last_try_ = 0;
+  std::atomic<bool> here_{false}, failed_{false};
+  std::atomic<uint64_t> partings_{0};
 };
 
 }  // namespace vale::vhost

@@ -3,26 +3,14 @@
 
 #include <sys/epoll.h>
 
-#include <cerrno>
-#include <cstring>
-
-#include "shm/monotonic.h"
-
 namespace vale::vhost {
-namespace {
 
-constexpr uint64_t kTryNs = 250'000'000;  // between two tries of a client
-
-}  // namespace
-
-GuestPort::GuestPort(const GuestOptions& options) : options_(options), answer_(new Message) {
-  info_.name = options.path;
-  info_.device = "vhost-user";
-}
+GuestPort::GuestPort(const GuestOptions& options)
+    : GuestLink(options.path, "vhost-user"), options_(options), answer_(new Message) {}
 
 GuestPort::~GuestPort() = default;
 
-Status GuestPort::open(const GuestOptions& options, std::unique_ptr<GuestPort>* out) {
+Status GuestPort::open(const GuestOptions& options, std::unique_ptr<GuestLink>* out) {
   std::unique_ptr<GuestPort> port(new GuestPort(options));
   Status status = port->endpoint_.open(options.path, options.client);
   if (status.ok()) status = port->watch();
@@ -30,27 +18,14 @@ Status GuestPort::open(const GuestOptions& options, std::unique_ptr<GuestPort>* 
   return status;
 }
 
-// A set anew: what was in the old one may still be open in the other process, and would go on waking.
 Status GuestPort::watch() {
-  Handle made(epoll_create1(EPOLL_CLOEXEC));
-  bool good = made.valid();
-  const auto add = [&](int fd, uint32_t events) {
-    epoll_event event = {};
-    event.events = events;
-    if (fd >= 0) good = good && epoll_ctl(made.fd(), EPOLL_CTL_ADD, fd, &event) == 0;
-  };
-  if (channel_ == nullptr) add(endpoint_.fd(), EPOLLIN);
-  if (channel_ != nullptr) add(channel_->fd(), EPOLLIN);
+  std::vector<Watched> all = {{channel_ == nullptr ? endpoint_.fd() : channel_->fd(), EPOLLIN}};
   if (device_ != nullptr) {
     // A kick is an edge: never read, it wakes again with the next one all the same.
-    for (const int fd : device_->kicks()) add(fd, EPOLLIN | EPOLLET);
+    for (const int fd : device_->kicks()) all.push_back({fd, EPOLLIN | EPOLLET});
     watched_ = device_->generation();
   }
-  const int err = errno;
-  set_ = std::move(made);
-  if (good) return Status::good();
-  return Status::fail(err, "%s: cannot make the descriptors that it needs: %s",
-                      options_.path.c_str(), std::strerror(err));
+  return sleep_on(all);
 }
 
 void GuestPort::attend() {
@@ -60,18 +35,12 @@ void GuestPort::attend() {
 }
 
 void GuestPort::meet() {
-  if (endpoint_.client()) {
-    const uint64_t now = monotonic_ns();
-    if (now < next_try_) return;
-    next_try_ = now + kTryNs;
-  }
+  if (endpoint_.client() && !due()) return;
   Handle socket = endpoint_.meet();
   if (!socket.valid()) return;
   channel_.reset(new Channel(std::move(socket)));
   device_.reset(new Device(options_.pairs));
-  failed_.store(false, std::memory_order_relaxed);
-  connected_.store(true, std::memory_order_relaxed);
-  say("connected");
+  came();
   watch();
 }
 
@@ -99,26 +68,16 @@ void GuestPort::listen_to_master() {
 
 // why: empty when the other side has just ended.
 void GuestPort::part(const std::string& why) {
-  connected_.store(false, std::memory_order_relaxed);
-  failed_.store(!why.empty(), std::memory_order_relaxed);
-  partings_.fetch_add(1, std::memory_order_relaxed);
-  mtu_.store(0, std::memory_order_relaxed);
-  say(why.empty() ? "disconnected" : "broken: " + why + "; disconnected");
+  went(why);
   device_.reset();
   channel_.reset();
   watch();
-  attention_ = true;
 }
 
 bool GuestPort::to_guest(Port& port) {
-  if (device_ != nullptr) {
-    const bool moved = device_->to_guest(port, &counts_);
-    attention_ |= device_->broken();
-    return moved;
-  }
-  bool moved = false;
-  for (unsigned r = port.first_rx(); r < port.last_rx(); r++)
-    moved |= ToGuest::discard(port.rx_view(r), &counts_) != 0;
+  if (device_ == nullptr) return discard(port, kPortHeader);
+  const bool moved = device_->to_guest(port, &counts_);
+  attention_ |= device_->broken();
   return moved;
 }
 
@@ -142,22 +101,8 @@ void GuestPort::arm(short) {
 }
 
 void GuestPort::disarm() {
-  epoll_event events[8];
-  attention_ |= epoll_wait(set_.fd(), events, 8, 0) > 0;
+  GuestLink::disarm();
   if (device_ != nullptr) device_->want_kicks(false);
-}
-
-bool GuestPort::wire_state(WireState* out) const {
-  WireState state;
-  state.interface = options_.path;
-  state.backend = "vhost-user";
-  state.take_over = "none";
-  state.up = !failed_.load(std::memory_order_relaxed);
-  state.link = connected_.load(std::memory_order_relaxed);
-  state.link_downs = partings_.load(std::memory_order_relaxed);
-  state.mtu = mtu_.load(std::memory_order_relaxed);
-  *out = state;
-  return true;
 }
 
 }  // namespace vale::vhost

@@ -6,14 +6,12 @@
 //   3. As a Port without rings it takes part in wait_ports(): ready when the guest has more to send, or
 //      buffers that its port waited for, or when something is to be attended to.
 //
-// Owns. The endpoint, the connection, the device that the guest sees, what is slept on.
+// Owns. The endpoint, the connection, the device that the guest sees.
 // Invariants. One connection at a time. A guest that breaks the rules loses its connection; the next
 //   one begins anew. Without a guest, frames for it are dropped as link_down.
-//   wire_state() and counters() may be called by any thread.
 // Not here. The switch.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
 
@@ -32,7 +30,7 @@ struct GuestOptions {
 
 class GuestPort final : public GuestLink {
  public:
-  static Status open(const GuestOptions& options, std::unique_ptr<GuestPort>* out);
+  static Status open(const GuestOptions& options, std::unique_ptr<GuestLink>* out);
   ~GuestPort() override;
 
   void attend() override;
@@ -51,17 +49,11 @@ class GuestPort final : public GuestLink {
 
   short ready(short events) override;
   void arm(short events) override;
-  int fd() const override { return set_.fd(); }
   void disarm() override;
-  PortCounters counters() const override { return counts_.read(); }
-  bool wire_state(WireState* out) const override;
 
  private:
   explicit GuestPort(const GuestOptions& options);
 
-  void say(const std::string& text) {
-    if (say_) say_(options_.path + ": " + text);
-  }
   void meet();
   void listen_to_master();
   void part(const std::string& why);
@@ -72,15 +64,7 @@ class GuestPort final : public GuestLink {
   std::unique_ptr<Channel> channel_;
   std::unique_ptr<Device> device_;
   std::unique_ptr<Message> answer_;
-  Handle set_;             // all that is slept on
-  uint32_t watched_ = 0;   // generation of the device's kicks in there
-  bool attention_ = true;  // something woke that attend() has not seen
-  uint64_t next_try_ = 0;  // of a client, ns
-  Counts counts_;
-  // For wire_state().
-  std::atomic<bool> connected_{false}, failed_{false};
-  std::atomic<uint32_t> mtu_{0};
-  std::atomic<uint64_t> partings_{0};
+  uint32_t watched_ = 0;  // generation of the device's kicks that are slept on
 };
 
 }  // namespace vale::vhost

@@ -12,10 +12,8 @@
 // Not here. Machines with shared memory (guest_port.h).
 #pragma once
 
-#include <atomic>
 #include <vector>
 
-#include "vhost/counts.h"
 #include "vhost/endpoint.h"
 #include "vhost/guest_link.h"
 
@@ -33,37 +31,25 @@ class StreamPort final : public GuestLink {
 
   short ready(short events) override;
   void arm(short events) override;
-  int fd() const override { return set_.fd(); }
-  void disarm() override;
-  PortCounters counters() const override { return counts_.read(); }
-  bool wire_state(WireState* out) const override;
 
  private:
   explicit StreamPort(const std::string& path);
 
   void part(const char* why);
-  void watch();
+  Status watch();
   bool fetch();
   bool flush();
   uint32_t waiting() const;
   bool send_some(const RingView& ring);
-  uint32_t discard(const RingView& ring);
 
-  const std::string path_;
   Endpoint endpoint_;
   Handle socket_;
-  Handle set_;  // what is slept on
   bool watches_room_ = false;
-  bool attention_ = true;   // something woke that attend() has not seen
   bool full_ = false;       // the socket takes no more for now
   bool ended_ = false;      // the other side has closed
-  uint64_t next_try_ = 0;   // of a client, ns
   std::vector<char> come_;  // what has come, from first_ to last_
   size_t first_ = 0, last_ = 0;
   std::string rest_;  // of a frame, to be sent first
-  Counts counts_;
-  std::atomic<bool> connected_{false}, failed_{false};
-  std::atomic<uint64_t> partings_{0};
 };
 
 }  // namespace vale::vhost

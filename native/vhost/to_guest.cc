@@ -40,23 +40,6 @@ ToGuest::Moved ToGuest::move(const RingView& from, Queue& queue, GuestMemory& me
   return moved;
 }
 
-uint32_t ToGuest::discard(const RingView& from, Counts* counts) {
-  uint32_t frames = 0;
-  uint64_t bytes = 0;
-  const uint32_t tail = from.tail();
-  for (uint32_t i = from.head(); i != tail; i = from.after(i)) {
-    const netmap_slot slot = from.slot(i);
-    frames += (slot.flags & NS_MOREFRAG) == 0;
-    bytes += slot.len;
-  }
-  from.release(tail);
-  if (frames == 0) return 0;
-  counts->tx_frames.add(frames);
-  counts->tx_bytes.add(bytes - std::min<uint64_t>(bytes, uint64_t{frames} * kPortHeader));
-  counts->drop_sent(Drop::link_down, frames);
-  return frames;
-}
-
 // The frame at the ring's head; false when not all of it is there.
 bool ToGuest::gather(const RingView& from) {
   slots_ = count_ = bytes_ = 0;

@@ -28,8 +28,6 @@ class ToGuest {
   };
   Moved move(const RingView& from, Queue& queue, GuestMemory& memory, const Rules& rules,
              uint32_t most, Counts* counts);
-  // Releases all there is: the guest is not there.
-  static uint32_t discard(const RingView& from, Counts* counts);
   // What was being cut is forgotten: it was a frame for another guest, or of another ring.
   void reset() { begun_ = false; }
 

@@ -87,11 +87,28 @@ export const attachFlags = {
     summary:
       'Attach a virtual machine without shared memory: a socket of this path, as the netdev stream of QEMU takes one. Slower than --vhost-user.',
   }),
+  dgram: Flags.string({
+    helpValue: 'FILE',
+    summary:
+      "The same by datagrams, as QEMU's netdev dgram sends them from a socket of its own to this one.",
+  }),
+  remote: Flags.string({
+    helpValue: 'FILE',
+    summary:
+      "With --dgram: the socket of the virtual machine's process. Without it, the one that sent last.",
+  }),
   client: Flags.boolean({
     summary:
       "Connect to the socket of --vhost-user or --stream, again and again, instead of making it: the virtual machine's process does.",
   }),
 };
+
+/** The ways to a virtual machine, and what attach() calls them. */
+const MACHINES = [
+  ['vhost-user', 'vhostUser'],
+  ['stream', 'stream'],
+  ['dgram', 'dgram'],
+] as const;
 
 /** What those flags mean. Throws UsageError. */
 export function attachHow(
@@ -102,35 +119,45 @@ export function attachHow(
     netns?: string | undefined;
     'vhost-user'?: string | undefined;
     stream?: string | undefined;
+    dgram?: string | undefined;
+    remote?: string | undefined;
     client: boolean;
   },
   host: boolean,
 ): Omit<AttachHow, 'agent'> {
-  const { backend, shared, force, netns, client, stream } = flags;
-  const socket = flags['vhost-user'] ?? stream;
-  const option = stream === undefined ? '--vhost-user' : '--stream';
-  if (socket === undefined) {
-    if (client)
-      throw new UsageError(
-        '--client goes with --vhost-user or --stream: it says how to meet there',
-      );
+  const { backend, shared, force, netns, client, remote } = flags;
+  const [machine, second] = MACHINES.filter(([option]) => flags[option] !== undefined);
+  if (client && machine?.[0] !== 'vhost-user' && machine?.[0] !== 'stream')
+    throw new UsageError('--client goes with --vhost-user or --stream: it says how to meet there');
+  if (remote !== undefined && machine?.[0] !== 'dgram')
+    throw new UsageError("--remote goes with --dgram: it is the socket of the machine's process");
+  if (machine === undefined) {
     const given = { host, backend, shared, force, netns };
     return Object.fromEntries(
       Object.entries(given).filter(([, value]) => value !== undefined),
     ) as AttachHow;
   }
-  if (socket === flags['vhost-user'] && stream !== undefined)
-    throw new UsageError('--vhost-user and --stream are two ways to one virtual machine: give one');
+  const [option, key] = machine;
+  if (second !== undefined)
+    throw new UsageError(
+      `--${option} and --${second[0]} are two ways to one virtual machine: give one`,
+    );
   const other = Object.entries({ host, backend, shared, force, netns }).find(
     ([, value]) => value !== undefined && value !== false,
   );
   if (other !== undefined)
     throw new UsageError(
-      `${other[0] === 'host' ? 'a host stack' : `--${other[0]}`} is a network interface's: it does not go with ${option}`,
+      `${other[0] === 'host' ? 'a host stack' : `--${other[0]}`} is a network interface's: it does not go with --${option}`,
     );
-  if (socket === '') throw expected('the path of a socket', option, socket);
-  const path = resolve(socket);
-  return stream === undefined ? { vhostUser: path, client } : { stream: path, client };
+  const how: Omit<AttachHow, 'agent'> = { [key]: socketPath(`--${option}`, flags[option]!) };
+  if (remote !== undefined) how.remote = socketPath('--remote', remote);
+  if (client) how.client = true;
+  return how;
+}
+
+function socketPath(option: string, text: string): string {
+  if (text === '') throw expected('the path of a socket', option, text);
+  return resolve(text);
 }
 
 /**

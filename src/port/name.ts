@@ -130,10 +130,13 @@ export function parse(text: string, context: NameContext = {}): PortSpec {
 
 /**
  * What exists for the name of something to attach: an interface of another namespace, which cannot
- * be seen from here, is taken to be there.
+ * be seen from here, is taken to be there, and so is a virtual machine.
  */
-export function attachable(exists: Exists, elsewhere: string | undefined): Exists {
-  if (elsewhere === undefined) return exists;
+export function attachable(
+  exists: Exists,
+  how: { netns?: string; vhostUser?: string; stream?: string; dgram?: string },
+): Exists {
+  if ((how.netns ?? how.vhostUser ?? how.stream ?? how.dgram) === undefined) return exists;
   return (kind, name) => exists(kind, name) || (kind === 'interface' && /^[\w.-]+$/.test(name));
 }
 

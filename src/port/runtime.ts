@@ -127,19 +127,33 @@ export class Runtime implements Disposable {
 
   /**
    * Puts a persistent port on a switch, as in "vale0:p0"; or a network interface, as in "vale0:eth0",
-   * which a process of its own serves from then on; or, with `vhostUser` or `stream`, a virtual machine.
+   * which a process of its own serves from then on; or, with `vhostUser`, `stream` or `dgram`, a virtual machine.
    * @returns its index there
    * @throws EINVAL no such port or interface, EBUSY it is attached or in use, EPERM no right to it
    */
   attach(port: string, wishes: PortWishes & AttachWishes = {}): number {
-    const { host, backend, shared, force, netns, vhostUser, stream, client, ...made } = wishes;
+    const {
+      host,
+      backend,
+      shared,
+      force,
+      netns,
+      vhostUser,
+      stream,
+      dgram,
+      remote,
+      client,
+      ...made
+    } = wishes;
     const how: AttachHow = { agent: agentPath() };
     const path = (name?: string) => (name === undefined ? undefined : resolve(name));
-    const sockets = { vhostUser: path(vhostUser), stream: path(stream) };
-    const given = { host, backend, shared, force, netns, ...sockets, client };
+    const sockets = Object.entries({ vhostUser, stream, dgram, remote }).map(
+      ([key, name]) => [key, path(name)] as const,
+    );
+    const given = { host, backend, shared, force, netns, ...Object.fromEntries(sockets), client };
     for (const [key, value] of Object.entries(given))
       if (value !== undefined) Object.assign(how, { [key]: value });
-    const spec = parse(port, { exists: attachable(this.#exists(), netns ?? vhostUser ?? stream) });
+    const spec = parse(port, { exists: attachable(this.#exists(), how) });
     const { portIndex, warning } = this.#runtime.attach(this.#request(spec, made), how);
     if (warning !== '') process.emitWarning(warning, 'ValeWarning');
     return portIndex;

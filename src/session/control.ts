@@ -94,7 +94,7 @@ export class Control {
   /** @returns the port's index on its switch */
   attach(name: string, how: Omit<AttachHow, 'agent'>, wishes: Wishes): number {
     return this.attempt('attach', name, () => {
-      const exists = attachable(this.exists, how.netns ?? how.vhostUser ?? how.stream);
+      const exists = attachable(this.exists, how);
       const spec = this.wholePort(name, 'attached', { exists });
       if (this.exists('port', spec.port)) {
         this.refuseForPersistent(spec, how, wishes);
@@ -359,14 +359,15 @@ export class Control {
   /** What only a network interface, or a port that is made, could make use of. */
   private refuseForPersistent(
     spec: PortSpec,
-    { backend, shared, force, netns, vhostUser, stream }: Omit<AttachHow, 'agent'>,
+    how: Omit<AttachHow, 'agent'>,
     { config, memid }: Wishes,
   ): void {
     const { text, port, options } = spec;
+    const { backend, shared, force, netns } = how;
     const wire = Object.entries({ backend, shared, force, netns }).find(([, given]) => given);
-    if (vhostUser ?? stream)
+    if (how.vhostUser ?? how.stream ?? how.dgram)
       throw new UsageError(
-        `--${vhostUser ? 'vhost-user' : 'stream'} is for virtual machines, and ${port} is a persistent port: give the machine's port another name`,
+        `--${how.vhostUser ? 'vhost-user' : how.stream ? 'stream' : 'dgram'} is for virtual machines, and ${port} is a persistent port: give the machine's port another name`,
       );
     if (wire)
       throw new UsageError(

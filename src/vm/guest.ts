@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A virtual machine of the image: QEMU as a child of this process, and commands run inside.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { ValeError } from '../errors.js';
 import type { Image } from './image.js';
@@ -22,6 +23,8 @@ export interface GuestOptions {
   /** MiB. */
   memory?: number;
   cpus?: number;
+  /** The same machine from elsewhere is waited for at this unix socket, and goes on here. */
+  incoming?: string;
 }
 
 export interface Answer {
@@ -34,13 +37,18 @@ const QEMU = 'qemu-system-x86_64';
 const BOOT_LIMIT = 90_000;
 
 /** Arguments for a vhost-user port; `device`: more of its virtio-net-pci, "packed=on". */
-export function vhostUser(socket: string, accelerator: Accelerator, device = ''): string[] {
+export function vhostUser(
+  socket: string,
+  accelerator: Accelerator,
+  device = '',
+  mac = nextMac(),
+): string[] {
   // QEMU's emulation delivers no message-signalled interrupts of a vhost-user device.
   const more = (accelerator === 'tcg' ? ',vectors=0' : '') + (device && `,${device}`);
   return [
     ...['-chardev', `socket,id=c0,path=${socket},reconnect=1`],
     ...['-netdev', `vhost-user,chardev=c0,id=n0`],
-    ...['-device', `virtio-net-pci,netdev=n0,mac=${nextMac()}${more}`],
+    ...['-device', `virtio-net-pci,netdev=n0,mac=${mac}${more}`],
   ];
 }
 
@@ -52,9 +60,18 @@ export function stream(socket: string): string[] {
   ];
 }
 
+/** Arguments for a port of --dgram; `own`: the path of this machine's socket. */
+export function dgram(socket: string, own: string): string[] {
+  const address = (end: string, path: string) => `${end}.type=unix,${end}.path=${path}`;
+  return [
+    ...['-netdev', `dgram,id=n0,${address('local', own)},${address('remote', socket)}`],
+    ...['-device', `virtio-net-pci,netdev=n0,mac=${nextMac()}`],
+  ];
+}
+
 let macs = 0;
 /** Locally administered, another one for each guest of this process. */
-function nextMac(): string {
+export function nextMac(): string {
   const low = [process.pid >> 8, process.pid, ++macs].map((n) => (n & 0xff).toString(16));
   return `52:56:4c:${low.map((hex) => hex.padStart(2, '0')).join(':')}`;
 }
@@ -95,7 +112,7 @@ export class Guest {
 
   /** Boots one; resolves when it takes commands. */
   static async boot(options: GuestOptions): Promise<Guest> {
-    const { image, memory = 192, cpus = 1, address, network } = options;
+    const { image, memory = 192, cpus = 1, address, network, incoming } = options;
     const folder = mkdtempSync(join(tmpdir(), 'vale-guest-'));
     const control = join(folder, 'control');
     const server = createServer();
@@ -112,6 +129,8 @@ export class Guest {
         ...['-kernel', image.kernel, '-initrd', image.initramfs, '-append', words.join(' ')],
         ...['-serial', 'null', '-chardev', `socket,id=control,path=${control}`],
         ...['-serial', 'chardev:control', ...network],
+        ...['-qmp', `unix:${join(folder, 'qmp')},server=on,wait=off`],
+        ...(incoming === undefined ? [] : ['-incoming', `unix:${incoming}`]),
       ],
       { stdio: ['ignore', 'ignore', 'pipe'] },
     );
@@ -128,7 +147,11 @@ export class Guest {
     ended.catch(() => undefined);
     try {
       const guest = new Guest(process, folder, server, await Promise.race([met, ended]));
-      await Promise.race([guest.until(`${READY}\n`, BOOT_LIMIT), ended]);
+      if (incoming === undefined) {
+        await Promise.race([guest.until(`${READY}\n`, BOOT_LIMIT), ended]);
+      } else {
+        while (!existsSync(incoming)) await Promise.race([sleep(20), ended]);
+      }
       guest.heard = '';
       return guest;
     } catch (error) {
@@ -150,6 +173,31 @@ export class Guest {
     });
     this.turn = answer.catch(() => undefined);
     return answer;
+  }
+
+  /** Moves it to one that waits for it as `incoming`; resolves when that one runs, and this one no more. */
+  async move(incoming: string): Promise<void> {
+    const qmp = createConnection(join(this.folder, 'qmp'));
+    try {
+      let moved = '';
+      const completed = new Promise<void>((resolve, reject) => {
+        qmp.on('error', reject);
+        qmp.setEncoding('utf8').on('data', (text: string) => {
+          moved += text;
+          if (/"status": "completed"/.test(moved)) resolve();
+          else if (/"status": "failed"|"error"/.test(moved))
+            reject(new ValeError(`a virtual machine did not move: ${moved.trim()}`));
+        });
+      });
+      const say = (execute: string, also?: object) =>
+        qmp.write(`${JSON.stringify({ execute, arguments: also })}\n`);
+      say('qmp_capabilities');
+      say('migrate-set-capabilities', { capabilities: [{ capability: 'events', state: true }] });
+      say('migrate', { uri: `unix:${incoming}` });
+      await completed;
+    } finally {
+      qmp.destroy();
+    }
   }
 
   /** Ends it at once. */
