@@ -11,13 +11,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "offload/vnet_header.h"
-#include "test/support/check.h"
 #include "test/support/vhost_driver.h"
 
 namespace master {
@@ -145,7 +147,7 @@ class Master {
     return sendmsg(socket_fd, &m, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof header + size);
   }
   template <class T>
-  bool tell(Request request, const T& payload, int fd = -1) {
+  requires(!std::is_null_pointer_v<T>) bool tell(Request request, const T& payload, int fd = -1) {
     return tell(request, &payload, sizeof payload, &fd, fd < 0 ? 0 : 1);
   }
   // The payload of the next answer; false when the other side has hung up, or after 3 s.
