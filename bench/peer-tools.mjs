@@ -2,11 +2,19 @@
 // What the files of bench/peers/ share: processes that end with the measurement, DPDK's testpmd as an
 // object, network namespaces.
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { inRoot } from '../scripts/lib.mjs';
 import { Interrupted } from './measure.mjs';
+
+/** Whether the machine has huge pages to spare for DPDK, and a place where programs get them. */
+export function hugePages() {
+  const number = (key, text) => Number(new RegExp(`^${key}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0);
+  const memory = readFileSync('/proc/meminfo', 'utf8');
+  const free = number('HugePages_Free', memory) * number('Hugepagesize', memory) * 1024;
+  return free >= 2.5 * 2 ** 30 && / hugetlbfs /.test(readFileSync('/proc/mounts', 'utf8'));
+}
 
 /** Processes and files of one peer while it is measured; end() leaves nothing behind. */
 export class Tools {
@@ -85,7 +93,7 @@ export class Tools {
   }
 
   /**
-   * testpmd with virtual devices, forwarding. No huge pages are needed, and none are used.
+   * testpmd with virtual devices, forwarding; in huge pages, where there are enough.
    * @param {{name: string, vdevs: string[], mode: string, main: string, worker: string, args?: string[],
    *   eal?: string[]}} options main, worker: the processors of the thread that waits for commands and of
    *   the one that forwards, as in --lcores
@@ -95,7 +103,8 @@ export class Tools {
     const child = this.start('stdbuf', [
       '-o0',
       'dpdk-testpmd',
-      ...['--no-huge', '-m', '512', '--no-pci', '--no-telemetry', `--file-prefix=${prefix}`],
+      ...(hugePages() ? ['--socket-mem', '512'] : ['--no-huge', '-m', '512']),
+      ...['--no-pci', '--no-telemetry', `--file-prefix=${prefix}`],
       ...['--lcores', `0@${main},1@${worker}`, ...eal],
       ...vdevs.map((vdev) => `--vdev=${vdev}`),
       '--',
@@ -131,6 +140,7 @@ export class Tools {
       };
     };
     return {
+      pid: child.pid,
       ask,
       count,
       /** Waits until packets flow: a peer may have memory to prepare first. */

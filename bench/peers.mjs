@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Other programs that do what ours does, as trials: every file of bench/peers/ is one peer. A window of
-// ours precedes each window of the peer; what is slow to start is started once.
+// Other programs that do what ours does, as trials: every file of bench/peers/ is one peer. Windows of
+// ours precede and follow those of the peer; what is slow to start is started once.
 import { accessSync, constants, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
@@ -29,40 +29,64 @@ function checkNeeds({ commands, packages, root }) {
   if (root && process.getuid?.() !== 0) throw new Skip('needs root');
 }
 
-/** Windows of ours and of the peer in turns; the peer keeps running in between. */
-async function measured(peer, figure, runner) {
-  checkNeeds(peer.needs);
-  const line = () => runner.window({ tool: 'line', args: {} }, 0);
-  const ours = () => runner.window(figure.ours, runner.options.seconds);
-  const tools = new Tools({
-    runner,
-    folder: join(runner.options.scratch, `${peer.name}-${figure.name}`),
-    seconds: 0.7,
-  });
-  const before = await line();
+/**
+ * Windows of ours, then of the peer while it runs, then of ours again. `start` resolves to a function that
+ * takes one window: a figure, or an object of a measuring program that has it.
+ */
+async function windowsOf(start, times, tools, figure) {
   const windows = [];
-  // Ours first, before there is anything that polls on a processor.
-  const own = [await ours(), await ours(), await ours()];
   try {
-    const sample = await figure.start(tools);
-    for (let i = 0; i < 3; i++) windows.push({ framesPerSecond: await sample() });
+    const sample = await start(tools);
+    for (let i = 0; i < times; i++) {
+      const taken = await sample();
+      windows.push(typeof taken === 'number' ? { [figure.field]: taken } : taken);
+    }
   } finally {
     await tools.end();
   }
-  own.push(await ours(), await ours());
+  return windows;
+}
+
+async function measured(peer, described, runner) {
+  checkNeeds(peer.needs);
+  const figure = { field: 'framesPerSecond', seconds: 0.7, ...described };
+  const line = () => runner.window({ tool: 'line', args: {} }, 0);
+  let nth = 0;
+  const tools = () =>
+    new Tools({
+      runner,
+      folder: join(runner.options.scratch, `${peer.name}-${figure.name}-${nth++}`),
+      seconds: figure.seconds,
+    });
+  const startOurs =
+    figure.ours.start ?? (() => () => runner.window(figure.ours, runner.options.seconds));
+  const before = await line();
+  // Ours first, before there is anything that polls on a processor.
+  const own = await windowsOf(startOurs, 3, tools(), figure);
+  const windows = await windowsOf(figure.start, 3, tools(), figure);
+  own.push(...(await windowsOf(startOurs, 2, tools(), figure)));
   const after = await line();
-  const rate = ({ framesPerSecond }) => framesPerSecond;
-  const middle = median(own.map(rate));
-  if (windows.every((window) => !(rate(window) > 0))) throw new Error('no frame got through');
+  const value = (window) => window[figure.field];
+  const middle = median(own.map(value));
+  if (windows.every((window) => !(value(window) > 0))) throw new Error('no frame got through');
+  // Above 1: ours is better.
+  const better = (window) =>
+    figure.metric === 'time' ? value(window) / middle : middle / value(window);
+  const perFrame = (some) =>
+    some[0].switchPerFrame === undefined
+      ? undefined
+      : median(some.map((window) => window.switchPerFrame));
   return {
-    value: spread(windows.map(rate)),
-    ratio: spread(windows.map((window) => middle / rate(window))),
-    limitValue: spread(own.map(rate)),
-    bitsPerSecond: figure.size && median(windows.map(rate)) * figure.size * 8,
+    value: spread(windows.map(value)),
+    ratio: spread(windows.map(better)),
+    limitValue: spread(own.map(value)),
+    bitsPerSecond: figure.size && median(windows.map(value)) * figure.size * 8,
+    switchPerFrame: perFrame(windows),
+    oursPerFrame: perFrame(own),
     roundTrip: { before: before.roundTripBefore, after: after.roundTripBefore },
     repeated: 0,
     disturbed: 0,
-    windows: [...own.map((figure_) => ({ ours: figure_ })), ...windows.map((w) => ({ figure: w }))],
+    windows: [...own.map((ours_) => ({ ours: ours_ })), ...windows.map((w) => ({ figure: w }))],
   };
 }
 
@@ -76,7 +100,7 @@ export async function peerTrials() {
     peer.figures.map((figure) => ({
       name: `peer-${peer.name}-${figure.name}`,
       group: `Peers: ${peer.title}`,
-      metric: 'rate',
+      metric: figure.metric ?? 'rate',
       kind: 'peer',
       quick: false,
       peer: { name: peer.name, figure: figure.name, size: figure.size },

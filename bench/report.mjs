@@ -42,6 +42,8 @@ function valueText({ trial, result }) {
     ['p999', 'p99.9'],
   ])
     if (result[key] !== undefined) parts.push(`${name} ${fixed(result[key] * scale, digits)}`);
+  if (result.switchPerFrame !== undefined)
+    parts.push(`switch ${fixed(result.switchPerFrame * 1e9, 0)} ns/frame`);
   if (result.framesPerSleep !== undefined)
     parts.push(`${fixed(result.framesPerSleep, 0)} frames a sleep`);
   const places = Object.entries(result.places ?? {}).map(
@@ -54,8 +56,9 @@ function ratioText({ trial, result }) {
   if (result.ofLine) return `${range(result.ofLine, 1, 1)} of a line's`;
   if (!result.ratio) return '';
   const { scale, unit, digits } = units[trial.metric];
+  const own = result.oursPerFrame && `, switch ${fixed(result.oursPerFrame * 1e9, 0)} ns/frame`;
   const limit = result.limitValue
-    ? ` (${fixed(result.limitValue.median * scale, digits)} ${unit})`
+    ? ` (${fixed(result.limitValue.median * scale, digits)} ${unit}${own ?? ''})`
     : '';
   if (trial.kind === 'peer') return `ours: ${range(result.ratio, 1, 1)} ×${limit}`;
   return `${range(result.ratio, 1, 2)} of ${(trial.limit ?? trial.floor).name}${limit}`;

@@ -24,7 +24,7 @@ const usage = `usage: npm run bench -- [options]
   --compare REV  another revision of ours in turns with this one, instead of the limits
   --only NAME    only this trial; NAME* for all that start so; may be repeated
   --pairs N      pairs of windows a figure (default 5)
-  --seconds S    length of a window (default 0.3)
+  --seconds S    length of a window (default 0.2)
   --json         the result on stdout as one JSON object; it is in bench/results/ in any case
   --check        exit 3 if a bar is missed
   --list         the trials' names, groups and commands
@@ -63,7 +63,7 @@ function readOptions() {
   return {
     ...values,
     pairs: Math.round(number('pairs', values.quick ? 3 : 5, 1, 101)),
-    seconds: number('seconds', values.quick ? 0.15 : 0.3, 0.02, 30),
+    seconds: number('seconds', values.quick ? 0.15 : 0.2, 0.02, 30),
   };
 }
 
@@ -160,7 +160,7 @@ process.stdout.on('error', (error) => {
 const runner = new Runner({
   ...options,
   retrySeconds: options.quick ? 6 : 90,
-  budget: options.quick ? 50 : 780,
+  budget: options.quick ? 50 : 600,
   environment,
   scratch,
 });

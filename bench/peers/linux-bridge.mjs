@@ -9,7 +9,7 @@ const figure = (size, place) => ({
   name: `${size}-${place}`,
   size,
   ours: ours[place](size),
-  bar: size === 60 && place === 'own' ? { of: 'ratio', min: 100 } : undefined,
+  bar: size === 60 ? { of: 'ratio', min: 100 } : undefined,
   start: async (tools) => {
     const namespace = `valebench${process.pid}`;
     const ip = (...args) => tools.call('ip', ['-n', namespace, ...args]);

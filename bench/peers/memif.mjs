@@ -36,9 +36,43 @@ const figure = (size, zeroCopy) => ({
   },
 });
 
+/**
+ * One frame that two testpmd hand back and forth: the receiving end forwards what comes to where it came
+ * from, the other one does so too and begins with a burst of one. Frames a second at one end are round
+ * trips a second, so this is a mean; ours is compared by its mean, both ends looking without a pause.
+ */
+const roundTrip = {
+  name: 'round-trip',
+  metric: 'time',
+  field: 'mean',
+  ours: { tool: 'latency', args: { receiver: 'busy' } },
+  bar: { of: 'ratio', min: 1 },
+  start: async (tools) => {
+    const socket = join(tools.folder, 'memif');
+    const common = `socket=${socket},socket-abstract=no,rsize=10,bsize=2048`;
+    const end = (name, role, main, worker, eal) =>
+      tools.testpmd({
+        name,
+        vdevs: [`net_memif0,role=${role},${common}`],
+        mode: 'io',
+        main,
+        worker,
+        args: ['--burst=1', '--txpkts=60'],
+        eal,
+      });
+    const answering = await end('server', 'server', '0', '1', []);
+    await answering.ask('start');
+    const asking = await end('client', 'client', '1', '0', ['--single-file-segments']);
+    await tools.sleep(1);
+    await asking.ask('start tx_first 1');
+    await tools.sleep(0.3);
+    return async () => 1 / (await asking.rate('RX', tools.seconds));
+  },
+};
+
 export default {
   name: 'memif',
   title: 'DPDK memif, point to point, no switch',
   needs: { commands: ['dpdk-testpmd', 'stdbuf'], packages: 'dpdk', root: true },
-  figures: [60, 1514].flatMap((size) => [figure(size, true), figure(size, false)]),
+  figures: [...[60, 1514].flatMap((size) => [figure(size, true), figure(size, false)]), roundTrip],
 };

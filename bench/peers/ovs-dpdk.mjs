@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { hugePages } from '../peer-tools.mjs';
 import { ours } from '../peers.mjs';
 
 const MACS = ['02:00:00:00:00:01', '02:00:00:00:00:02'];
@@ -29,11 +30,12 @@ async function openvswitch(tools) {
   tools.start('ovsdb-server', [database, `--remote=punix:${remote}`], environment);
   await tools.until(() => existsSync(remote), 'ovsdb-server made no socket');
   vsctl('init');
+  const memory = hugePages() ? '--socket-mem 1024' : '--no-huge --legacy-mem -m 3072';
   for (const setting of [
     'dpdk-init=true',
     'pmd-cpu-mask=0x2',
     'dpdk-lcore-mask=0x1',
-    `dpdk-extra="--no-huge --legacy-mem -m 3072 --no-pci --no-telemetry --file-prefix=valebench${process.pid}ovs"`,
+    `dpdk-extra="${memory} --no-pci --no-telemetry --file-prefix=valebench${process.pid}ovs"`,
   ])
     vsctl('set', 'Open_vSwitch', '.', `other_config:${setting}`);
   vsctl(
@@ -73,7 +75,7 @@ const figure = (size, place) => ({
   name: `${size}-${place}`,
   size,
   ours: ours[place](size),
-  bar: place === 'own' ? { of: 'ratio', min: size === 60 ? 10 : 2 } : undefined,
+  bar: { of: 'ratio', min: size === 60 ? 10 : 2 },
   start: async (tools) => {
     const sockets = await openvswitch(tools);
     const txpkts = `--txpkts=${size}`;
@@ -120,7 +122,7 @@ const figure = (size, place) => ({
 
 export default {
   name: 'ovs-dpdk',
-  title: 'OVS-DPDK, NORMAL, vhost-user, without huge pages',
+  title: 'OVS-DPDK, NORMAL, vhost-user',
   needs: {
     commands: ['ovsdb-server', 'ovsdb-tool', 'ovs-vsctl', 'ovs-appctl', 'dpdk-testpmd', 'stdbuf'],
     packages: 'openvswitch-switch-dpdk dpdk',

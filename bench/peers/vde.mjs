@@ -11,7 +11,7 @@ const figure = (size, place) => ({
   name: `${size}-${place}`,
   size,
   ours: ours[place](size),
-  bar: size === 60 && place === 'own' ? { of: 'ratio', min: 100 } : undefined,
+  bar: size === 60 ? { of: 'ratio', min: 100 } : undefined,
   start: async (tools) => {
     const socket = join(tools.folder, 'switch');
     const daemon = tools.start('vde_switch', ['-s', socket, '-n', '32']);
