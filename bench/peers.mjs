@@ -22,7 +22,8 @@ function installed(command) {
   });
 }
 
-function checkNeeds({ commands, packages, root }) {
+/** @throws Skip, with what to install */
+export function checkNeeds({ commands, packages, root }) {
   const missing = commands.filter((command) => !installed(command));
   if (missing.length > 0)
     throw new Skip(`${missing.join(', ')} not installed: apt-get install ${packages}`);

@@ -28,6 +28,8 @@ test.each([
   [['--pairs', 'many'], 'many'],
   [['--compare', 'no-such-revision', '--only', 'two-60-1'], 'no-such-revision'],
   [['gate', '--planted', 'much'], 'much'],
+  [['vm', '--only', 'carrier-pigeon'], 'carrier-pigeon'],
+  [['vm', '--rounds', 'many'], 'many'],
 ])('%j is refused in one line', (args, word) => {
   const { status, stderr, stdout } = bench(args);
   expect(status).toBe(2);
