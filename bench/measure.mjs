@@ -105,7 +105,7 @@ export class Runner {
   run(trial) {
     if (trial.kind === 'startup') return this.startup(trial);
     if (trial.kind === 'instructions') return this.instructions(trial);
-    if (trial.root && process.getuid?.() !== 0) throw new Skip('needs root');
+    if (trial.privileged && process.getuid?.() !== 0) throw new Skip('needs root');
     if (trial.measure) return trial.measure(this);
     return this.figure(trial);
   }

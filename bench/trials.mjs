@@ -11,7 +11,7 @@
 // program's unit is not SI's. `windows` is how many, default --pairs; `seconds` how long each is.
 // `curve` says of which curve of the chart it is a point. `bar` is what --check holds the row to:
 // {of: 'ratio'|'value'|'ofLine', min|max}, in SI base units. `quick: false` keeps a row out of --quick;
-// `root: true` is skipped by name without the privilege.
+// `privileged: true` is skipped by name without the privilege.
 
 import { costTrials } from './trials/costs.mjs';
 import { latencyTrials } from './trials/latency.mjs';

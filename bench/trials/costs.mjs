@@ -10,7 +10,7 @@ const wires = ['packet', 'xdp'].flatMap((socket) =>
     tool: 'wire',
     args: { socket, way },
     floor: { name: 'bare socket', field: 'bare' },
-    root: true,
+    privileged: true,
     windows: 3,
     quick: false,
   })),
