@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A Port that only receives, or nothing at all: a monitor, a null port.
+//
+// Flow. A monitor's rxsync() shows what the ports it watches have copied or lent to it; it has no tx rings.
+//   A null port has no rings: its registration holds memory and extra buffers, and its syncs only look
+//   whether the memory is still whole.
+// Owns. A receiver for each rx ring of the monitor.
+// Invariants. Neither ever makes a port that is watched wait or drop.
+// Not here. Who writes into a monitor's rings, and when (switch/monitor.h, switch/swap.h).
 #pragma once
 
 #include <vector>

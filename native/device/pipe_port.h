@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// One end of a pipe as a Port.
+//
+// Flow. 1. txsync(): descriptors of the tx ring pass into the other end's rx ring (switch/pipe_sync.h).
+//   2. rxsync(): shows what has passed, and gives back what was read, buffers swapped in included.
+// Owns. Its view of both ends' rings; the rings are the pair's, and their positions in the control file.
+// Invariants. Nothing is dropped: a slot is the sender's again only when the other end has released it. What
+//   lies in a pipe stays while either end is open, or its parent.
+// Not here. How the two ends come to be (switch/pipe.h), who watches them (switch/monitor.h).
 #pragma once
 
 #include <vector>

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The userspace switch as a Device.
+//
+// Flow. open(): a name becomes a registration (switch/registration.h), and that a Port of its kind. Control
+//   calls (list, attach, create, …) go to the switch, or to an interface's agent (attach.h).
+// Owns. Shares the runtime directory with all Ports it has opened; each keeps alive what it needs.
+// Invariants. Nothing of a port is remembered here: every answer comes from the control file as it is now.
+// Not here. Frames. Interfaces opened in this process (wire.h).
 #pragma once
 
 #include "device/device.h"

@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A port of a switch, or a persistent one on none: its senders and receivers.
+//
+// Flow. 1. txsync(): each bound tx ring's Sender forwards what the application put there (switch/forward.h).
+//   2. rxsync(): each bound rx ring's Receiver shows what senders have delivered and takes back what was
+//   read (switch/receive.h). 3. ready(): both, as poll(2) on netmap would, for a wait.
+// Owns. The senders and receivers of this registration. Of a ring, whoever syncs it: one thread at a time.
+// Invariants. A ring that is not bound has neither. What others see of the port is in the control file alone,
+//   so a process that dies in here is undone by whoever looks next (switch/reap.h).
+// Not here. Sleeping (registered_port.h), what a registration is (switch/registration.h).
 #pragma once
 
 #include <vector>

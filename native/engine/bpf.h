@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Runs filters that libpcap has compiled (classic BPF), on frames in place.
+//
+// Flow. set() checks a program that libpcap has compiled (classic BPF); run() judges a frame in place.
+// Owns. A copy of the program.
+// Invariants. What set() has accepted ends, and reads nothing outside the frame and its own scratch memory:
+//   jumps go forward and stay inside, divisors that are constants are not 0. A load outside the frame is "no".
+// Not here. Compiling (filter.h). The semantics are those of bpf(4).
 #pragma once
 
 #include <cstddef>

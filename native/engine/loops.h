@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What start_pktgen() hands to the loops, and the loops. Each runs in a thread of its own until it
-// has done its share or the engine stops, and returns the error that ended it, if any.
+//
+// Flow. start_pktgen() makes a PktGenRun and starts a thread for each port, which runs one of the loops until
+//   it has done its share or the engine stops. A sender drains its rings at the end.
+// Owns. The run: what all threads read, and the one count they share.
+// Invariants. A loop returns the error that ended it, if any. A thread touches the rings of its own port only.
+// Not here. Threads, samples and messages (engine.h), what a configuration may say (pktgen.h).
 #pragma once
 
 #include <atomic>

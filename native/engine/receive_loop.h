@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Receives from a port until the reader has finished or the engine stops; everything that was delivered
-// before the stop is received. Of a Reader: finished(); receive(), a burst from each ring, whether there was
-// anything; wait(), whether the rings were synced when it ended. Returns the error that ended it; that what
-// a monitor watches has closed is none, and said.
+//
+// Flow. 1. Sync. 2. The reader takes a burst from each ring, receive() says whether there was anything.
+//   3. If not, it waits, and wait() says whether the rings were synced when that ended. Until it has
+//   finished(), or the engine stops.
+// Owns. Nothing; the rings are the reader's.
+// Invariants. Everything that was delivered before the stop is received. An error that ended it is returned;
+//   that what a monitor watches has closed is none, and said.
+// Not here. What is done with frames (rx.cc, capture.cc).
 #pragma once
 
 #include "engine/loops.h"

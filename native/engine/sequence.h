@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// rxseq's judgement of one ring: are the frames of txseq all there, in order, in as many slots
-// each?
+//
+// Flow. rxseq gives the number and the slots of each frame of one ring to frame(), which tells gaps, frames out
+//   of order and changed slot counts; summarise() says at the end what was found.
+// Owns. What was expected next, and the counts of one ring.
+// Invariants. Lines reach the user at most twice a second, with what was left unsaid in the next.
+// Not here. Where the number is in a frame (frame_head.h).
 #pragma once
 
 #include <cstdint>

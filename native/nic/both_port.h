@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// An interface and its host's side as one Port ("em0*"): two wire ports with rings in one region.
+//
+// Flow. An interface and its host's side as one Port ("em0*"): every call goes to both wire ports; a wait
+//   sleeps on one epoll descriptor for the two.
+// Owns. Both ports, and the epoll descriptor.
+// Invariants. Their rings are in one region, the host's behind the interface's, as netmap numbers them.
+// Not here. How either gets its frames (wire_port.h).
 #pragma once
 
 #include <memory>

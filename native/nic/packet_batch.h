@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What PacketPort hands to the kernel in one system call.
+//
+// Flow. PacketPort fills in frames until it is full or the ring is empty, calls sendmmsg(2), and goes on
+//   behind what the kernel took.
+// Owns. The message vectors. What they point at stays in the ring's buffers until the call has returned.
+// Invariants. parts has room for the fragments of kFrames usual frames and of one that has the most.
+// Not here. What becomes of a frame that the kernel refuses (packet_tx.cc).
 #pragma once
 
 #include <sys/socket.h>

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// How a frame's bytes get into a receiver's buffer, and how the lines that will be written are asked
-// for early. Used under that ring's lock.
+//
+// Flow. Before a batch is delivered the lines that will be written are asked for, for writing: descriptors,
+//   then buffers; then a frame's bytes are copied in whole cache lines.
+// Owns. Nothing. Used under the receiving ring's lock.
+// Invariants. Buffers are multiples of 64 bytes long and aligned to that, so a copy rounded up stays inside.
+// Not here. Which ring, which slot (sender.h, rx_slots.h).
 #pragma once
 
 #include <cstring>

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Whether the indices an application left in a ring make sense, what is done if they do not, and the time
-// a ring shows.
+//
+// Flow. Every sync reads head and cur once and checks them; where they make no sense the ring is put back as
+//   the switch knows it ("ring reinit"). A sync that has news stamps the ring's time.
+// Owns. Nothing: positions are the control file's, and the application's copy is only believed within them.
+// Invariants. What tx_head() and rx_head() accept is a slot of the ring within what the application was given.
+// Not here. Slots' contents: each reader checks the slots it uses.
 #pragma once
 
 #include <cstdint>
