@@ -217,7 +217,7 @@ describe('between real processes', () => {
 
   test.each([
     [[], 2, /^missing ports: give two/],
-    [['-i', 'vale0:x'], 1, /^cannot open vale0:x\^: only a network interface has a host stack/],
+    [['-i', 'vale0:x'], 2, /^-i vale0:x alone: only a network interface has a host stack/],
     [['-i', 'vale0:x', '-i', 'nosuchif0'], 1, /nosuchif0/],
     [
       ['-i', 'vale0:x', '-i', 'vale1:y', '--backend', 'packet'],

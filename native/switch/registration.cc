@@ -65,8 +65,13 @@ Status check_exclusive(const Control& c, const PortRec& p, const OpenRequest& q,
     if (o.state.load(std::memory_order_relaxed) != State::live) continue;
     if (!overlap(t, o.first_tx, o.last_tx) && !overlap(r, o.first_rx, o.last_rx)) continue;
     if ((o.flags & NR_EXCLUSIVE) || (q.flags & NR_EXCLUSIVE)) {
-      return Status::fail(EBUSY, "%s is open%s elsewhere; close it there or open it without /x",
-                          q.name.c_str(), o.flags & NR_EXCLUSIVE ? " exclusively" : "");
+      const char* n = q.name.c_str();
+      if (o.flags & NR_EXCLUSIVE)
+        return Status::fail(EBUSY,
+                            "%s is open exclusively elsewhere; close it there, or open it "
+                            "without /x both times",
+                            n);
+      return Status::fail(EBUSY, "%s is open elsewhere; close it there or open it without /x", n);
     }
   }
   return Status::good();

@@ -2,7 +2,7 @@
 // One run of the bridge: open both ports, run the engine, sample it, report.
 import { availableParallelism } from 'node:os';
 
-import { ValeError } from '../errors.js';
+import { UsageError } from '../errors.js';
 import type { NativeBinding, NativePort, NativeRuntime, WireOptions } from '../native-types.js';
 import { defaultSpin } from '../options/flags.js';
 import type { BridgeEnd, BridgeReporter } from '../report/bridge.js';
@@ -49,8 +49,8 @@ export async function runBridge(
   const binding = load();
   const runtime = openRuntime(binding, output.err);
   if (job.a === `${job.b}^` && resolvePort(job.b, binding, runtime, () => {}).kind === 'port')
-    throw new ValeError(
-      `cannot open ${job.a}: only a network interface has a host stack; give a second port, or -L to send back what it receives`,
+    throw new UsageError(
+      `-i ${job.b} alone: only a network interface has a host stack to be joined with; give a second port, or -L to send back what it receives`,
     );
   const specs = [job.a, job.b].map((text) => resolvePort(text, binding, runtime, output.err));
   if (!specs.some(({ wire }) => wire))
