@@ -178,6 +178,25 @@ describe('from flags to configuration', () => {
     );
   });
 
+  test('what does not fit in a frame is refused by its option, and never by default', () => {
+    expect(() => config({ function: 'txseq', size: [45] })).toThrow(
+      'expected at least the 46 bytes that txseq needs for -l but received 45',
+    );
+    expect(() => config({ function: 'ping', size: [1514, 53] })).toThrow(/54 bytes.* 53$/);
+    expect(config({ function: 'ping', family: 6 }).size).toBe(74);
+    const port = { name: 'vale0:a', mac: '00:00:00:00:00:00', mtu: 65536, headerLength: 12 };
+    const flags = { ...bare, maxFragment: 25 };
+    expect(() => forPort(config(flags), flags, port)).toThrow(
+      'expected at least the 26 bytes of headers for -M but received 25',
+    );
+  });
+
+  test("a capture's frames are not described by addresses", () => {
+    expect(routeOf(config({ function: 'tx', pcap: 'a.pcap' }))).toBe(
+      'Frames of a.pcap, as they are',
+    );
+  });
+
   test('addresses choose the family, -4 and -6 force it', () => {
     expect(config({ source: '2001:db8::7' }).family).toBe(6);
     expect(config({ destination: '[2001:db8::7]:1-[2001:db8::8]:2' }).family).toBe(6);

@@ -69,7 +69,7 @@ class Parser {
         return wrong(at, "a record of %u bytes, but only %llu are left", bytes,
                      static_cast<unsigned long long>(size_ - at - kRecordHeader));
       }
-      if (Status bad = frame(at, at + kRecordHeader, bytes); !bad.ok()) return bad;
+      if (Status bad = frame(at, at + kRecordHeader, bytes, u32(at + 12)); !bad.ok()) return bad;
       at += kRecordHeader + bytes;
     }
     return Status::good();
@@ -125,14 +125,14 @@ class Parser {
         interfaces_.push_back({at, u16(at + 8), u32(at + 12)});
         break;
       case kEnhancedBlock:
-        return packet(at, u32(at + 8), kPacketBody, u32(at + 20), body);
+        return packet(at, u32(at + 8), kPacketBody, u32(at + 20), u32(at + 24), body);
       case kPacketBlock:
-        return packet(at, u16(at + 8), kPacketBody, u32(at + 20), body);
+        return packet(at, u16(at + 8), kPacketBody, u32(at + 20), u32(at + 24), body);
       case kSimpleBlock: {
         if (interfaces_.empty()) return unknown_interface(at, 0);
         const uint32_t snap = interfaces_[0].snap;
-        return packet(at, 0, kSimpleBody, snap == 0 ? u32(at + 8) : std::min(u32(at + 8), snap),
-                      body);
+        const uint32_t whole = u32(at + 8);
+        return packet(at, 0, kSimpleBody, snap == 0 ? whole : std::min(whole, snap), whole, body);
       }
       default:
         break;
@@ -140,7 +140,8 @@ class Parser {
     return Status::good();
   }
 
-  Status packet(uint64_t at, uint32_t interface, uint64_t header, uint32_t bytes, uint64_t body) {
+  Status packet(uint64_t at, uint32_t interface, uint64_t header, uint32_t bytes, uint32_t whole,
+                uint64_t body) {
     if (interface >= interfaces_.size()) return unknown_interface(at, interface);
     const Interface& from = interfaces_[interface];
     if (from.link != kEthernetLink) return not_ethernet(from.at, from.link);
@@ -148,17 +149,17 @@ class Parser {
       return wrong(at, "a frame of %u bytes in a block with room for %llu", bytes,
                    static_cast<unsigned long long>(body - header));
     }
-    return frame(at, at + 8 + header, bytes);
+    return frame(at, at + 8 + header, bytes, whole);
   }
 
   // Every record and block has a header of at least kFrameHeadroom bytes, read by now.
-  Status frame(uint64_t record, uint64_t offset, uint32_t bytes) {
+  Status frame(uint64_t record, uint64_t offset, uint32_t bytes, uint32_t whole) {
     if (bytes < kEthernetBytes || bytes > kMaxFrame) {
       return wrong(record, "a frame of %u bytes is not within %u..%u", bytes, kEthernetBytes,
                    kMaxFrame);
     }
     std::memset(data_ + offset - kFrameHeadroom, 0, kFrameHeadroom);
-    frames_.push_back({offset, bytes});
+    frames_.push_back({offset, bytes, std::max(bytes, whole)});
     return Status::good();
   }
 

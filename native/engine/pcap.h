@@ -22,7 +22,8 @@ constexpr uint32_t kFrameHeadroom = 12;
 
 struct CapturedFrame {
   uint64_t offset;  // in the block
-  uint32_t bytes;
+  uint32_t bytes;   // that were kept
+  uint32_t whole;   // that it had on the wire, or what was kept where that is more
 };
 
 struct Capture {

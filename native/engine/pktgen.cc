@@ -97,6 +97,17 @@ Status check(const PktGenConfig& config) {
   return Status::good();
 }
 
+// Frames of a capture that were cut when they were captured: those who look at them should know.
+void say_cut(Engine& engine, const std::string& file, const Capture& capture) {
+  const auto cut =
+      std::count_if(capture.frames.begin(), capture.frames.end(),
+                    [](const CapturedFrame& frame) { return frame.bytes < frame.whole; });
+  if (cut == 0) return;
+  engine.say(true, file + ": " + std::to_string(cut) + " of " +
+                       std::to_string(capture.frames.size()) +
+                       " frames were not captured whole; what is there of them is sent");
+}
+
 Status check_port(const PktGenRun& run, const Port& port, uint32_t longest) {
   const PktGenConfig& config = run.config;
   const char* name = port.info().name.c_str();
@@ -119,10 +130,11 @@ Status check_port(const PktGenRun& run, const Port& port, uint32_t longest) {
     const uint32_t slots = run.plan.cut(longest + config.header_length, ring.buf_size()).slots;
     const uint32_t most = std::min(kMaxSlots, ring.slots() - 1);
     if (slots > most) {
-      return Status::fail(EMSGSIZE,
-                          "%s: a frame of %u bytes takes %u slots here, at most %u are "
-                          "possible",
-                          name, longest, slots, most);
+      return Status::fail(
+          EMSGSIZE,
+          "%s: a frame of %u bytes takes %u slots of a tx ring in which %u can be "
+          "used; send shorter frames or longer fragments, or open it with more slots",
+          name, longest, slots, most);
     }
   }
   return Status::good();
@@ -198,7 +210,9 @@ Status start_pktgen(PktGenConfig config, std::vector<Port*> ports, std::function
     }
     return Status::fail(EINVAL, "unknown function");
   });
-  if (status.ok()) *out = std::move(engine);
+  if (!status.ok()) return status;
+  say_cut(*engine, c.pcap_file, run->capture);
+  *out = std::move(engine);
   return status;
 }
 

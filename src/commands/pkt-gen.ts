@@ -110,7 +110,8 @@ export default class PktGen extends BaseCommand {
     cpus: numberFlag({ what: 'a number of CPUs', max: 4096 })({
       char: 'c',
       helpValue: 'CPUS',
-      summary: 'How many CPUs -a goes round. Default, and for 0: all that are online.',
+      summary:
+        'How many CPUs -a goes round. Default, and for 0: all that are online. Without -c the report says 1, as the reference does.',
     }),
     threads: numberFlag({ what: 'a number of threads from 1 to 1024', min: 1, max: 1024 })({
       char: 'p',
@@ -152,7 +153,7 @@ export default class PktGen extends BaseCommand {
       char: 'P',
       helpValue: 'FILE',
       summary:
-        'tx: play the frames of a pcap or pcapng file in order, over and over unless -n ends it.',
+        'tx: play the frames of a pcap or pcapng file in order, over and over unless -n ends it. What describes built frames (-l -4 -6 -s -d -S -D -z -Z) has no effect then.',
     }),
     'random-source': Flags.boolean({
       char: 'z',

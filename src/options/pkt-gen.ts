@@ -20,6 +20,12 @@ const DEFAULTS = {
   6: { source: '2001:db8::1', destination: '2001:db8:1::1', size: 62 },
 };
 
+/** Bytes of an Ethernet header, and of one with IP and UDP. */
+const ETHERNET = 14;
+const HEADERS = { 4: 42, 6: 62 };
+/** What these functions write behind the headers, bytes. */
+const FIELDS: Partial<Record<PktGenFunction, number>> = { txseq: 4, ping: 12 };
+
 /** What the flags of pkt-gen hold after each was checked alone. Absent = not typed. */
 export interface PktGenFlags {
   function: PktGenFunction;
@@ -96,7 +102,15 @@ export function wantsStatistics(flags: PktGenFlags): boolean {
  */
 export function pktGenConfig(flags: PktGenFlags, machine: Machine): PktGenConfig {
   const family = flags.family ?? inferFamily(flags);
-  const [size, sizeMin] = sizes(flags.size, DEFAULTS[family].size);
+  const fields = FIELDS[flags.function];
+  const least = HEADERS[family] + (fields ?? 0);
+  const [size, sizeMin] = sizes(flags.size, Math.max(DEFAULTS[family].size, least));
+  if (fields !== undefined && (sizeMin || size) < least)
+    throw expected(
+      `at least the ${least} bytes that ${flags.function} needs`,
+      '-l',
+      sizeMin || size,
+    );
   const bits = optionBits(flags);
   const cpus = flags.cpus ?? 0;
   if (cpus > machine.onlineCpus)
@@ -146,15 +160,20 @@ export function forPort(config: PktGenConfig, flags: PktGenFlags, port: PortFact
   const builds = config.pcapFile === '' && !/^(rx|rxseq|pong)$/.test(config.function);
   if (builds && config.size > port.mtu)
     throw expected(`at most the ${port.mtu} bytes that ${port.name} carries`, '-l', config.size);
+  const headerLength = flags.header ?? port.headerLength;
+  const headers = headerLength + ETHERNET;
+  if (config.maxFragment > 0 && config.maxFragment < headers)
+    throw expected(`at least the ${headers} bytes of headers`, '-M', config.maxFragment);
   return {
     ...config,
     sourceMac: flags.sourceMac ?? { start: port.mac, end: port.mac },
-    headerLength: flags.header ?? port.headerLength,
+    headerLength,
   };
 }
 
-/** "10.0.0.1 -> 10.1.0.1 (00:… -> ff:…)", ranges as "first-last". */
+/** "10.0.0.1 -> 10.1.0.1 (00:… -> ff:…)", ranges as "first-last"; of a capture, its name. */
 export function routeOf(config: PktGenConfig): string {
+  if (config.pcapFile !== '') return `Frames of ${config.pcapFile}, as they are`;
   const side = (range: AddressRange) => {
     const show = (address: Uint8Array, port: number) => {
       const text = formatAddress(address);

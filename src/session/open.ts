@@ -147,8 +147,8 @@ export function openForThreads(
   const request = { ...toOpenRequest(spec, memIdOf), ...rings };
   if (threads === 1) {
     const port = runtime.open(request, wire);
-    const warning = port.wireState()?.warning;
-    if (warning) warn(`vale: ${warning}`);
+    for (const line of [port.wireState()?.warning, otherRings(spec, port, rings)])
+      if (line) warn(`vale: ${line}`);
     return [port];
   }
   if (spec.mode !== RegMode.AllNic)
@@ -168,6 +168,16 @@ export function openForThreads(
     throw error;
   }
   return ports;
+}
+
+/** What to say when a port has other rings than those asked for: it was there already, or a limit was met. */
+function otherRings({ text }: PortSpec, { info }: NativePort, asked?: RingConfig) {
+  if (asked === undefined) return undefined;
+  const has: RingConfig = info;
+  const names = ['txSlots', 'rxSlots', 'txRings', 'rxRings'] as const;
+  if (names.every((name) => asked[name] === 0 || asked[name] === has[name])) return undefined;
+  const config = names.map((name) => has[name]).join(',');
+  return `-C: ${text} has ${config} (tx slots, rx slots, tx rings, rx rings)`;
 }
 
 /** The memory of a port that is there; asking about another would make it for a moment. */
