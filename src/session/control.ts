@@ -60,17 +60,20 @@ export interface Polling {
 }
 
 export class Control {
-  private readonly exists: Exists;
-  private readonly names: { exists: Exists };
-
   /** @param warn takes one line for stderr */
   constructor(
     private readonly binding: NativeBinding,
     private readonly runtime: NativeRuntime,
     private readonly warn: (line: string) => void,
-  ) {
-    this.exists = existing(binding, runtime);
-    this.names = { exists: this.exists };
+  ) {}
+
+  /** What is there now, as far as one look needs it. */
+  private get exists(): Exists {
+    return existing(this.binding, this.runtime);
+  }
+
+  private get names(): { exists: Exists } {
+    return { exists: this.exists };
   }
 
   create(name: string, wishes: Wishes): PortInfo {
