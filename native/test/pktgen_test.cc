@@ -190,7 +190,9 @@ TEST(contradictions_are_refused_in_one_line) {
   config.size = 65536;
   config.max_fragment = 100;
   CHECK_EQ(refusal(config, &port),
-           "a: a frame of 65536 bytes takes 656 slots here, at most 63 are possible");
+           "a: a frame of 65536 bytes takes 656 slots of a tx ring in which 63 can be used; send "
+           "shorter "
+           "frames or longer fragments, or open it with more slots");
   config = config_of(PktGenFunction::rx);
   config.pcap_file = "x.pcap";
   CHECK_EQ(refusal(config, &port), "x.pcap: a capture is played by function tx, not by rx");
