@@ -297,7 +297,7 @@ inline void Sender::deliver_from(uint32_t dest, uint64_t member, uint32_t ring,
   uint32_t tail = word_position(r.tail_copy.load(std::memory_order_relaxed));
   if (total > kFewFrames)
     prefetch_slots(slots_of(r, base), n, tail, std::min(kDeliverFrames, total));
-  bool delivered = false;
+  bool delivered = false, refused = false;
   for (uint32_t first = 0; first < total; first += kDeliverFrames) {
     const uint32_t count = std::min(kDeliverFrames, total - first);
     if (count <= kFewFrames) prefetch_for_write(&r.tail);
@@ -337,11 +337,16 @@ inline void Sender::deliver_from(uint32_t dest, uint64_t member, uint32_t ring,
       s.dest_dropped += count - done.frames;
     });
     delivered = delivered || done.frames != 0;
+    refused = refused || done.ring_full != 0;
   }
   unlock(r.lock);
   last_rx = &r;
   last_slots = slots_of(r, base);
-  if (delivered) touch(rx_index);
+  if (delivered) {
+    touch(rx_index);
+  } else {
+    full = full || refused;
+  }
 }
 
 // Whoever watches the ring sees the slots up to `tail` before its owner does.

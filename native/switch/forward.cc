@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "switch/forward.h"
 
+#include <sched.h>
+
 #include "shm/owner_lock.h"
 #include "switch/account.h"
 #include "switch/recover.h"
@@ -308,6 +310,7 @@ void forward(Sender& s) {
     unlock(t.lock);
     return;
   }
+  s.full = false;
   if (head != from) {
     s.expect();
     s.now = now_seconds();
@@ -321,6 +324,9 @@ void forward(Sender& s) {
   __atomic_store_n(&ring->tail, tail, __ATOMIC_RELEASE);
   if (s.touched_count == 0) {
     unlock(t.lock);
+    // Nobody got anything, for want of room: one who could make some may be waiting for this processor.
+    if (s.full) [[unlikely]]
+      sched_yield();
   } else {
     // An exchange is a full fence, which wake() needs between the tails and the sleepers' bits.
     t.lock.exchange(0, std::memory_order_seq_cst);

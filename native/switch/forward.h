@@ -9,7 +9,8 @@
 //   3. take: these slots leave the application, counted.
 //   4. deliver (deliver.cc): lock the rx ring, copy payloads, then descriptors, then the tail.
 //   5. publish the new tail of the tx ring: all of it is free again, transmission is complete.
-//   6. unlock with a full fence, then wake whoever sleeps.
+//   6. unlock with a full fence, then wake whoever sleeps. Where nothing could be delivered for want of room,
+//      let those run who may be waiting for this processor to make some (sched_yield(2)).
 //
 // Owns. TxRing under its lock; each destination's RxRing under that one's, one at a time.
 // Invariants. Never blocks beyond lock_bounded()'s 30 ms a destination. Frames of one tx ring to one
