@@ -111,14 +111,26 @@ Attack receives(Bench& bench, const std::function<void(Master&, SplitDescriptor*
   };
 }
 
+// Into the first slots of a packed ring; the first one's flags last, since whoever serves it may look at any time.
+void publish(Driver& q, const std::vector<PackedDescriptor>& made) {
+  for (size_t i = made.size() - 1; i > 0; i--) *q.slot(static_cast<uint32_t>(i)) = made[i];
+  PackedDescriptor& first = *q.slot(0);
+  first.address = made[0].address;
+  first.bytes = made[0].bytes;
+  first.id = made[0].id;
+  __atomic_store_n(&first.flags, made[0].flags, __ATOMIC_RELEASE);
+}
+
 // Slots of a packed ring that the guest sends by, the first `available` of them made so.
 Attack sends_packed(uint32_t available,
                     const std::function<void(Master&, PackedDescriptor*)>& fill) {
   return [=](Master& m) {
     Driver& q = m.tx();
+    std::vector<PackedDescriptor> made(available);
     for (uint32_t i = 0; i < available; i++)
-      *q.slot(i) = {m.guest(0x800000), 100, 0, q.marks(i, false)};
-    fill(m, q.slot(0));
+      made[i] = {m.guest(0x800000), 100, 0, q.marks(i, false)};
+    fill(m, made.data());
+    publish(q, made);
     m.kick(q);
   };
 }
@@ -126,8 +138,10 @@ Attack sends_packed(uint32_t available,
 Attack receives_packed(Bench& bench, const std::function<void(Master&, PackedDescriptor*)>& fill) {
   return [&bench, fill](Master& m) {
     Driver& q = m.rx();
-    *q.slot(0) = {m.guest(0x800000), 2000, 0, static_cast<uint16_t>(q.marks(0, false) | kWritable)};
-    fill(m, q.slot(0));
+    std::vector<PackedDescriptor> made(1);
+    made[0] = {m.guest(0x800000), 2000, 0, static_cast<uint16_t>(q.marks(0, false) | kWritable)};
+    fill(m, made.data());
+    publish(q, made);
     m.kick(q);
     bench.f.send(*bench.x, frame(kBroadcast, mac(9), 500, 1));
   };
