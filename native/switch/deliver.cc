@@ -345,7 +345,7 @@ inline void Sender::deliver_from(uint32_t dest, uint64_t member, uint32_t ring,
   if (delivered) {
     touch(rx_index);
   } else {
-    full = full || refused;
+    no_room = no_room || refused;
   }
 }
 

@@ -310,7 +310,7 @@ void forward(Sender& s) {
     unlock(t.lock);
     return;
   }
-  s.full = false;
+  s.no_room = false;
   if (head != from) {
     s.expect();
     s.now = now_seconds();
@@ -325,7 +325,7 @@ void forward(Sender& s) {
   if (s.touched_count == 0) {
     unlock(t.lock);
     // Nobody got anything, for want of room: one who could make some may be waiting for this processor.
-    if (s.full) [[unlikely]]
+    if (s.no_room) [[unlikely]]
       sched_yield();
   } else {
     // An exchange is a full fence, which wake() needs between the tails and the sleepers' bits.

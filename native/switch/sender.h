@@ -70,7 +70,7 @@ struct Sender {
 
   uint32_t touched[256];
   uint32_t touched_count = 0;
-  bool full = false;  // in this sync some ring had no room for any frame
+  bool no_room = false;  // in this sync some ring had no room for any frame
 
   uint64_t run[kRunFrames];  // slot words of the run
   Batch batch;
