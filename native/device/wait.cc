@@ -3,11 +3,8 @@
 
 #include <sched.h>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 #include "shm/monotonic.h"
+#include "shm/relax.h"
 
 namespace vale {
 namespace {
@@ -15,14 +12,9 @@ namespace {
 constexpr unsigned kMaxWaits = 16;
 
 // Where frames flow, the next ones are often closer than a sleep and a wake-up, which cost several
-// times this. Giving the processor away meanwhile lets a sender that shares it go on.
-constexpr uint64_t kLinger = 10'000;  // ns
-
-void relax() {
-#if defined(__x86_64__)
-  _mm_pause();
-#endif
-}
+// times this. Giving the processor away meanwhile lets a sender that shares it go on. Who spins does so too,
+// but not at once: an answer that is on its way already would come later by two system calls.
+constexpr uint64_t kLinger = 10'000, kEager = 2'000;  // ns
 
 int look(PortWait* waits, unsigned n) {
   int found = 0;
@@ -48,22 +40,20 @@ int wait_ports(PortWait* waits, unsigned n, int timeout_ms, uint32_t spin_us, in
     lively = lively || waits[i].port->lively;
     waits[i].port->lively = false;
   }
-  if (lively && spin_us == 0) {
-    const uint64_t end = monotonic_ns() + kLinger;
-    do {
-      sched_yield();
-      found = look(waits, n);
-      if (found != 0) return found;
-    } while (monotonic_ns() < end);
-  }
   // Where the last wait found nothing either, spinning would only make silence expensive.
-  if (lively && spin_us != 0) {
-    const uint64_t end = monotonic_ns() + spin_us * 1000ull;
-    do {
-      for (int i = 0; i < 8; i++) relax();
+  if (lively) {
+    const uint64_t began = monotonic_ns();
+    const uint64_t eager = spin_us == 0 ? began : began + kEager;
+    const uint64_t end = began + (spin_us == 0 ? kLinger : spin_us * 1000ull);
+    for (uint64_t now = began; now < end; now = monotonic_ns()) {
+      if (now < eager) {
+        for (int i = 0; i < 8; i++) cpu_relax();
+      } else {
+        sched_yield();
+      }
       found = look(waits, n);
       if (found != 0) return found;
-    } while (monotonic_ns() < end);
+    }
   }
 
   // At most a second at a time: a sender killed between its tail and its wake-up wakes nobody.
