@@ -128,6 +128,7 @@ Status KernelPort::open(const OpenRequest& q) {
     return refused(q, err);
   flags_ = q.flags;
   info_.name = q.name;
+  info_.pipe = q.name.find_first_of("{}") != std::string::npos;
   if (Status s = map(body); !s.ok()) return s;
   nmreq_port_hdr header{};
   if (kernel_control(fd_, NETMAP_REQ_PORT_HDR_GET, q.name, &header) == 0)
