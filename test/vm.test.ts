@@ -125,40 +125,47 @@ tools.describe('two guests on one switch', () => {
       expect(Number(output)).toBeGreaterThan(1000);
     });
 
-    test('one moves to another process, and port, while it downloads and is pinged', async () => {
-      const [how, mac, way] = [accelerator(), nextMac(), socket(9)];
-      const sum = await inside(guests[0], 'md5sum </tmp/file');
-      const boot = (i: number, more: { address?: string; incoming?: string }) =>
-        Guest.boot({
-          image: image as Image,
-          accelerator: how,
-          network: vhostUser(socket(i), how, '', mac),
-          ...more,
-        });
-      for (const i of [4, 5]) await good('-a', `vale0:vm${i}`, '--vhost-user', socket(i));
-      const from = await boot(4, { address: '10.7.1.4/24' });
-      const to = await boot(5, { incoming: way });
-      try {
-        const line = 'for i in 1 2 3 4; do wget -q -O /tmp/got http://10.7.1.1/file;';
-        await inside(from, `(${line} md5sum </tmp/got; done >/tmp/sums 2>&1; touch /tmp/done) &`);
-        const pings = guests[1].run('ping -c 40 -i 0.2 10.7.1.4');
-        await from.move(way);
-        await from.close();
-        const sums = await inside(
-          to,
-          'while [ ! -e /tmp/done ]; do sleep 0.1; done; cat /tmp/sums',
-        );
-        expect(sums.split('\n')).toEqual([sum, sum, sum, sum]);
-        const received = /(\d+) packets received/.exec((await pings).output)?.[1];
-        expect(Number(received)).toBeGreaterThan(20);
-        expect(await inside(to, 'ping -c 2 -i 0.2 10.7.1.2')).toContain('2 packets received');
-        expect((await port(5)).counters.tx_frames).toBeGreaterThan(0);
-      } finally {
-        await from.close();
-        await to.close();
-        for (const i of [4, 5]) await good('-d', `vale0:vm${i}`);
-      }
-    }, 120_000);
+    // Emulated guests do not outlive it: QEMU 7.2's emulator loses pages that the guest writes meanwhile, also of
+    // one whose frames come by a stream, where nobody else writes its memory.
+    const moves = needs('KVM');
+    moves.test(
+      'one moves to another process, and port, while it downloads and is pinged',
+      async () => {
+        const [how, mac, way] = [accelerator(), nextMac(), socket(9)];
+        const sum = await inside(guests[0], 'md5sum </tmp/file');
+        const boot = (i: number, more: { address?: string; incoming?: string }) =>
+          Guest.boot({
+            image: image as Image,
+            accelerator: how,
+            network: vhostUser(socket(i), how, '', mac),
+            ...more,
+          });
+        for (const i of [4, 5]) await good('-a', `vale0:vm${i}`, '--vhost-user', socket(i));
+        const from = await boot(4, { address: '10.7.1.4/24' });
+        const to = await boot(5, { incoming: way });
+        try {
+          const line = 'for i in 1 2 3 4; do wget -q -O /tmp/got http://10.7.1.1/file;';
+          await inside(from, `(${line} md5sum </tmp/got; done >/tmp/sums 2>&1; touch /tmp/done) &`);
+          const pings = guests[1].run('ping -c 40 -i 0.2 10.7.1.4');
+          await from.move(way);
+          await from.close();
+          const sums = await inside(
+            to,
+            'while [ ! -e /tmp/done ]; do sleep 0.1; done; cat /tmp/sums',
+          );
+          expect(sums.split('\n')).toEqual([sum, sum, sum, sum]);
+          const received = /(\d+) packets received/.exec((await pings).output)?.[1];
+          expect(Number(received)).toBeGreaterThan(20);
+          expect(await inside(to, 'ping -c 2 -i 0.2 10.7.1.2')).toContain('2 packets received');
+          expect((await port(5)).counters.tx_frames).toBeGreaterThan(0);
+        } finally {
+          await from.close();
+          await to.close();
+          for (const i of [4, 5]) await good('-d', `vale0:vm${i}`);
+        }
+      },
+      120_000,
+    );
 
     test.each([
       ['a stream', '--stream', (path: string) => stream(path)],

@@ -6,6 +6,7 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe, test } from 'vitest';
 
+import { accelerator } from '../../src/vm/guest.js';
 import { onKernel } from './vale.js';
 
 const PLACES = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
@@ -30,6 +31,7 @@ const privileges: Record<string, () => boolean> = {
   'user namespaces': () =>
     (namespaces ??=
       spawnSync('unshare', ['-Urn', 'ip', 'link', 'add', 'type', 'veth']).status === 0),
+  KVM: () => accelerator() === 'kvm',
   counters: () => !onKernel,
   addresses: () => !onKernel,
   'listing of what is detached': () => !onKernel,
