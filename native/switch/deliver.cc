@@ -342,11 +342,7 @@ inline void Sender::deliver_from(uint32_t dest, uint64_t member, uint32_t ring,
   unlock(r.lock);
   last_rx = &r;
   last_slots = slots_of(r, base);
-  if (delivered) {
-    touch(rx_index);
-  } else {
-    no_room = no_room || refused;
-  }
+  reached(rx_index, delivered, refused);
 }
 
 // Whoever watches the ring sees the slots up to `tail` before its owner does.

@@ -127,7 +127,7 @@ void Sender::deliver_converted(RxRing& r, uint32_t rx_index, char* base, uint32_
     s.delivered += done.frames;
     s.dest_dropped += count - whole_delivered;
   });
-  if (done.frames != 0) touch(rx_index);
+  reached(rx_index, done.frames != 0, done.ring_full != 0);
 }
 
 }  // namespace vale

@@ -166,7 +166,7 @@ bool Sender::scatter() {
       s.dest_dropped += full;
     });
     unlock(r.lock);
-    if (p.planned != 0) touch(p.index);
+    reached(p.index, p.planned != 0, full != 0);
   }
   for (uint32_t i = 0; i < destinations && !all; i++) {
     if (plan[i].open) continue;

@@ -140,6 +140,14 @@ struct Sender {
   void deliver_from(uint32_t dest, uint64_t member, uint32_t ring, const Source& source,
                     bool simple, uint32_t total);
   void touch(uint32_t rx_index);
+  // What became of the frames for a ring: some are there, or none, `refused` for want of room.
+  void reached(uint32_t rx_index, bool delivered, bool refused) {
+    if (delivered) {
+      touch(rx_index);
+    } else {
+      no_room = no_room || refused;
+    }
+  }
   void wake_each();
 };
 
