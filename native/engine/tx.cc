@@ -174,9 +174,9 @@ class Sender {
   }
 
   void wait_for_room() {
+    notice_.stuck(rings_);
     if (config_.busy) return cpu_relax();
     stamp();
-    notice_.stuck(rings_);
     for (TxRing& ring : rings_) ring.want_more();
     PortWait wait{&port_, POLLOUT};
     wait_ports(&wait, 1, kWaitMs, config_.spin, engine_.stop_fd());
@@ -257,17 +257,18 @@ uint64_t drain(Engine& engine, Port& port, std::vector<TxRing>& rings) {
       pending += ring.pending();
     }
     if (gone || pending == 0) return taken;
-    const uint64_t now = monotonic_ns();
     if (pending != before) notice.moved();
     before = pending;
-    if (!engine.stopping()) notice.stuck(rings);
-    if (engine.stopping()) {
+    const bool stopped = engine.stopping();
+    if (stopped) {
+      const uint64_t now = monotonic_ns();
       if (deadline == 0) deadline = now + kDrainNs;
       if (now >= deadline) return taken;
+    } else {
+      notice.stuck(rings);
     }
     for (TxRing& ring : rings) ring.want_more();
     PortWait wait{&port, POLLOUT};
-    const bool stopped = engine.stopping();
     wait_ports(&wait, 1, stopped ? kDrainStepMs : kWaitMs, 0, stopped ? -1 : engine.stop_fd());
   }
 }
