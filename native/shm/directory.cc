@@ -324,10 +324,11 @@ Status Directory::no_room(const char* what, uint64_t bytes) const {
   constexpr uint64_t kMiB = 1 << 20;
   struct statfs fs {};
   fstatfs(fd_, &fs);
+  const uint64_t block = static_cast<uint64_t>(fs.f_bsize);
   std::string enlarge;
-  if (fs.f_type ==
-      TMPFS_MAGIC) {  // what it has is in use, and the next port will want as much again
-    const uint64_t all = uint64_t{fs.f_blocks} * static_cast<uint64_t>(fs.f_bsize);
+  if (fs.f_type == TMPFS_MAGIC) {
+    // What it has is in use, and the next port will want as much again.
+    const uint64_t all = fs.f_blocks * block;
     const uint64_t wanted = std::max(2 * all, all + 4 * bytes);
     enlarge = " by mount -o remount,size=" + std::to_string((wanted + kMiB - 1) / kMiB) + "m " +
               mount_point(path_);
@@ -337,7 +338,7 @@ Status Directory::no_room(const char* what, uint64_t bytes) const {
       "no room for %s in %s: %llu bytes needed, %llu free; enlarge that file system%s (in a "
       "container: --shm-size) or set VALE_DIR to another",
       what, path_.c_str(), static_cast<unsigned long long>(bytes),
-      static_cast<unsigned long long>(bytes_free()), enlarge.c_str());
+      static_cast<unsigned long long>(fs.f_bavail * block), enlarge.c_str());
 }
 
 Status Directory::present() const {
