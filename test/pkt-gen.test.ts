@@ -201,6 +201,16 @@ describe('the other functions', () => {
     expect((await rx.stop()).code).toBe(0);
   });
 
+  test('says what rings a port has that are not those asked for', async () => {
+    const port = `${freshSwitch()}:a`;
+    const open = await new Vale(['pkt-gen', '-i', port, '-C', '512']).says(/Receiving from/);
+    const other = await vale('pkt-gen', '-i', port, '-C', '256', '--duration', '0.1');
+    expect(other.stderr).toContain(`-C: ${port} has 512,512,1,1 (tx slots, rx slots,`);
+    const same = await vale('pkt-gen', '-i', port, '-C', '512', '--duration', '0.1');
+    expect(same.stderr).not.toContain('-C:');
+    expect((await open.stop()).stderr).not.toContain('-C:');
+  });
+
   describe('a capture file', () => {
     const folder = mkdtempSync(join(tmpdir(), 'vale-pcap-'));
     const file = join(folder, 'three.pcap');
@@ -238,6 +248,30 @@ describe('the other functions', () => {
       );
       expect(code).toBe(0);
       expect(final(stdout)).toMatchObject({ offered: 7, bytes: 2 * 1160 + 60 });
+    });
+
+    test('names its file instead of addresses, and says what it has of frames only in part', async () => {
+      const whole = readFileSync(file);
+      const cut = join(folder, 'cut.pcap');
+      const args = (path: string) => [
+        '-i',
+        `${freshSwitch()}:tx`,
+        '-f',
+        'tx',
+        '-P',
+        path,
+        '-n',
+        '3',
+      ];
+      const said = /frames were not captured whole/;
+      const first = await vale('pkt-gen', ...args(file));
+      expect(first.stdout).toContain(`\nFrames of ${file}, as they are\n`);
+      expect(first.stderr).not.toMatch(said);
+      whole.writeUInt32LE(1514, 24 + 12); // the first one's length on the wire
+      writeFileSync(cut, whole);
+      const second = await vale('pkt-gen', ...args(cut));
+      expect(second.stderr).toContain(`${cut}: 1 of 3 frames were not captured whole`);
+      expect(second.stdout).toContain('Sent 3 packets 1160 bytes');
     });
 
     test('that is missing is one line and exit code 1', async () => {
