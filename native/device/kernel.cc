@@ -9,9 +9,12 @@
 
 #include "abi/netmap_control.h"
 #include "device/kernel_port.h"
+#include "device/request_body.h"
 
 namespace vale {
 namespace {
+
+using namespace request_body;
 
 constexpr uint32_t kOneCpu = 1, kSeveralCpus = 2;  // nmreq_vale_polling::nr_mode
 
@@ -88,17 +91,10 @@ Status refused(const std::string& name, int err, int special = 0, const char* wh
 int KernelDevice::port_info(const std::string& name, uint16_t mem_id, PortInfo* out) const {
   nmreq_port_info_get body{};
   body.nr_mem_id = mem_id;
-  if (const int err = ask(NETMAP_REQ_PORT_INFO_GET, name, &body)) return err;
   out->name = name;
   out->device = "kernel";
-  out->memsize = body.nr_memsize;
-  out->tx_slots = body.nr_tx_slots;
-  out->rx_slots = body.nr_rx_slots;
-  out->tx_rings = body.nr_tx_rings;
-  out->rx_rings = body.nr_rx_rings;
-  out->host_tx_rings = body.nr_host_tx_rings;
-  out->host_rx_rings = body.nr_host_rx_rings;
-  out->mem_id = body.nr_mem_id;
+  if (const int err = ask(NETMAP_REQ_PORT_INFO_GET, name, &body)) return err;
+  fields(body, *out, from_body);
   // The pool of buffers tells their size; a module too old to answer leaves it unknown.
   nmreq_pools_info pools{};
   pools.nr_mem_id = body.nr_mem_id;
@@ -129,8 +125,7 @@ Status KernelDevice::list(std::vector<PortRow>* out) {
     row.attached = true;
     at.nr_port_idx++;
     // Asking for what has just gone would make it for a moment, with a new memory id: harmless.
-    if (port_info(row.name, 0, &row.info) != 0) row.info.name = row.name;
-    row.info.device = "kernel";
+    port_info(row.name, 0, &row.info);
     nmreq_port_hdr header{};
     if (ask(NETMAP_REQ_PORT_HDR_GET, row.name, &header) == 0) row.header_length = header.nr_hdr_len;
     out->push_back(std::move(row));
@@ -195,21 +190,13 @@ Status KernelDevice::create(const OpenRequest& wish, PortInfo* out) {
                         wish.name.c_str());
   }
   nmreq_vale_newif body{};
-  body.nr_tx_slots = wish.tx_slots;
-  body.nr_rx_slots = wish.rx_slots;
-  body.nr_tx_rings = wish.tx_rings;
-  body.nr_rx_rings = wish.rx_rings;
-  body.nr_mem_id = wish.mem_id;
+  sizes(body, wish, to_body);
   if (const int err = ask(NETMAP_REQ_VALE_NEWIF, wish.name, &body))
     return refused(wish.name, err, EEXIST, "an interface or persistent port has this name already");
   *out = {};
   out->name = wish.name;
   out->device = "kernel";
-  out->tx_slots = body.nr_tx_slots;
-  out->rx_slots = body.nr_rx_slots;
-  out->tx_rings = body.nr_tx_rings;
-  out->rx_rings = body.nr_rx_rings;
-  out->mem_id = body.nr_mem_id;
+  sizes(body, *out, from_body);
   return Status::good();
 }
 
@@ -238,11 +225,7 @@ Status KernelDevice::attach(const AttachRequest& request, uint32_t* port_index,
   }
   nmreq_vale_attach body{};
   body.reg.nr_mode = request.host ? NR_REG_NIC_SW : NR_REG_ALL_NIC;
-  body.reg.nr_tx_slots = q.tx_slots;
-  body.reg.nr_rx_slots = q.rx_slots;
-  body.reg.nr_tx_rings = q.tx_rings;
-  body.reg.nr_rx_rings = q.rx_rings;
-  body.reg.nr_mem_id = q.mem_id;
+  sizes(body.reg, q, to_body);
   const int err = ask(NETMAP_REQ_VALE_ATTACH, q.name, &body);
   if (err == EINVAL)
     return refused(

@@ -14,6 +14,7 @@
 
 #include "abi/netmap_control.h"
 #include "device/kernel.h"
+#include "device/request_body.h"
 
 #ifdef __linux__
 #include <linux/if_packet.h>
@@ -112,18 +113,9 @@ Status KernelPort::open(const OpenRequest& q) {
   fd_ = ::open(kKernelPath, O_RDWR | O_CLOEXEC);
   if (fd_ < 0) return Status::fail(errno, "%s: %s", kKernelPath, std::strerror(errno));
   nmreq_register body{};
-  body.nr_mode = q.mode;
-  body.nr_ringid = q.ring_id;
+  request_body::fields(body, q, request_body::to_body);
   // Engines ask the port for its header's length, so that one with headers may be opened by all.
-  body.nr_flags = q.flags | NR_ACCEPT_VNET_HDR;
-  body.nr_tx_slots = q.tx_slots;
-  body.nr_rx_slots = q.rx_slots;
-  body.nr_tx_rings = q.tx_rings;
-  body.nr_rx_rings = q.rx_rings;
-  body.nr_host_tx_rings = q.host_tx_rings;
-  body.nr_host_rx_rings = q.host_rx_rings;
-  body.nr_mem_id = q.mem_id;
-  body.nr_extra_bufs = q.extra_bufs;
+  body.nr_flags |= NR_ACCEPT_VNET_HDR;
   if (const int err = kernel_control(fd_, NETMAP_REQ_REGISTER, q.name, &body))
     return refused(q, err);
   flags_ = q.flags;
@@ -139,16 +131,7 @@ Status KernelPort::open(const OpenRequest& q) {
 
 Status KernelPort::map(const nmreq_register& answer) {
   info_.device = "kernel";
-  info_.offset = answer.nr_offset;
-  info_.memsize = answer.nr_memsize;
-  info_.tx_slots = answer.nr_tx_slots;
-  info_.rx_slots = answer.nr_rx_slots;
-  info_.tx_rings = answer.nr_tx_rings;
-  info_.rx_rings = answer.nr_rx_rings;
-  info_.host_tx_rings = answer.nr_host_tx_rings;
-  info_.host_rx_rings = answer.nr_host_rx_rings;
-  info_.mem_id = answer.nr_mem_id;
-  info_.extra_bufs = answer.nr_extra_bufs;
+  request_body::fields(answer, info_, request_body::from_body);
   info_.mtu = kMostBytes;
   info_.pipe = info_.name.find_first_of("{}") != std::string::npos;
   const char* n = info_.name.c_str();

@@ -75,7 +75,4 @@ struct Request {
 // With the table's lock and the file's.
 int serve(Request& request);
 
-OpenRequest to_open_request(const char* name, const nmreq_register& body);
-void to_register_body(const PortInfo& info, nmreq_register* body);
-
 }  // namespace vale::preload

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <string>
 
+#include "device/request_body.h"
 #include "preload/control.h"
 #include "preload/own_memory.h"
 #include "preload/start.h"
@@ -11,11 +12,20 @@
 namespace vale::preload {
 namespace {
 
+using namespace request_body;
+
 bool begins_with_vale(const char* name) { return std::strncmp(name, "vale", 4) == 0; }
 
 int failed(const Status& s) {
   explain(s);
   return s.err;
+}
+
+OpenRequest to_open_request(const char* name, const nmreq_register& b) {
+  OpenRequest q;
+  q.name = name;
+  fields(b, q, from_body);
+  return q;
 }
 
 void to_pools_body(const PoolsInfo& info, nmreq_pools_info* b) {
@@ -100,7 +110,7 @@ int do_register(Request& r) {
     }
   }
   r.file.take_numbers();
-  to_register_body(info, &b);
+  fields(b, info, to_body);
   if (b.nr_flags & NR_ZCOPY_MON) b.nr_flags |= NR_MONITOR_TX | NR_MONITOR_RX;
   return 0;
 }
@@ -108,21 +118,10 @@ int do_register(Request& r) {
 int port_info(Request& r, Device& device) {
   nmreq_port_info_get& b = r.body.info;
   OpenRequest probe;
-  probe.mem_id = b.nr_mem_id;
-  probe.tx_slots = b.nr_tx_slots;
-  probe.rx_slots = b.nr_rx_slots;
-  probe.tx_rings = b.nr_tx_rings;
-  probe.rx_rings = b.nr_rx_rings;
+  sizes(b, probe, from_body);
   PortInfo info;
   if (const Status s = device.info(r.header.nr_name, probe, &info); !s.ok()) return failed(s);
-  b.nr_memsize = info.memsize;
-  b.nr_tx_slots = info.tx_slots;
-  b.nr_rx_slots = info.rx_slots;
-  b.nr_tx_rings = info.tx_rings;
-  b.nr_rx_rings = info.rx_rings;
-  b.nr_host_tx_rings = info.host_tx_rings;
-  b.nr_host_rx_rings = info.host_rx_rings;
-  b.nr_mem_id = info.mem_id;
+  fields(b, info, to_body);
   return 0;
 }
 
@@ -185,18 +184,10 @@ int new_port(Request& r, Device& device) {
   nmreq_vale_newif& b = r.body.newif;
   OpenRequest wish;
   wish.name = r.header.nr_name;
-  wish.tx_slots = b.nr_tx_slots;
-  wish.rx_slots = b.nr_rx_slots;
-  wish.tx_rings = b.nr_tx_rings;
-  wish.rx_rings = b.nr_rx_rings;
-  wish.mem_id = b.nr_mem_id;
+  sizes(b, wish, from_body);
   PortInfo info;
   if (const Status s = device.create(wish, &info); !s.ok()) return failed(s);
-  b.nr_tx_slots = info.tx_slots;
-  b.nr_rx_slots = info.rx_slots;
-  b.nr_tx_rings = info.tx_rings;
-  b.nr_rx_rings = info.rx_rings;
-  b.nr_mem_id = info.mem_id;
+  sizes(b, info, to_body);
   return 0;
 }
 
@@ -211,36 +202,6 @@ int pools(Request& r, Device& device) {
 }
 
 }  // namespace
-
-OpenRequest to_open_request(const char* name, const nmreq_register& b) {
-  OpenRequest q;
-  q.name = name;
-  q.mode = b.nr_mode;
-  q.ring_id = b.nr_ringid;
-  q.flags = b.nr_flags;
-  q.tx_slots = b.nr_tx_slots;
-  q.rx_slots = b.nr_rx_slots;
-  q.tx_rings = b.nr_tx_rings;
-  q.rx_rings = b.nr_rx_rings;
-  q.host_tx_rings = b.nr_host_tx_rings;
-  q.host_rx_rings = b.nr_host_rx_rings;
-  q.mem_id = b.nr_mem_id;
-  q.extra_bufs = b.nr_extra_bufs;
-  return q;
-}
-
-void to_register_body(const PortInfo& info, nmreq_register* b) {
-  b->nr_offset = info.offset;
-  b->nr_memsize = info.memsize;
-  b->nr_tx_slots = info.tx_slots;
-  b->nr_rx_slots = info.rx_slots;
-  b->nr_tx_rings = info.tx_rings;
-  b->nr_rx_rings = info.rx_rings;
-  b->nr_host_tx_rings = info.host_tx_rings;
-  b->nr_host_rx_rings = info.host_rx_rings;
-  b->nr_mem_id = info.mem_id;
-  b->nr_extra_bufs = info.extra_bufs;
-}
 
 int serve(Request& r) {
   int err = ENXIO;
