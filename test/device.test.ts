@@ -82,6 +82,20 @@ describe('VALE_DEVICE', () => {
     });
   });
 
+  test.each(['--vhost-user', '--stream', '--dgram'])(
+    "%s: the kernel's has no ports for virtual machines",
+    (option) => {
+      const args = ['ctl', 'attach', 'valedevice:vm', option, '/nowhere/vm.sock'];
+      expect(run('kernel', ...underRun, ...args)).toEqual({
+        status: 1,
+        stdout: '',
+        stderr:
+          "vale: failed to attach valedevice:vm: Operation not supported (the kernel's netmap has no " +
+          'ports for virtual machines of its own; with VALE_DEVICE=user this works)\n',
+      });
+    },
+  );
+
   test('of a capture: what its rings dropped is unknown', () => {
     const args = [
       'capture',

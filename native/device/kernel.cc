@@ -213,8 +213,7 @@ Status KernelDevice::attach(const AttachRequest& request, uint32_t* port_index,
   const OpenRequest& q = request.port;
   const char* n = q.name.c_str();
   if (warning != nullptr) warning->clear();
-  if (!request.vhost_user.empty() || !request.stream.empty())
-    return lacks("no ports for virtual machines of its own");
+  if (!request.machine().empty()) return lacks("no ports for virtual machines of its own");
   if (!request.netns.empty() || request.shared ||
       (!request.backend.empty() && request.backend != "auto")) {
     return Status::fail(
