@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -120,7 +121,6 @@ Status KernelPort::open(const OpenRequest& q) {
     return refused(q, err);
   flags_ = q.flags;
   info_.name = q.name;
-  info_.pipe = q.name.find_first_of("{}") != std::string::npos;
   if (Status s = map(body); !s.ok()) return s;
   nmreq_port_hdr header{};
   if (kernel_control(fd_, NETMAP_REQ_PORT_HDR_GET, q.name, &header) == 0)
@@ -195,8 +195,8 @@ bool KernelPort::view(uint64_t offset, RingView* out) {
 
 // Of an interface, the longest frame and the address. All others keep what a switch has.
 void KernelPort::interface_facts() {
-  const std::string name = info_.name.substr(0, info_.name.find_first_of("{}"));
-  if (name != info_.name || name.size() >= IFNAMSIZ || if_nametoindex(name.c_str()) == 0) return;
+  const std::string& name = info_.name;
+  if (info_.pipe || name.size() >= IFNAMSIZ || if_nametoindex(name.c_str()) == 0) return;
   const int fd = socket(AF_INET, SOCK_DGRAM, 0);
   ifreq request{};
   std::memcpy(request.ifr_name, name.data(), name.size());

@@ -10,8 +10,6 @@
 // Not here. Other requests (kernel.h).
 #pragma once
 
-#include <atomic>
-
 #include "device/device.h"
 
 namespace vale {
