@@ -23,28 +23,11 @@ Status PacketPort::open(WireParts parts, std::unique_ptr<FrameSocket> socket, co
   if (!status.ok()) return status;
   port->tx_hwtail_ = port->tx().slots() - 1;
   port->batch_.reset(new Batch);
-  port->rx_ends_.resize(port->rx().slots());
   *out = std::move(port);
   return Status::good();
 }
 
 PacketPort::~PacketPort() = default;
-
-short PacketPort::ready(short events) {
-  short found = 0;
-  const bool wants_tx = (events & POLLOUT) != 0;
-  if (sends() && (wants_tx || (parts_.request.flags & NR_NO_TX_POLL) == 0)) {
-    if (handed_over(tx(), tx_hwcur_)) txsync();
-    if (wants_tx && has_more(tx())) found |= POLLOUT;
-  }
-  if ((events & POLLIN) != 0 && receives()) {
-    rxsync();
-    if (has_more(rx())) found |= POLLIN;
-  }
-  // Whoever waits must get to the sync that tells.
-  if (removed_.load(std::memory_order_relaxed)) found |= static_cast<short>(events | POLLERR);
-  return found;
-}
 
 void PacketPort::arm(short events) {
   uint32_t wanted = 0;
@@ -55,7 +38,7 @@ void PacketPort::arm(short events) {
   // The socket tells neither when a driver's queue has room again nor that an interface which went
   // down is gone for good.
   int64_t look_again = down_ ? kDownLookNs : 0;
-  if (sends() && handed_over(tx(), tx_hwcur_)) {
+  if (sends() && unsent()) {
     if (tx_blocked_) {
       look_again = kRetryNs;
     } else {
@@ -63,11 +46,6 @@ void PacketPort::arm(short events) {
     }
   }
   sleep_.watch(wanted, look_again);
-}
-
-void PacketPort::disarm() {
-  sleep_.leave();
-  look_for_removal();
 }
 
 // Also takes the socket's error away, which would otherwise end every sleep at once.

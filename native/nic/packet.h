@@ -6,8 +6,7 @@
 //   rxsync: frames the kernel has received are copied into slots, with what it keeps beside them put
 //     right: VLAN tags back in, half-made checksums completed, super-frames cut (segment.h).
 //
-// Owns. The socket, what it sleeps on. One thread sleeps on a port at a time; tx and rx
-//   may be synced by two threads.
+// Owns. The socket. One thread sleeps on a port at a time; tx and rx may be synced by two threads.
 //
 // Invariants. A frame is in rx slots whole or not at all. tx_copies = tx_delivered + drops but for
 //   ring_full, which counts frames the kernel had no place for, and what is dropped on receiving.
@@ -23,7 +22,6 @@
 #include <vector>
 
 #include "nic/frame_socket.h"
-#include "nic/sleep.h"
 #include "nic/wire_port.h"
 #include "offload/segment.h"
 
@@ -37,11 +35,7 @@ class PacketPort final : public WirePort {
   ~PacketPort() override;
 
   int txsync() override;
-  short ready(short events) override;
   void arm(short events) override;
-  int fd() const override { return sleep_.fd(); }
-  short poll_events(short) const override { return POLLIN; }
-  void disarm() override;
   PortCounters counters() const override;
 
  private:
@@ -67,6 +61,7 @@ class PacketPort final : public WirePort {
   bool deliver(const RingView& ring);
   void put(const RingView& ring, const Part* parts, unsigned count, uint32_t bytes, uint32_t slots);
 
+  bool unsent() const override { return handed_over(tx(), tx_hwcur_); }
   void look_for_removal() override;
 
   uint64_t kernel_drops() const override;
@@ -83,7 +78,6 @@ class PacketPort final : public WirePort {
   bool cutting_ = false;  // and segmenter_ is at work on it
   Segmenter segmenter_;
 
-  Sleep sleep_;
   bool down_ = false;  // as far as the sleeper knows
 
   mutable std::atomic<uint64_t> collected_drops_{0};  // collected when asked for

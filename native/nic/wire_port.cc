@@ -27,6 +27,7 @@ void WirePort::bind(WireParts parts, const char* backend) {
   rx_views_.resize(last_rx_);
   if (first_tx_ != last_tx_) tx_views_[ring] = tx();
   if (first_rx_ != last_rx_) rx_views_[ring] = rx();
+  rx_ends_.resize(rx().slots());
 
   info_.name = request.name + (parts_.host ? "^" : "");
   info_.device = backend;
@@ -56,6 +57,27 @@ void WirePort::give_back(uint32_t buffer) {
   uint32_t* head = &parts_.share->nifp()->ni_bufs_head;
   std::memcpy(buffers.at(buffer), head, sizeof *head);
   *head = buffer;
+}
+
+short WirePort::ready(short events) {
+  short found = 0;
+  const bool wants_tx = (events & POLLOUT) != 0;
+  if (sends() && (wants_tx || (parts_.request.flags & NR_NO_TX_POLL) == 0)) {
+    if (unsent()) txsync();
+    if (wants_tx && has_more(tx())) found |= POLLOUT;
+  }
+  if ((events & POLLIN) != 0 && receives()) {
+    rxsync();
+    if (has_more(rx())) found |= POLLIN;
+  }
+  // Whoever waits must get to the sync that tells.
+  if (removed_.load(std::memory_order_relaxed)) found |= static_cast<short>(events | POLLERR);
+  return found;
+}
+
+void WirePort::disarm() {
+  sleep_.leave();
+  look_for_removal();
 }
 
 bool WirePort::wire_state(WireState* out) const {

@@ -5,7 +5,8 @@
 //   1. release(): slots that the application has done with are free again.
 //   2. fill(): what has come goes into free slots, as the kind of port does it.
 //   3. the tail is shown; after many syncs without a frame the interface is looked for.
-// Owns. The memory (maybe with others), the take-over, the rx ring's positions (who holds rx_busy_).
+// Owns. The memory (maybe with others), the take-over, what a wait sleeps on, the rx ring's positions (who
+//   holds rx_busy_).
 // Invariants. bind() is called once, before anything else of the Port.
 // Not here. Frames (packet.h, xdp.h), putting a port together (device/wire.h).
 #pragma once
@@ -18,6 +19,7 @@
 #include "device/device.h"
 #include "nic/interface.h"
 #include "nic/private_region.h"
+#include "nic/sleep.h"
 #include "nic/take_over.h"
 
 namespace vale {
@@ -39,6 +41,10 @@ class WirePort : public Port {
   ~WirePort() override;
   bool wire_state(WireState* out) const override;
   int rxsync() final;
+  short ready(short events) final;
+  int fd() const final { return sleep_.fd(); }
+  short poll_events(short) const final { return POLLIN; }
+  void disarm() final;
 
  protected:
   // A statistic: written by one thread at a time, read by any.
@@ -78,6 +84,8 @@ class WirePort : public Port {
   static bool handed_over(const RingView& ring, uint32_t from) {
     return __atomic_load_n(&ring.ring()->head, __ATOMIC_ACQUIRE) != from;
   }
+  // Whether a slot of the tx ring that was handed over is not the application's again.
+  virtual bool unsent() const = 0;
   uint32_t rx_room() const { return rx().slots() - 1 - rx().distance(rx_hwcur_, rx_hwtail_); }
   // Puts frames into slots from rx_hwtail_ on, moves it, and marks their ends in rx_ends_.
   virtual void fill(const RingView& ring) = 0;
@@ -86,6 +94,7 @@ class WirePort : public Port {
 
   WireParts parts_;
   RingPair rings_;
+  Sleep sleep_;
   std::atomic<bool> removed_{false};
   Count tx_frames_, tx_bytes_, tx_delivered_, rx_frames_, rx_bytes_, rx_read_;
   Count drops_[kDropReasons];

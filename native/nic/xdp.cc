@@ -88,7 +88,6 @@ Status XdpPort::open(WireParts parts, const std::vector<XdpMode>& modes, const P
   port->buffers_.open(memory, bytes, port->parts_.region->buffers());
   port->tx_slot_.resize(port->parts_.region->buffers().limit, kNowhere);
   port->tx_pending_.resize(port->tx().slots());
-  port->rx_ends_.resize(port->rx().slots());
   std::vector<uint32_t>& free = port->parts_.region->buffers().free;
   const unsigned queues = port->socket_.queues();
   const size_t each = std::min<size_t>(free.size() / queues, XdpSocket::kRing);
@@ -108,34 +107,13 @@ XdpPort::~XdpPort() {
   buffers_.each_lent([&](uint32_t buffer) { give_back(buffer); });
 }
 
-short XdpPort::ready(short events) {
-  short found = 0;
-  const bool wants_tx = (events & POLLOUT) != 0;
-  if (sends() && (wants_tx || (parts_.request.flags & NR_NO_TX_POLL) == 0)) {
-    if (handed_over(tx(), tx_done_)) txsync();
-    if (wants_tx && has_more(tx())) found |= POLLOUT;
-  }
-  if ((events & POLLIN) != 0 && receives()) {
-    rxsync();
-    if (has_more(rx())) found |= POLLIN;
-  }
-  // Whoever waits must get to the sync that tells.
-  if (removed_.load(std::memory_order_relaxed)) found |= static_cast<short>(events | POLLERR);
-  return found;
-}
-
 void XdpPort::arm(short events) {
   // With its ring full a receiver waits for itself, not for the kernel.
   const bool watch = (events & POLLIN) != 0 && receives() && rx_room() != 0;
   // The socket tells neither when a buffer is done with nor that an interface is gone.
   int64_t look_again = down_ ? kDownLookNs : 0;
-  if (sends() && handed_over(tx(), tx_done_)) look_again = kRetryNs;
+  if (sends() && unsent()) look_again = kRetryNs;
   sleep_.watch(watch ? uint32_t{EPOLLIN} : 0, look_again);
-}
-
-void XdpPort::disarm() {
-  sleep_.leave();
-  look_for_removal();
 }
 
 // Also takes the sockets' errors away, which would otherwise end every sleep at once.

@@ -6,8 +6,8 @@
 //   txsync: slots from head on are handed to the kernel as they are; a slot is the application's again
 //     when the kernel has done with its buffer.
 //
-// Owns. The sockets, what it sleeps on, the buffers that are with the kernel. As with a packet port,
-//   one thread sleeps, and tx and rx may be synced by two threads.
+// Owns. The sockets, the buffers that are with the kernel. As with a packet port, one thread sleeps, and tx
+//   and rx may be synced by two threads.
 //
 // Invariants. A buffer is in a slot, with the kernel, or in the list of spare ones, never in two of
 //   them, unless the application puts it in two slots, which harms its own frames: sent, it is a bad slot
@@ -25,7 +25,6 @@
 #include <vector>
 
 #include "nic/peer.h"
-#include "nic/sleep.h"
 #include "nic/wire_port.h"
 #include "nic/xdp_buffers.h"
 #include "nic/xdp_socket.h"
@@ -47,11 +46,7 @@ class XdpPort final : public WirePort {
   ~XdpPort() override;
 
   int txsync() override;
-  short ready(short events) override;
   void arm(short events) override;
-  int fd() const override { return sleep_.fd(); }
-  short poll_events(short) const override { return POLLIN; }
-  void disarm() override;
   PortCounters counters() const override;
 
  private:
@@ -86,6 +81,7 @@ class XdpPort final : public WirePort {
   void finish(const XdpSocket::Frame* pieces, uint32_t count);
   void give(unsigned queue, uint32_t buffer);
 
+  bool unsent() const override { return handed_over(tx(), tx_done_); }
   void look_for_removal() override;
 
   XdpSocket socket_;
@@ -102,8 +98,6 @@ class XdpPort final : public WirePort {
   std::atomic<bool> down_{false};
 
   bool finish_checksums_ = false;  // of frames that come from a stack, not from hardware
-
-  Sleep sleep_;
 };
 
 }  // namespace vale

@@ -5,6 +5,7 @@
 #include "offload/unfinished.h"
 
 namespace vale {
+
 void XdpPort::fill(const RingView& ring) {
   for (unsigned queue = 0; queue < socket_.queues(); queue++) {
     bool any = false;
