@@ -42,10 +42,10 @@ Status PrivateRegion::create(const PrivateRegionWish& wish, std::unique_ptr<Priv
   const uint64_t tx_bytes = ring_bytes(wish.tx_slots), rx_bytes = ring_bytes(wish.rx_slots);
   const uint64_t buffers_offset = kPage + pairs * (tx_bytes + rx_bytes);
   const uint32_t needed = pairs * (wish.tx_slots + wish.rx_slots) + wish.extra_bufs + wish.spare;
+  uint64_t bytes = buffers_offset;
   Buffers& buffers = region->buffers_;
   if (wish.shared != nullptr) {
     buffers = *wish.shared;
-    region->bytes_ = buffers_offset;
     if (buffers.free.size() < needed) {
       return Status::fail(ENOMEM, "%s: the port it shares buffers with has %zu to spare, not %u",
                           wish.name, buffers.free.size(), needed);
@@ -53,14 +53,14 @@ Status PrivateRegion::create(const PrivateRegionWish& wish, std::unique_ptr<Priv
   } else {
     buffers.buf_size = wish.buf_size;
     buffers.limit = 2 + needed;
-    region->bytes_ = buffers_offset + round_page(uint64_t{buffers.limit} * wish.buf_size);
+    bytes += round_page(uint64_t{buffers.limit} * wish.buf_size);
   }
 
   region->bound_.store(buffers.limit, std::memory_order_relaxed);
-  region->memory_ = Mapping::of_own(region->bytes_);
+  region->memory_ = Mapping::of_own(bytes);
   if (!region->memory_.valid()) {
     return Status::fail(ENOMEM, "%s: no memory for %llu bytes of rings and buffers; ask for fewer",
-                        wish.name, static_cast<unsigned long long>(region->bytes_));
+                        wish.name, static_cast<unsigned long long>(bytes));
   }
   if (wish.shared == nullptr) {
     buffers.zero = region->base() + buffers_offset;

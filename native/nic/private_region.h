@@ -63,7 +63,7 @@ class PrivateRegion {
   PrivateRegion& operator=(const PrivateRegion&) = delete;
 
   char* base() const { return memory_.data(); }
-  uint64_t bytes() const { return bytes_; }
+  uint64_t bytes() const { return memory_.bytes(); }
   netmap_if* nifp() const { return nifp_; }
   const RingPair& nic() const { return pairs_[0]; }
   const RingPair& host() const { return pairs_[1]; }
@@ -74,7 +74,6 @@ class PrivateRegion {
   RingView place_ring(uint64_t offset, uint32_t slots, uint16_t id, uint16_t dir);
 
   Mapping memory_;
-  uint64_t bytes_ = 0;
   Buffers buffers_;
   std::atomic<uint32_t> bound_{0};
   netmap_if* nifp_ = nullptr;
