@@ -126,22 +126,26 @@ Status check(const OpenRequest& request, bool tap) {
   return Status::good();
 }
 
+constexpr const char* kHostPrefix = "vale-h";
+
 // The host's side of an interface as the user sees it in `ip link`.
 std::string host_device(const Interface& interface) {
   const std::string name = interface.name + "^";
-  return name.size() < IFNAMSIZ ? name : "vale-h" + std::to_string(interface.index);
+  return name.size() < IFNAMSIZ ? name : kHostPrefix + std::to_string(interface.index);
 }
 
 // The device of a host's side that somebody has open is no interface to open.
 Status refuse_host_device(const Interface& interface) {
   const std::string& name = interface.name;
-  const std::string base = name.substr(0, name.size() - 1);
-  Interface owner;
-  if (name.back() != '^' || find_interface(base, &owner) != 0) return Status::good();
-  return Status::fail(EBUSY,
-                      "\"%s\" is the host's side of interface \"%s\", which is attached or open; "
-                      "see vale ctl, which lists it if it is attached",
-                      name.c_str(), base.c_str());
+  if (name.back() != '^' && name.rfind(kHostPrefix, 0) != 0) return Status::good();
+  for (const Interface& owner : list_interfaces()) {
+    if (host_device(owner) != name) continue;
+    return Status::fail(EBUSY,
+                        "\"%s\" is the host's side of interface \"%s\", which is attached or open; "
+                        "see vale ctl, which lists it if it is attached",
+                        name.c_str(), owner.name.c_str());
+  }
+  return Status::good();
 }
 
 // The extra buffers of a port, taken from its list.

@@ -179,8 +179,33 @@ TEST(generic_xdp_and_the_hosts_side_exclude_each_other) {
   REQUIRE(host != nullptr);
   request.mode = NR_REG_ALL_NIC;
   CHECK_EQ(open_wire(request, options, &port).err, EBUSY);
-  request.name = "t0^";  // its device, which is no interface to open
-  CHECK_EQ(open_wire(request, {}, &port).err, EBUSY);
+}
+
+TEST(the_hosts_device_is_no_interface_to_open) {
+  NEED_ROOT_NAMESPACE();
+  Pair pair;
+  REQUIRE(pair.ok);
+  // No room for a ^ behind it.
+  CHECK(netns::run("ip link add t0-with-15-char type veth peer name vale-hat"));
+  const auto open_named = [](const std::string& name, uint32_t mode, std::unique_ptr<Port>* out) {
+    OpenRequest request;
+    request.name = name;
+    request.mode = mode;
+    return open_wire(request, {}, out);
+  };
+  for (const std::string name : {"t0", "t0-with-15-char"}) {
+    const std::string number = std::to_string(if_nametoindex(name.c_str()));
+    std::unique_ptr<Port> host, port;
+    CHECK_OK(open_named(name, NR_REG_SW, &host));
+    const Status status =
+        open_named(name == "t0" ? "t0^" : "vale-h" + number, NR_REG_ALL_NIC, &port);
+    CHECK_EQ(status.err, EBUSY);
+    CHECK(status.text.find("host's side of interface \"" + name + "\"") != std::string::npos);
+  }
+  std::unique_ptr<Port> another;
+  CHECK_OK(open_named("vale-hat", NR_REG_ALL_NIC, &another));
+  another.reset();
+  netns::run("ip link del vale-hat");
 }
 
 TEST(both_sides_are_one_port) {
