@@ -30,6 +30,7 @@ bool answer(const std::string& line) {
 }
 
 int run(int argc, char** argv) {
+  // By default each of them would end it, and its interface would leave the switch.
   for (const int ignored : {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO})
     signal(ignored, SIG_IGN);
   umask(077);
