@@ -18,6 +18,9 @@ namespace {
 
 constexpr uint64_t kMs = 1'000'000;
 constexpr uint64_t kActMs = 10'000, kFreshMs = 500, kStoppedMs = 300;
+// A wish outlives the wait for it, so that what its agent answered it has also done. Only that of an asker
+// that died meanwhile is ever too late.
+constexpr uint64_t kWishMs = kActMs + 1000;
 constexpr uint32_t kMostCores = 2;  // to poll one interface
 
 // Looks again and again, at first soon, until done() or the time is over.
@@ -54,7 +57,7 @@ Status stuck(const AgentRec& a, const char* then = "does not answer, and nothing
 }
 
 // Until the agent has acted on the wish, or is gone; `gone` says whether it is. After an error it will not
-// act on it any more.
+// act on it any more, unless the error says that it has begun.
 Status act(Runtime& rt, uint32_t slot, AgentWish wish, bool* gone) {
   AgentRec& a = rt.control().agent(slot);
   const uint32_t gen = a.gen;
@@ -62,7 +65,7 @@ Status act(Runtime& rt, uint32_t slot, AgentWish wish, bool* gone) {
     const State s = a.state.load(std::memory_order_acquire);
     return a.gen != gen || s == State::free || s == State::dying;
   };
-  if (!wait_until(kActMs, [&] { return (*gone = over()) || agent_wish(a, kActMs, &wish); }))
+  if (!wait_until(kActMs, [&] { return (*gone = over()) || agent_wish(a, kWishMs, &wish); }))
     return stuck(a);
   if (*gone) return Status::good();
   const uint32_t asked = agent_ask(rt, slot);
@@ -80,11 +83,11 @@ Status act(Runtime& rt, uint32_t slot, AgentWish wish, bool* gone) {
     return *gone || stopped || agent_answered(a, asked);
   });
   if (looked.ok() && done && (*gone || agent_answered(a, asked))) return Status::good();
-  if (!agent_take_back(a, wish)) {  // it is at it
-    if (wait_until(kActMs, [&] { return (*gone = over()) || agent_answered(a, asked); }))
-      return Status::good();
-  }
-  return looked.ok() ? stuck(a) : looked;
+  if (agent_take_back(a, wish)) return looked.ok() ? stuck(a) : looked;
+  // It is at it.
+  if (wait_until(kActMs, [&] { return (*gone = over()) || agent_answered(a, asked); }))
+    return Status::good();
+  return looked.ok() ? stuck(a, "has begun and does not end") : looked;
 }
 
 }  // namespace
