@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "nic/packet.h"
 
-#include <linux/if_ether.h>
 #include <sys/epoll.h>
 
 #include "nic/packet_batch.h"
