@@ -4,67 +4,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "device/user.h"
-#include "test/support/agents.h"
-#include "test/support/check.h"
 #include "test/support/super_frame.h"
-#include "test/support/switch_fixture.h"
-#include "test/support/vhost_master.h"
+#include "test/support/vhost_bench.h"
 
 using namespace vale;
 using namespace vale::vhost;
-using master::Driver;
 using master::Master;
 
 namespace {
 
-struct Bench {
-  Fixture f;
-  std::string path = f.dir + ".sock";
-  std::vector<std::string> waiting;
-  ~Bench() { detach(); }
-
-  Status attach(uint16_t rings = 1, uint32_t slots = 0) {
-    AttachRequest q = agents::request("vale0:vm1");
-    q.vhost_user = path;
-    q.port.tx_rings = q.port.rx_rings = rings;
-    q.port.tx_slots = slots;
-    uint32_t index;
-    return f.device->attach(q, &index);
-  }
-  void detach() {
-    uint32_t index;
-    f.device->detach("vale0:vm1", &index);
-  }
-  // The next frame that the port receives; empty after a second.
-  std::string next(Port& port) {
-    for (int turn = 0; turn < 200 && waiting.empty(); turn++) {
-      waiting = f.receive(port);
-      PortWait wait = {&port, POLLIN};
-      if (waiting.empty()) wait_ports(&wait, 1, 5, 0, -1);
-    }
-    if (waiting.empty()) return {};
-    const std::string first = waiting.front();
-    waiting.erase(waiting.begin());
-    return first;
-  }
-  AgentRow row() { return agents::row_of(*f.device, "vale0:vm1"); }
-  // Whether the agent's row comes to be so within three seconds; it writes it in its own time.
-  template <class Wanted>
-  bool comes_to(Wanted&& wanted) {
-    for (int turn = 0; turn < 600; turn++) {
-      if (wanted(row())) return true;
-      usleep(5000);
-    }
-    return false;
-  }
-};
-
 std::string text(const wire::Frame& f) { return std::string(f.begin(), f.end()); }
-
-std::string body(const Master& m, const std::string& received) {
-  return received.size() < m.header_bytes() ? "" : received.substr(m.header_bytes());
-}
 
 }  // namespace
 
@@ -127,26 +76,6 @@ TEST(frames_go_both_ways_whatever_the_driver_can) {
   bench.detach();
   struct stat st;
   CHECK(stat(bench.path.c_str(), &st) != 0);
-}
-
-TEST(a_socket_is_taken_over_only_from_the_dead) {
-  Bench bench;
-  CHECK_OK(bench.attach());
-  AttachRequest q = agents::request("vale0:vm2");
-  q.vhost_user = bench.path;
-  uint32_t index;
-  CHECK_EQ(bench.f.device->attach(q, &index).err, EBUSY);
-  const pid_t pid = static_cast<pid_t>(bench.row().pid);
-  kill(pid, SIGKILL);
-  while (kill(pid, 0) == 0) usleep(1000);
-  CHECK_OK(bench.attach());
-  bench.detach();
-  FILE* file = std::fopen(bench.path.c_str(), "w");
-  std::fclose(file);
-  CHECK_EQ(bench.attach().err, EEXIST);
-  unlink(bench.path.c_str());
-  q.vhost_user = "/nowhere/at/all";
-  CHECK_EQ(bench.f.device->attach(q, &index).err, ENOENT);
 }
 
 TEST(super_frames_and_half_made_checksums_between_ports_that_know_them_and_do_not) {
@@ -220,60 +149,6 @@ TEST(super_frames_and_half_made_checksums_between_ports_that_know_them_and_do_no
 
 namespace {
 
-void comes_and_goes(const master::Options& options, uint32_t rounds) {
-  Bench bench;
-  CHECK_OK(bench.attach());
-  auto x = bench.f.open("vale0:x");
-  CHECK(bench.row().state.up && !bench.row().state.link);
-  bench.f.send(*x, frame(mac(1), mac(2), 60, 1));  // nobody is there
-  CHECK(bench.comes_to([](const AgentRow& row) {
-    return row.wire.drops[static_cast<unsigned>(Drop::link_down)] == 1;
-  }));
-  Master m(options);
-  for (uint32_t round = 0; round < rounds; round++) {
-    REQUIRE(m.meet(bench.path));
-    m.refill();
-    CHECK(m.send(frame(mac(2), mac(1), 60, round)));
-    CHECK(bench.next(*x) == frame(mac(2), mac(1), 60, round));
-    bench.f.send(*x, frame(mac(1), mac(2), 60, round + 10));
-    CHECK(body(m, m.receive()) == frame(mac(1), mac(2), 60, round + 10));
-    CHECK(bench.comes_to([](const AgentRow& row) { return row.state.link; }));
-    if (round % 2 == 0) {
-      m.part();
-    } else {
-      // Frames that nobody has taken when the agent dies are sent by the next one.
-      const pid_t pid = static_cast<pid_t>(bench.row().pid);
-      kill(pid, SIGSTOP);
-      for (uint32_t i = 0; i < 5; i++) CHECK(m.send(frame(mac(2), mac(1), 60, 100 + i)));
-      kill(pid, SIGKILL);
-      while (kill(pid, 0) == 0) usleep(1000);
-      CHECK(m.hung_up());
-      m.part();
-      CHECK_OK(bench.attach());
-      REQUIRE(m.meet(bench.path));
-      for (uint32_t i = 0; i < 5; i++) CHECK(bench.next(*x) == frame(mac(2), mac(1), 60, 100 + i));
-      m.part();
-    }
-  }
-}
-
-}  // namespace
-
-TEST(a_guest_comes_and_goes_and_so_does_the_agent) { comes_and_goes({}, 4); }
-
-// Of a packed ring only the ring itself tells how far the one who died had come.
-TEST(the_same_with_packed_rings) {
-  master::Options o;
-  o.features |= kPacked;
-  o.queue_size = 48;
-  for (const uint32_t piece : {0u, 25u, 2000u}) {
-    o.piece = piece;
-    comes_and_goes(o, 12);
-  }
-}
-
-namespace {
-
 void several_pairs(uint64_t features) {
   Bench bench;
   CHECK_OK(bench.attach(4));
@@ -324,152 +199,6 @@ TEST(without_buffers_frames_wait_and_then_the_switch_drops) {
   CHECK(m.receive(50).empty());
   bench.f.send(*x, frame(mac(1), mac(2), 60, 5000));
   CHECK(body(m, m.receive()) == frame(mac(1), mac(2), 60, 5000));
-}
-
-TEST(pages_that_are_written_are_logged_and_memory_comes_and_goes) {
-  Bench bench;
-  CHECK_OK(bench.attach());
-  auto x = bench.f.open("vale0:x");
-  master::Options o;
-  o.features |= kLogAll;
-  o.protocol |= kLogFile | kMemorySlots;
-  Master m(o);
-  REQUIRE(m.meet(bench.path));
-  const int fd = memfd_create("log", MFD_CLOEXEC);
-  const uint64_t bytes = (master::kGuestBase + o.memory) / 4096 / 8;
-  CHECK(ftruncate(fd, static_cast<off_t>(bytes)) == 0);
-  auto* const bits =
-      static_cast<uint8_t*>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
-  const LogArea area = {bytes, 0};
-  uint64_t done = 1;
-  CHECK(m.tell(Request::set_log_base, area, fd) && m.hear(&done, sizeof done));
-  Driver& q = m.rx();
-  const RingAddress logged = {q.index,        kRingLogged,         m.user(q.descriptors),
-                              m.user(q.used), m.user(q.available), m.guest(0x14000)};
-  CHECK(m.told(Request::set_vring_addr, &logged, sizeof logged));
-  const auto is_logged = [&](uint64_t offset) {
-    const uint64_t page = m.guest(offset) / 4096;
-    return (bits[page / 8] >> page % 8 & 1) != 0;
-  };
-  m.refill();
-  bench.f.send(*x, frame(mac(1), mac(2), 3000, 1));
-  CHECK(body(m, m.receive()) == frame(mac(1), mac(2), 3000, 1));
-  const uint64_t first = q.buffers + uint64_t{q.available->ring[0]} * q.buffer_bytes;
-  CHECK(is_logged(first) && is_logged(first + 1599) && is_logged(0x14000));
-  CHECK(!is_logged(0) && !is_logged(m.tx().buffers));
-  munmap(bits, bytes);
-  close(fd);
-
-  uint64_t slots = 0;
-  CHECK(m.ask(Request::get_max_mem_slots, &slots) && slots >= 8);
-  const OneRegion more = {0, {master::kGuestBase * 8, 1 << 20, master::kUserBase * 2, 0}};
-  CHECK(m.told(Request::add_mem_reg, &more, sizeof more, &m.memory_fd, 1));
-  // A frame in the new memory, which is the same as the old one's start.
-  std::memset(m.memory + 0x8000, 0, 12);
-  std::memcpy(m.memory + 0x800c, frame(mac(2), mac(1), 90, 3).data(), 90);
-  const auto sends_from = [&](uint64_t address) {
-    m.tx().descriptors[0] = {address, 102, 0, 0};
-    m.offer(m.tx(), 0);
-  };
-  sends_from(master::kGuestBase * 8 + 0x8000);
-  CHECK(bench.next(*x) == frame(mac(2), mac(1), 90, 3));
-  CHECK(m.told(Request::rem_mem_reg, &more, sizeof more));
-  sends_from(master::kGuestBase * 8 + 0x8000);
-  CHECK(m.hung_up());
-}
-
-TEST(a_packed_ring_is_logged_and_goes_on_where_it_was_stopped) {
-  Bench bench;
-  CHECK_OK(bench.attach());
-  auto x = bench.f.open("vale0:x");
-  master::Options o;
-  o.features |= kLogAll | kPacked;
-  o.protocol |= kLogFile;
-  o.queue_size = 24;
-  Master m(o);
-  REQUIRE(m.meet(bench.path));
-  const int fd = memfd_create("log", MFD_CLOEXEC);
-  const uint64_t bytes = (master::kGuestBase + o.memory) / 4096 / 8;
-  CHECK(ftruncate(fd, static_cast<off_t>(bytes)) == 0);
-  auto* const bits =
-      static_cast<uint8_t*>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
-  const LogArea area = {bytes, 0};
-  uint64_t done = 1;
-  CHECK(m.tell(Request::set_log_base, area, fd) && m.hear(&done, sizeof done));
-  Driver& q = m.rx();
-  const RingAddress logged = {q.index,        kRingLogged,         m.user(q.descriptors),
-                              m.user(q.used), m.user(q.available), m.guest(0x14000)};
-  CHECK(m.told(Request::set_vring_addr, &logged, sizeof logged));
-  m.refill();
-  bench.f.send(*x, frame(mac(1), mac(2), 3000, 1));
-  const uint64_t buffer = q.slot(0)->address - m.guest(0);
-  CHECK(body(m, m.receive()) == frame(mac(1), mac(2), 3000, 1));
-  const auto is_logged = [&](uint64_t offset) {
-    const uint64_t page = m.guest(offset) / 4096;
-    return (bits[page / 8] >> page % 8 & 1) != 0;
-  };
-  CHECK(is_logged(0) && is_logged(buffer) && is_logged(buffer + 1599));
-  CHECK(!is_logged(0x10000) && !is_logged(m.tx().buffers));
-  munmap(bits, bytes);
-  close(fd);
-  for (uint32_t round = 0; round < 60; round++) {
-    CHECK(m.send(frame(mac(2), mac(1), 60, round)));
-    CHECK(bench.next(*x) == frame(mac(2), mac(1), 60, round));
-    RingState state = {1, 0};
-    CHECK(m.tell(Request::get_vring_base, state) && m.hear(&state, sizeof state));
-    const uint32_t place = m.tx().next % 24 | (m.tx().next < 24 ? kLap : 0u);
-    CHECK_EQ(state.num, place | place << 16);
-    m.tell(Request::set_vring_base, state);
-    m.tell(Request::set_vring_kick, uint64_t{1}, m.tx().kick);
-  }
-}
-
-TEST(a_guest_moved_here_is_announced_and_is_told_what_it_may_send) {
-  Bench bench;
-  CHECK_OK(bench.attach());
-  auto x = bench.f.open("vale0:x");
-  master::Options o;
-  o.protocol |= kStatus;
-  Master m(o);
-  REQUIRE(m.meet(bench.path));
-  uint64_t address = 0;
-  std::memcpy(&address, mac(7).data(), 6);
-  CHECK(m.told(Request::send_rarp, &address, sizeof address));
-  const std::string told = bench.next(*x);
-  CHECK(told.substr(0, 14) == kBroadcast + mac(7) + "\x80\x35");
-  CHECK(told.substr(22, 6) == mac(7) && told.size() == 60);
-  const uint64_t mtu = 1400, status = 15;
-  CHECK(m.told(Request::net_set_mtu, &mtu, sizeof mtu));
-  CHECK(bench.comes_to([](const AgentRow& row) { return row.state.mtu == 1400; }));
-  CHECK(m.told(Request::set_status, &status, sizeof status));
-  uint64_t now = 0;
-  CHECK(m.ask(Request::get_status, &now) && now == 15);
-}
-
-TEST(an_announcement_goes_before_more_frames_than_the_ring_holds) {
-  Bench bench;
-  CHECK_OK(bench.attach(1, 64));
-  auto x = bench.f.open("vale0:x");
-  Master m;
-  REQUIRE(m.meet(bench.path));
-  CHECK(m.send(frame(mac(2), mac(1), 60, 0)));
-  CHECK(bench.next(*x) == frame(mac(2), mac(1), 60, 0));
-  const pid_t pid = static_cast<pid_t>(bench.row().pid);
-  kill(pid, SIGSTOP);
-  for (uint32_t i = 0; i < 120; i++) CHECK(m.send(frame(mac(2), mac(1), 60, i)));
-  uint64_t address = 0;
-  std::memcpy(&address, mac(7).data(), 6);
-  m.tell(Request::send_rarp, address);
-  kill(pid, SIGCONT);
-  uint32_t frames = 0, announcements = 0;
-  for (std::string one; !(one = bench.next(*x)).empty();) {
-    const bool told = one.substr(0, 14) == kBroadcast + mac(7) + "\x80\x35";
-    announcements += told;
-    frames += !told;
-    if (frames == 120 && announcements == 1) break;
-  }
-  CHECK_EQ(announcements, 1u);
-  CHECK_EQ(frames, 120u);
 }
 
 TEST(an_agent_that_is_the_client_tries_until_somebody_listens) {
