@@ -2,6 +2,7 @@
 // Who begins again where another has ended: machines, agents that are killed, and machines that move, for
 // which pages that are written are logged.
 #include "test/support/vhost_bench.h"
+#include "vhost/queue.h"
 
 using namespace vale;
 using namespace vale::vhost;
@@ -79,6 +80,29 @@ TEST(the_same_with_packed_rings) {
   for (const uint32_t piece : {0u, 25u, 2000u}) {
     o.piece = piece;
     comes_and_goes(o, 12);
+  }
+}
+
+// Of one who died awake, the ring says still that kicks are not wanted.
+TEST(whoever_serves_a_ring_next_is_kicked) {
+  for (const uint64_t more : {uint64_t{0}, kPacked, kEventIndex, kPacked | kEventIndex}) {
+    master::Options o;
+    o.features = kVersion1 | kMergeable | kProtocolFeatures | more;
+    Master m(o);
+    const Driver& q = m.tx();
+    GuestMemory memory;
+    const MemoryRegion all = {master::kGuestBase, o.memory, master::kUserBase, 0};
+    REQUIRE(memory.set(&all, &m.memory_fd, 1) == nullptr);
+    QueueSetup setup;
+    setup.size = q.size;
+    setup.address = {q.index, 0, m.user(q.descriptors), m.user(q.used), m.user(q.available), 0};
+    setup.base = q.packed ? kLap : 0u;
+    Queue dead, next;
+    REQUIRE(dead.start(setup, &memory, o.features) == nullptr);
+    dead.want_kicks(false);
+    REQUIRE(next.start(setup, &memory, o.features) == nullptr);
+    CHECK(m.send(frame(mac(2), mac(1), 60, 1)));
+    CHECK_EQ(q.kicks, 1u);
   }
 }
 

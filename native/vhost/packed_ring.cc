@@ -51,7 +51,7 @@ const char* PackedRing::begin(uint32_t base) {
   done_.clear();
   done_.reserve(size_);
   told_ = false;
-  kicks_ = true;
+  kicks_ = false;  // whatever the one before has left there
   return nullptr;
 }
 

@@ -73,8 +73,8 @@ class PackedRing {
   uint32_t seen_ = 0;   // where take() has not found a chain, or not looked yet
   uint32_t shown_ = 0;  // of the next to be used, as the guest sees it
   std::vector<Done> done_;
-  bool told_ = false;  // an interrupt was considered since the start
-  bool kicks_ = true;
+  bool told_ = false;   // an interrupt was considered since the start
+  bool kicks_ = false;  // was told that they are wanted
 };
 
 }  // namespace vale::vhost

@@ -52,7 +52,7 @@ const char* SplitRing::begin(uint32_t base) {
   seen_ = next_ = static_cast<uint16_t>(base);
   used_index_ = shown_ = load(&used_->index);
   told_ = false;
-  kicks_ = true;
+  kicks_ = false;  // whatever the one before has left there
   return nullptr;
 }
 

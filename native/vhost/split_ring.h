@@ -47,7 +47,7 @@ class SplitRing {
   uint16_t used_index_ = 0;  // of the next element of the used ring
   uint16_t shown_ = 0;       // as the guest sees it
   bool told_ = false;        // an interrupt was considered since the start
-  bool kicks_ = true;
+  bool kicks_ = false;       // was told that they are wanted
 };
 
 }  // namespace vale::vhost
