@@ -152,8 +152,12 @@ ToGuest::Put ToGuest::put(Queue& queue, GuestMemory& memory, const Rules& rules)
     left -= here;
   }
   if (heads > 1) {
-    *buffers_[0] = static_cast<char>(heads);
-    *buffers_[1] = static_cast<char>(heads >> 8);
+    *buffers_[0].data = static_cast<char>(heads);
+    *buffers_[1].data = static_cast<char>(heads >> 8);
+    // Once more: whoever copies the guest may have looked between that and this.
+    for (const Piece& byte : buffers_) {
+      if (logs) memory.log(byte.guest, byte.bytes);
+    }
   }
   for (uint32_t i = 0; i < heads; i++) queue.use(head_[i].id, head_[i].slots, head_[i].written);
   return Put::done;
@@ -168,7 +172,9 @@ void ToGuest::fill(const char* header, uint32_t header_bytes, uint32_t bytes) {
     std::memcpy(piece->data + filled, header + done, n);
     for (uint32_t i = 0; i < 2; i++) {
       const uint32_t place = sizeof(VnetHeader) + i;
-      if (done <= place && place < done + n) buffers_[i] = piece->data + filled + (place - done);
+      if (place < done || place >= done + n) continue;
+      const uint32_t at = filled + (place - done);
+      buffers_[i] = {piece->data + at, 1, piece->guest + at};
     }
     done += n;
     filled += n;

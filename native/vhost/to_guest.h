@@ -60,7 +60,7 @@ class ToGuest {
   Head head_[Chain::kMost];
   const Fragment* source_ = nullptr;  // what of next_ is copied next
   uint32_t taken_ = 0;                // bytes of that
-  char* buffers_[2] = {};             // where in its header the number of chains goes
+  Piece buffers_[2] = {};             // where in its header the number of chains goes
 };
 
 }  // namespace vale::vhost
