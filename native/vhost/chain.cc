@@ -2,6 +2,14 @@
 #include "vhost/chain.h"
 
 namespace vale::vhost {
+namespace {
+
+bool apart(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes) {
+  return a + a_bytes <= b || b + b_bytes <= a;
+}
+bool aligned(const void* p, uintptr_t to) { return reinterpret_cast<uintptr_t>(p) % to == 0; }
+
+}  // namespace
 
 bool ChainReader::piece(uint64_t address, uint32_t length, uint16_t flags, Chain* out) {
   const bool writable = (flags & kWritable) != 0;
@@ -37,6 +45,22 @@ const char* ChainReader::table(uint64_t address, uint32_t bytes, uint16_t flags,
   if (!aligned(data, 8)) return no("an indirect table that is not aligned");
   *count = static_cast<uint32_t>(bytes / kDescriptorBytes);
   return data;
+}
+
+const char* RingParts::find(const RingAddress& a, const GuestMemory& memory,
+                            uintptr_t available_align) {
+  descriptors = memory.at_user(a.descriptors, descriptor_bytes);
+  available = memory.at_user(a.available, available_bytes);
+  used = memory.at_user(a.used, used_bytes);
+  if (descriptors == nullptr || available == nullptr || used == nullptr)
+    return "a ring outside the guest's memory";
+  if (!aligned(descriptors, 16) || !aligned(available, available_align) || !aligned(used, 4))
+    return "a ring that is not aligned";
+  if (!apart(a.descriptors, descriptor_bytes, a.available, available_bytes) ||
+      !apart(a.descriptors, descriptor_bytes, a.used, used_bytes) ||
+      !apart(a.available, available_bytes, a.used, used_bytes))
+    return "a ring whose parts overlap";
+  return nullptr;
 }
 
 }  // namespace vale::vhost

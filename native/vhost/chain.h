@@ -3,6 +3,7 @@
 // Flow. Descriptors of a guest's, one by one, as a chain of buffers in its memory:
 //   1. begin() an empty chain; piece() adds what a descriptor tells of.
 //   2. table(): where an indirect one's table lies.
+//   RingParts: where a ring of descriptors lies, of either layout.
 // Owns. Nothing.
 // Invariants. A chain that is good lies in the guest's memory, what is to be read in front of what is to be
 //   written, and is no longer than it can be. Else broken() keeps what is wrong with it.
@@ -62,12 +63,14 @@ class ChainReader {
   const char* trouble_ = "";
 };
 
-// Two parts of a ring: not one over the other.
-inline bool apart(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes) {
-  return a + a_bytes <= b || b + b_bytes <= a;
-}
-inline bool aligned(const void* p, uintptr_t to) {
-  return reinterpret_cast<uintptr_t>(p) % to == 0;
-}
+// The parts of a ring, each of so many bytes.
+struct RingParts {
+  uint64_t descriptor_bytes, available_bytes, used_bytes;
+  char *descriptors = nullptr, *available = nullptr, *used = nullptr;
+
+  // Null: they lie in the memory, aligned and not one over the other.
+  const char* find(const RingAddress& address, const GuestMemory& memory,
+                   uintptr_t available_align);
+};
 
 }  // namespace vale::vhost

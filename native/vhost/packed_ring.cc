@@ -20,25 +20,15 @@ bool used_mark(uint64_t word) { return (flags_of(word) & kUsed) != 0; }
 
 const char* PackedRing::place(const RingAddress& a, uint32_t size, GuestMemory* memory,
                               bool events) {
-  const uint64_t table = kDescriptorBytes * size;
-  char* const first = memory->at_user(a.descriptors, table);
-  char* const second = memory->at_user(a.available, kEventBytes);
-  char* const third = memory->at_user(a.used, kEventBytes);
-  if (first == nullptr || second == nullptr || third == nullptr)
-    return "a ring outside the guest's memory";
-  if (!aligned(first, 16) || !aligned(second, 4) || !aligned(third, 4))
-    return "a ring that is not aligned";
-  if (!apart(a.descriptors, table, a.available, kEventBytes) ||
-      !apart(a.descriptors, table, a.used, kEventBytes) ||
-      !apart(a.available, kEventBytes, a.used, kEventBytes))
-    return "a ring whose parts overlap";
+  RingParts parts = {kDescriptorBytes * size, kEventBytes, kEventBytes};
+  if (const char* wrong = parts.find(a, *memory, 4)) return wrong;
   memory_ = memory;
   address_ = a;
   size_ = size;
   events_ = events;
-  guests_event_ = reinterpret_cast<uint32_t*>(second);
-  own_event_ = reinterpret_cast<uint32_t*>(third);
-  descriptors_ = reinterpret_cast<PackedDescriptor*>(first);
+  guests_event_ = reinterpret_cast<uint32_t*>(parts.available);
+  own_event_ = reinterpret_cast<uint32_t*>(parts.used);
+  descriptors_ = reinterpret_cast<PackedDescriptor*>(parts.descriptors);
   return nullptr;
 }
 

@@ -25,25 +25,15 @@ SplitDescriptor read_descriptor(const SplitDescriptor* from) {
 const char* SplitRing::place(const RingAddress& a, uint32_t size, GuestMemory* memory,
                              bool events) {
   if ((size & (size - 1)) != 0) return "a ring of an impossible size";
-  const uint64_t table = kDescriptorBytes * size, available = available_bytes(size),
-                 used = used_bytes(size);
-  char* const first = memory->at_user(a.descriptors, table);
-  char* const second = memory->at_user(a.available, available);
-  char* const third = memory->at_user(a.used, used);
-  if (first == nullptr || second == nullptr || third == nullptr)
-    return "a ring outside the guest's memory";
-  if (!aligned(first, 16) || !aligned(second, 2) || !aligned(third, 4))
-    return "a ring that is not aligned";
-  if (!apart(a.descriptors, table, a.available, available) ||
-      !apart(a.descriptors, table, a.used, used) || !apart(a.available, available, a.used, used))
-    return "a ring whose parts overlap";
+  RingParts parts = {kDescriptorBytes * size, available_bytes(size), used_bytes(size)};
+  if (const char* wrong = parts.find(a, *memory, 2)) return wrong;
   memory_ = memory;
   address_ = a;
   size_ = size;
   events_ = events;
-  available_ = reinterpret_cast<AvailableRing*>(second);
-  used_ = reinterpret_cast<UsedRing*>(third);
-  descriptors_ = reinterpret_cast<SplitDescriptor*>(first);
+  available_ = reinterpret_cast<AvailableRing*>(parts.available);
+  used_ = reinterpret_cast<UsedRing*>(parts.used);
+  descriptors_ = reinterpret_cast<SplitDescriptor*>(parts.descriptors);
   return nullptr;
 }
 
