@@ -36,7 +36,6 @@ class Mapping {
   // Null: mapped; else what is wrong with it.
   const char* map(int fd, uint64_t offset, uint64_t bytes, std::atomic<bool>* lost);
   char* data() const { return base_ + offset_; }
-  bool valid() const { return base_ != nullptr; }
 
  private:
   char* base_ = nullptr;
