@@ -423,10 +423,10 @@ class Program {
 
   // Starts a loop, lets its blocks change under it, stops it.
   void loop(Input& in, int fd) {
-    uint8_t bytes[256];
-    in.copy(bytes, sizeof bytes / 4);
+    uint8_t bytes[64];
+    in.copy(bytes, sizeof bytes);
     std::thread runner([&] {
-      Input own(bytes, sizeof bytes / 4);
+      Input own(bytes, sizeof bytes);
       ask(own, fd, NETMAP_REQ_SYNC_KLOOP_START);
     });
     for (unsigned i = 0; i < 4; i++) {

@@ -25,6 +25,12 @@ class Input {
     return v;
   }
   uint8_t byte() { return take<uint8_t>(); }
+  // Of so many bytes, at most four, the lowest first.
+  uint32_t number(unsigned bytes) {
+    uint32_t v = 0;
+    copy(&v, bytes);
+    return v;
+  }
 
  private:
   const uint8_t* at_;

@@ -11,39 +11,19 @@
 #include <cstring>
 #include <memory>
 
+#include "fuzz/input.h"
 #include "test/support/fake_port.h"
 #include "vhost/device.h"
 
 namespace {
 
 using namespace vale::vhost;
+using vale::fuzz::Input;
 
 constexpr uint64_t kMemory = 256 << 10;
 constexpr uint64_t kGuest = 0x100000, kUser = 0x7000000000;
 constexpr uint32_t kRing = 0x4000;  // bytes of guest memory from one queue's rings to the next's
 constexpr uint32_t kQueueSize = 16;
-
-class Input {
- public:
-  Input(const uint8_t* data, size_t size) : data_(data), left_(size) {}
-  bool empty() const { return left_ == 0; }
-  uint32_t take(unsigned bytes) {
-    uint32_t value = 0;
-    for (unsigned i = 0; i < bytes && left_ != 0; i++, left_--) value |= *data_++ << 8 * i;
-    return value;
-  }
-  void copy(void* to, size_t n) {
-    std::memset(to, 0, n);
-    if (n > left_) n = left_;
-    std::memcpy(to, data_, n);
-    data_ += n;
-    left_ -= n;
-  }
-
- private:
-  const uint8_t* data_;
-  size_t left_;
-};
 
 class Rig {
  public:
@@ -97,11 +77,11 @@ class Rig {
   }
 
   void step(Input& in) {
-    switch (in.take(1) % 7) {
+    switch (in.number(1) % 7) {
       case 0: {  // some message
         char payload[512];
-        const Request request = static_cast<Request>(in.take(1) % 44);
-        const uint32_t size = in.take(1) % 64 * 8, fds = in.take(1) % 4;
+        const Request request = static_cast<Request>(in.number(1) % 44);
+        const uint32_t size = in.number(1) % 64 * 8, fds = in.number(1) % 4;
         in.copy(payload, size);
         const int fd = fds == 0 ? -1 : fds == 3 ? event_fd_ : memory_fd_;
         say(request, payload, size, fd, fds == 2 ? 2 : 1);
@@ -109,23 +89,24 @@ class Rig {
       }
       case 1: {  // bytes, which may be messages
         char bytes[64];
-        const uint32_t size = in.take(1) % 64;
+        const uint32_t size = in.number(1) % 64;
         in.copy(bytes, size);
         put(bytes, size, -1, 0);
         listen();
         break;
       }
       case 2: {  // the guest writes
-        const uint32_t at = in.take(3) % (kMemory - 256), size = in.take(1);
+        const uint32_t at = in.number(3) % (kMemory - 256), size = in.number(1);
         in.copy(memory(at), size);
         break;
       }
       case 3: {  // a buffer is made available, of this descriptor
-        const uint32_t queue = in.take(1) % 4, slot = in.take(1) % kQueueSize;
+        const uint32_t queue = in.number(1) % 4, slot = in.number(1) % kQueueSize;
         if (packed_) return offer_packed(in, queue);
-        SplitDescriptor d = {kGuest + in.take(3), in.take(2), static_cast<uint16_t>(in.take(1) % 8),
-                             static_cast<uint16_t>(in.take(1) % (kQueueSize + 1))};
-        if (in.take(1) == 255) d.address = uint64_t{in.take(4)} << 32;
+        SplitDescriptor d = {kGuest + in.number(3), in.number(2),
+                             static_cast<uint16_t>(in.number(1) % 8),
+                             static_cast<uint16_t>(in.number(1) % (kQueueSize + 1))};
+        if (in.number(1) == 255) d.address = uint64_t{in.number(4)} << 32;
         std::memcpy(memory(queue * kRing + 16 * slot), &d, sizeof d);
         AvailableRing* ring = reinterpret_cast<AvailableRing*>(memory(queue * kRing + 0x1000));
         ring->ring[ring->index % kQueueSize] = static_cast<uint16_t>(slot);
@@ -133,13 +114,13 @@ class Rig {
         break;
       }
       case 4: {  // a frame for it
-        netmap_ring* ring = port_.rx_ring(in.take(1) % 2);
-        const uint32_t slots = 1 + in.take(1) % 4;
+        netmap_ring* ring = port_.rx_ring(in.number(1) % 2);
+        const uint32_t slots = 1 + in.number(1) % 4;
         for (uint32_t i = 0; i < slots; i++) {
           const uint32_t next = (ring->tail + 1) % ring->num_slots;
           if (next == ring->head) return;
           netmap_slot& slot = ring->slot[ring->tail];
-          slot.len = static_cast<uint16_t>(in.take(1));
+          slot.len = static_cast<uint16_t>(in.number(1));
           slot.flags = i + 1 < slots ? NS_MOREFRAG : 0;
           in.copy(NETMAP_BUF(ring, slot.buf_idx), slot.len < 64 ? slot.len : 64);
           ring->tail = next;
@@ -150,12 +131,12 @@ class Rig {
         turn();
         break;
       case 6:
-        if (in.take(1) == 0 && !shrunk_) {
+        if (in.number(1) == 0 && !shrunk_) {
           shrunk_ = true;
           munmap(memory_, kMemory);  // its own view would fault too
           memory_ = static_cast<char*>(
               mmap(nullptr, kMemory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-          if (ftruncate(memory_fd_, 4096 * (in.take(1) % 64)) != 0) std::abort();
+          if (ftruncate(memory_fd_, 4096 * (in.number(1) % 64)) != 0) std::abort();
         }
     }
   }
@@ -164,10 +145,11 @@ class Rig {
   void offer_packed(Input& in, uint32_t queue) {
     uint32_t& next = next_[queue];
     const uint16_t marks = next < kQueueSize ? kAvailable : kUsed;
-    const uint64_t address = kGuest + in.take(3);
-    const uint32_t bytes = in.take(2);
-    const uint16_t id = static_cast<uint16_t>(in.take(1));
-    const PackedDescriptor d = {address, bytes, id, static_cast<uint16_t>(in.take(1) % 8 | marks)};
+    const uint64_t address = kGuest + in.number(3);
+    const uint32_t bytes = in.number(2);
+    const uint16_t id = static_cast<uint16_t>(in.number(1));
+    const PackedDescriptor d = {address, bytes, id,
+                                static_cast<uint16_t>(in.number(1) % 8 | marks)};
     std::memcpy(memory(queue * kRing + 16 * (next % kQueueSize)), &d, sizeof d);
     next = (next + 1) % (2 * kQueueSize);
   }
@@ -240,7 +222,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size > 8192) return 0;
   Input in(data, size);
   Rig rig;
-  const uint32_t kind = in.take(1);
+  const uint32_t kind = in.number(1);
   if (kind % 8 != 0) {
     uint64_t features = kVersion1 | kProtocolFeatures | kLogAll;
     if (kind % 8 > 4) features |= kPacked;
