@@ -160,7 +160,7 @@ describe("what drives the kernel's netmap is portable to FreeBSD", () => {
     const headers =
       'cerrno cstring cstdint cstdio memory atomic fcntl.h ifaddrs.h net/if.h net/if_dl.h poll.h ' +
       'sched.h sys/ioctl.h sys/mman.h sys/socket.h time.h unistd.h immintrin.h';
-    for (const file of files) {
+    for (const file of [...files, ...files.map((file) => file.replace(/cc$/, 'h'))]) {
       const text = readFileSync(join(native, file), 'utf8');
       const elsewhere = text.replaceAll(/#ifdef __linux__\n.*?#(?:else|endif)/gs, '');
       const included = [...elsewhere.matchAll(/#include <(.*)>/g)].map(([, header]) => header);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* As much of FreeBSD's <net/if_dl.h> as the core uses, for compiling as if there: see test/portable.test.ts. */
+/* As much of FreeBSD's <net/if_dl.h> as the core uses, for compiling as if there: see test/device.test.ts. */
 #ifndef VALE_TEST_FREEBSD_NET_IF_DL_H
 #define VALE_TEST_FREEBSD_NET_IF_DL_H
 
