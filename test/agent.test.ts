@@ -325,7 +325,8 @@ needs(...labTools('ping', 'tc')).describe('attached interfaces', () => {
       expect(await failure('-d', name)).toContain(unanswered);
       if (cores > 1) expect(await failure('-p', name, '-C', '0,0')).toContain(unanswered);
       process.kill(process_, 'SIGCONT');
-      await expect.poll(async () => (await row(name))!.interface?.stalled).toBe(false);
+      const stalled = async () => (await row(name))!.interface?.stalled;
+      await expect.poll(stalled, { timeout: 10_000 }).toBe(false);
       expect((await row(name))!.interface?.polling).toBeNull();
       expect(await failure('-P', name)).toContain('it is not being polled');
       await good('-d', name);
