@@ -215,15 +215,17 @@ class Joined {
   std::unique_ptr<Port> inner_, far_, wire_;
 };
 
-// Floods v0 from v1 while it lives.
+// Floods v0 from v1 while it lives, on the second of the processors allowed.
 class Flood {
  public:
-  Flood()
-      : thread_([this] {
+  explicit Flood(const cpu_set_t& allowed)
+      : thread_([this, allowed] {
+          sched_setaffinity(0, sizeof allowed, &allowed);
+          bench::pin(1);
           PacketSocket socket;
           Messages messages;
           int error;
-          if (!socket.open(named("v1"), false).ok()) return;
+          if (!socket.open(named("v1"), false).ok()) bench::die(1, "nothing can fill the wire");
           while (!stop_) socket.send(messages.all, Messages::kCount, &error);
         }) {}
   ~Flood() {
@@ -248,6 +250,9 @@ int main(int argc, char** argv) {
   if (way != "out" && way != "in") bench::die(2, "--way: out or in");
   const bool xdp = socket == "xdp", out = way == "out";
   if (const char* why_not = netns::enter_as_root()) bench::die(1, "wire: %s", why_not);
+  cpu_set_t allowed;
+  sched_getaffinity(0, sizeof allowed, &allowed);
+  bench::pin(0);
   wire::Veth veth;
   std::unique_ptr<Device> device;
   std::string where, warning;
@@ -257,13 +262,14 @@ int main(int argc, char** argv) {
   {
     Bare bare(xdp);
     if (!bare.good) bench::die(1, "no bare %s socket", socket.c_str());
-    std::unique_ptr<Flood> flood(out ? nullptr : new Flood);
+    std::unique_ptr<Flood> flood(out ? nullptr : new Flood(allowed));
     bare_rate = rate(seconds, [&] { return out ? bare.send() : bare.receive(); });
   }
   Joined joined(*device, xdp ? WireBackend::xdp_native : WireBackend::packet);
   if (!joined.good) bench::die(1, "the wire cannot be attached by a %s socket", socket.c_str());
-  std::unique_ptr<Flood> flood(out ? nullptr : new Flood);
+  std::unique_ptr<Flood> flood(out ? nullptr : new Flood(allowed));
   const double joined_rate = rate(seconds, [&] { return out ? joined.send() : joined.receive(); });
+  if (bare_rate == 0 || joined_rate == 0) bench::die(1, "no frame got through");
   bench::Json()
       .text("tool", "wire")
       .text("socket", socket)
