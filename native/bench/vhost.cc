@@ -104,7 +104,11 @@ class Guest {
 
 uint64_t spent(const Options& o) {
   uint64_t sum = 0;
-  for (const pid_t process : o.processes) sum += bench::cpu_ns(process);
+  for (const pid_t process : o.processes) {
+    const uint64_t one = bench::cpu_ns(process);
+    if (one == 0) bench::die(1, "process %d is gone", process);
+    sum += one;
+  }
   return sum;
 }
 
@@ -134,8 +138,12 @@ int main(int argc, char** argv) {
   o.seconds = args.number("seconds", 0.4, 0.01, 60);
   args.done();
   if (o.sockets[0].empty() || o.sockets[1].empty()) bench::die(2, "--a and --b: two sockets");
-  for (char* at = processes.data(); *at != '\0'; at += *at == ',')
-    o.processes.push_back(static_cast<pid_t>(std::strtol(at, &at, 10)));
+  for (char* at = processes.data(); *at != '\0'; at += *at == ',') {
+    const long process = std::strtol(at, &at, 10);
+    if (process <= 0 || (*at != ',' && *at != '\0'))
+      bench::die(2, "--processes %s: not process ids with commas", processes.c_str());
+    o.processes.push_back(static_cast<pid_t>(process));
+  }
   bench::stop_on_signals();
   bench::pin(0);
 
