@@ -161,9 +161,11 @@ void one_core(const Options& o) {
   uint64_t frames = 0;
   const auto turns = [&](unsigned n) {
     for (unsigned i = 0; i < n; i++) {
-      frames += sender.send(o.batch);
+      const unsigned sent = sender.send(o.batch);
       b.port->rxsync();
-      if (rx->tail == rx->head) bench::die(1, "nothing arrived");
+      const unsigned arrived = (rx->tail + rx->num_slots - rx->head) % rx->num_slots;
+      if (arrived != sent) bench::die(1, "%u frames of %u arrived", arrived, sent);
+      frames += arrived;
       rx->head = rx->cur = rx->tail;
       b.port->rxsync();
     }

@@ -16,7 +16,7 @@ struct Shared {
   Line turn;        // round trip
   Line arrived[2];  // meet()
   Line received;    // receiver: frames
-  Line sleeps;      // receiver: how often it gave its processor away
+  Line sleeps;      // receiver: how often it slept
   Line end;         // sender: 1 = nothing follows
 };
 
@@ -78,6 +78,8 @@ void one_core(const Options& o) {
   while (more() && !bench::stopped()) turns(o.frames != 0 ? 1 : 64);
   window.close();
   if (receiver.bytes() % o.size != 0) bench::die(1, "frames arrived with a wrong length");
+  // Also so that the headers must really be read.
+  if (o.headers && receiver.seen() == 0) bench::die(1, "frames arrived without a header");
   print(o, 1, sent, received, window, 0, 0);
 }
 
@@ -190,6 +192,7 @@ int main(int argc, char** argv) {
   o.same_core = args.flag("same-core");
   args.done();
   if (o.to != 1 && single) bench::die(2, "--to is for two cores");
+  if (o.same_core && single) bench::die(2, "--same-core is for two processes");
   if (o.frames != 0 && !single) bench::die(2, "--frames needs --one-core");
   sched_getaffinity(0, sizeof o.allowed, &o.allowed);
   bench::stop_on_signals();
