@@ -31,8 +31,8 @@ export function checkNeeds({ commands, packages, root }) {
 }
 
 /**
- * Windows of ours, then of the peer while it runs, then of ours again. `start` resolves to a function that
- * takes one window: a figure, or an object of a measuring program that has it.
+ * `start` resolves to a function that takes one window: a figure, or an object of a measuring program that
+ * has it. What it started ends with the last window.
  */
 async function windowsOf(start, times, tools, figure) {
   const windows = [];
@@ -48,6 +48,7 @@ async function windowsOf(start, times, tools, figure) {
   return windows;
 }
 
+/** Windows of ours, then of the peer while it runs, then of ours again. */
 async function measured(peer, described, runner) {
   checkNeeds(peer.needs);
   const figure = { field: 'framesPerSecond', seconds: 0.7, ...described };
@@ -69,7 +70,9 @@ async function measured(peer, described, runner) {
   const after = await line();
   const value = (window) => window[figure.field];
   const middle = median(own.map(value));
-  if (windows.every((window) => !(value(window) > 0))) throw new Error('no frame got through');
+  // One window without a frame would be a rate of 0 or an endless time: no ratio, but a peer that failed.
+  if (!windows.every((window) => value(window) > 0 && value(window) < Infinity))
+    throw new Error('no frame got through');
   // Above 1: ours is better.
   const better = (window) =>
     figure.metric === 'time' ? value(window) / middle : middle / value(window);
