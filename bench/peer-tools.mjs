@@ -3,6 +3,7 @@
 // object, network namespaces.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { inRoot } from '../scripts/lib.mjs';
@@ -40,6 +41,7 @@ export class Tools {
   /** A command that must succeed; its stdout. */
   call(command, args, environment = {}) {
     const { status, stdout, stderr, error } = spawnSync(command, args, {
+      cwd: inRoot(),
       encoding: 'utf8',
       env: { ...process.env, ...environment },
       timeout: 20_000,
@@ -49,6 +51,24 @@ export class Tools {
       throw new Error(`${command} ${args.join(' ')}: ${why}`);
     }
     return stdout;
+  }
+
+  /** `vale ctl` on this run's own switches; its stdout. */
+  ctl(...args) {
+    const { environment } = this.runner.options;
+    return this.call(process.execPath, ['bin/vale.js', 'ctl', ...args], environment);
+  }
+
+  /** A port with a vhost-user socket for each name until end(), and the processes that serve these. */
+  serveMachines(names) {
+    const sockets = names.map((name) => join(this.folder, name));
+    for (const [i, name] of names.entries()) {
+      this.ctl('-a', `valevhost:${name}`, '--vhost-user', sockets[i]);
+      this.finally(() => this.ctl('-d', `valevhost:${name}`));
+    }
+    const { ports } = JSON.parse(this.ctl('--json'));
+    const served = ports.flatMap((port) => port.interface?.process_id ?? []);
+    return { sockets, processes: [...new Set(served)] };
   }
 
   /** A process that runs until end(); `output` grows with what it prints. */
@@ -89,7 +109,15 @@ export class Tools {
       await ended;
       clearTimeout(killer);
     }
-    for (const undo of this.endings.reverse()) undo();
+    const failures = [];
+    for (const undo of this.endings.reverse()) {
+      try {
+        undo();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   /**
