@@ -14,7 +14,7 @@ const AGENTS = 32;
 const SETTLE = 2;
 
 /** ns that a process's threads were on a processor so far. */
-function onProcessor(pid) {
+export function onProcessor(pid) {
   return readdirSync(`/proc/${pid}/task`)
     .map((thread) => readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8'))
     .reduce((sum, line) => sum + Number(line.split(' ')[0]), 0);
@@ -26,7 +26,7 @@ function proportional(pid) {
   return Number(kib) * 1024;
 }
 
-const total = (numbers) => numbers.reduce((sum, n) => sum + n, 0);
+export const total = (numbers) => numbers.reduce((sum, n) => sum + n, 0);
 const pause = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
 /** Calls body with the process ids of agents that have nothing to do. */

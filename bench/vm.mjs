@@ -2,7 +2,7 @@
 // npm run bench -- vm: two virtual machines on one machine, by what joins them. Each transport boots its own
 // pair of the image (npm run image), one pair at a time, so that nothing but it runs.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -10,6 +10,7 @@ import Table from 'cli-table3';
 import { build } from 'esbuild';
 
 import { inRoot, say } from '../scripts/lib.mjs';
+import { onProcessor, total } from './agents.mjs';
 import { Interrupted, Runner, Skip } from './measure.mjs';
 import { checkNeeds } from './peers.mjs';
 import { Tools } from './peer-tools.mjs';
@@ -43,9 +44,6 @@ async function guestModules() {
   return import(outfile);
 }
 
-const vale = (tools, ...args) =>
-  tools.call(process.execPath, ['bin/vale.js', 'ctl', ...args], tools.runner.options.environment);
-
 /**
  * What joins two guests. `join` prepares it and resolves to the guests' arguments for QEMU and the processes that
  * are the switch.
@@ -56,16 +54,8 @@ const TRANSPORTS = [
     title: 'vale, vhost-user',
     needs: { commands: [], packages: '' },
     join: async (tools, { vhostUser }, how) => {
-      const sockets = GUESTS.map((name) => join(tools.folder, name));
-      for (const [i, name] of GUESTS.entries()) {
-        vale(tools, '-a', `valevm:${name}`, '--vhost-user', sockets[i]);
-        tools.finally(() => vale(tools, '-d', `valevm:${name}`));
-      }
-      const { ports } = JSON.parse(vale(tools, '--json'));
-      return {
-        networks: sockets.map((socket) => vhostUser(socket, how)),
-        processes: [...new Set(ports.flatMap((port) => port.interface?.process_id ?? []))],
-      };
+      const { sockets, processes } = tools.serveMachines(GUESTS);
+      return { networks: sockets.map((socket) => vhostUser(socket, how)), processes };
     },
   },
   {
@@ -120,13 +110,7 @@ const TRANSPORTS = [
 ];
 
 /** ns that the threads of these processes were on a processor so far. */
-function spent(processes) {
-  let sum = 0;
-  for (const pid of processes)
-    for (const thread of readdirSync(`/proc/${pid}/task`))
-      sum += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
-  return sum;
-}
+const spent = (processes) => total(processes.map(onProcessor));
 
 /** Output of a line of shell that must succeed. */
 async function inside(guest, line, seconds) {
@@ -140,7 +124,12 @@ const iperf = async ([from], options, seconds) => {
   return JSON.parse(said.slice(said.indexOf('{'))).end;
 };
 
-const RECEIVED = 'cat /sys/class/net/eth0/statistics/rx_packets';
+/** Frames a guest has received, and when by its own clock, s: how long it takes to answer is in neither. */
+async function received(guest) {
+  const line = 'cat /sys/class/net/eth0/statistics/rx_packets /proc/uptime';
+  const [frames, at] = (await inside(guest, line, 0)).trim().split(/\s+/).map(Number);
+  return { frames, at };
+}
 
 /** What is measured between two guests, from the first to the second. */
 const FIGURES = [
@@ -195,14 +184,13 @@ const FIGURES = [
       );
       const before = spent(processes);
       const start = performance.now();
-      const first = Number(await inside(to, RECEIVED, 0));
+      const first = await received(to);
       await new Promise((done) => setTimeout(done, seconds * 1000));
-      const last = Number(await inside(to, RECEIVED, 0));
-      const took = (performance.now() - start) / 1000;
-      const used = spent(processes) - before;
+      const last = await received(to);
+      const share = ((spent(processes) - before) * 1e-6) / (performance.now() - start);
       await inside(from, 'echo stop >/proc/net/pktgen/pgctrl', 1);
-      const perFrame = processes.length === 0 ? undefined : (used * 1e-9) / (last - first);
-      return { value: (last - first) / took, switchPerFrame: perFrame };
+      const value = (last.frames - first.frames) / (last.at - first.at);
+      return { value, switchPerFrame: processes.length === 0 ? undefined : share / value };
     },
   },
 ];
@@ -235,8 +223,10 @@ async function measureTransport(transport, modules, image, how, runner, { rounds
       const taken = [];
       for (let i = 0; i < rounds; i++) {
         if (runner.interrupted) throw new Interrupted();
-        const one = await figure.take(guests, seconds, processes);
-        taken.push(typeof one === 'number' ? { value: one } : one);
+        const taking = await figure.take(guests, seconds, processes);
+        const one = typeof taking === 'number' ? { value: taking } : taking;
+        if (!(one.value > 0)) throw new Error(`${figure.name}: nothing got through`);
+        taken.push(one);
       }
       const perFrame = taken.map((one) => one.switchPerFrame).filter((n) => n !== undefined);
       results[figure.name] = {
@@ -329,11 +319,11 @@ export async function virtualMachines({ environment, scratch }) {
     return 0;
   }
   const chosen = TRANSPORTS.filter(({ name }) => options.only?.includes(name) ?? true);
-  const modules = await guestModules();
   if (spawnSync('qemu-system-x86_64', ['--version']).error !== undefined) {
     say('skipped: qemu-system-x86_64 is missing: apt-get install qemu-system-x86');
     return 0;
   }
+  const modules = await guestModules();
   const image = modules.builtImage() ?? modules.buildImage(say);
   const how = modules.accelerator();
   const told = how === 'kvm' ? 'KVM' : 'emulation (TCG): the kernel runs no guests here';
