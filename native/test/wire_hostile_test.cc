@@ -149,6 +149,15 @@ void go_by_own_view(WireBackend backend) {
     }
     REQUIRE(got == frame);
   }
+  // Longer than its buffer, whatever the ring says how long that is.
+  Port& from = *ports[0];
+  netmap_ring* const ring = from.tx_ring(0);
+  netmap_slot& slot = ring->slot[ring->head];
+  REQUIRE(wire::put(from, wire::make_frame(60, 1)));
+  slot.len = 5000;
+  const Damage tx(ring);
+  CHECK_EQ(from.txsync(), 0);
+  CHECK_EQ(wire::drops(from, Drop::bad_slot), 1u);
 }
 
 }  // namespace
