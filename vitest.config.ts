@@ -30,7 +30,9 @@ export default defineConfig({
         test: {
           ...common,
           name: 'kernel',
-          include: ['pkt-gen', 'bridge', 'ctl'].map((name) => `test/${name}.test.ts`),
+          include: ['pkt-gen', 'bridge', 'ctl', 'ctl-refusals'].map(
+            (name) => `test/${name}.test.ts`,
+          ),
           env: { VALE_DEVICE: 'kernel' },
         },
       },
