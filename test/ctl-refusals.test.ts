@@ -50,6 +50,9 @@ describe('a failure is one line in the form of the reference', () => {
     expect(failure('-a', 'vale0:nosuch0')).toContain(
       'failed to attach vale0:nosuch0: Invalid argument',
     );
+    expect(failure('-n', 'p9', '-m', 'vale0:b')).toContain(
+      'failed to create p9: No such device or address (vale0:b: no such port',
+    );
     expect(failure('-p', 'vale0:b')).toContain(
       'failed to enable polling on vale0:b: No such device',
     );

@@ -74,6 +74,15 @@ describe('sending and receiving', () => {
     expect(all['bytes']).toBe(300_000);
   });
 
+  test('memory is that of a persistent port which is attached nowhere', async () => {
+    const kept = `p${process.pid}`;
+    expect((await vale('ctl', '-n', kept)).code).toBe(0);
+    const port = `${freshSwitch()}:tx@share=${kept}`;
+    const tx = await vale('pkt-gen', '-i', port, '-f', 'tx', '-n', '5');
+    expect((await vale('ctl', '-r', kept)).code).toBe(0);
+    expect(tx).toMatchObject({ code: 0, stdout: expect.stringContaining('Sent 5 packets') });
+  });
+
   test('a full receive ring drops, and every copy is accounted for on both sides', async () => {
     const sw = freshSwitch();
     const rx = await receiver(`${sw}:rx`, '-C', '256');

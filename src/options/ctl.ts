@@ -6,6 +6,7 @@ import { Flags } from '@oclif/core';
 
 import { BadValue, expected, UsageError } from '../errors.js';
 import type { AttachHow, WireBackend } from '../native-types.js';
+import { MACHINES } from '../port/machines.js';
 import { secondsFlag, wireFlags } from './flags.js';
 import { mac } from './mac.js';
 import { ringConfig, type RingConfig } from './ring-config.js';
@@ -102,13 +103,6 @@ export const attachFlags = {
       "Connect to the socket of --vhost-user or --stream, again and again, instead of making it: the virtual machine's process does.",
   }),
 };
-
-/** The ways to a virtual machine, and what attach() calls them. */
-const MACHINES = [
-  ['vhost-user', 'vhostUser'],
-  ['stream', 'stream'],
-  ['dgram', 'dgram'],
-] as const;
 
 /** What those flags mean. Throws UsageError. */
 export function attachHow(

@@ -13,7 +13,8 @@
  * Nothing here reads anything but its arguments. Whoever knows what exists passes `exists`: a port
  * or interface that carries the whole name as it stands wins over any reading of its parts.
  */
-import type { OpenRequest } from '../native-types.js';
+import type { AttachHow, OpenRequest } from '../native-types.js';
+import { machineOption } from './machines.js';
 import { NameError, quote } from './name-error.js';
 import { type NameOptions, parseSuffix, ringNumber } from './name-suffix.js';
 import { RegMode } from './registration.js';
@@ -132,11 +133,8 @@ export function parse(text: string, context: NameContext = {}): PortSpec {
  * What exists for the name of something to attach: an interface of another namespace, which cannot
  * be seen from here, is taken to be there, and so is a virtual machine.
  */
-export function attachable(
-  exists: Exists,
-  how: { netns?: string; vhostUser?: string; stream?: string; dgram?: string },
-): Exists {
-  if ((how.netns ?? how.vhostUser ?? how.stream ?? how.dgram) === undefined) return exists;
+export function attachable(exists: Exists, how: AttachHow): Exists {
+  if (how.netns === undefined && machineOption(how) === undefined) return exists;
   return (kind, name) => exists(kind, name) || (kind === 'interface' && /^[\w.-]+$/.test(name));
 }
 

@@ -16,6 +16,7 @@ import type {
   SwitchRow,
   WireOptions,
 } from '../native-types.js';
+import { existing, memoryOf } from './live.js';
 import {
   attachable,
   parse,
@@ -24,7 +25,6 @@ import {
   parseSwitchOrPort,
   noSuchShare,
   toOpenRequest,
-  type Exists,
   type PortSpec,
 } from './name.js';
 import { ValePort } from './port.js';
@@ -110,19 +110,21 @@ export class Runtime implements Disposable {
 
   /** Indices of a port; of a switch, with 255 for the port's. */
   index(name: string): { switchIndex: number; portIndex: number } {
-    const target = parseSwitchOrPort(name, { exists: this.#exists() });
+    const target = parseSwitchOrPort(name, { exists: existing(this.#binding, this.#runtime) });
     return this.#runtime.index(target.kind === 'switch' ? `${target.switch}:` : target.fullName);
   }
 
   /** Makes a persistent port, which stays when nobody has it open, until remove(). */
   create(name: string, wishes: PortWishes = {}): PortInfo {
-    const spec = parsePersistent(name, { exists: this.#exists() });
+    const spec = parsePersistent(name, { exists: existing(this.#binding, this.#runtime) });
     return this.#runtime.create(this.#request(spec, wishes));
   }
 
   /** Removes a persistent port. */
   remove(name: string): void {
-    this.#runtime.remove(parsePersistent(name, { exists: this.#exists() }).fullName);
+    this.#runtime.remove(
+      parsePersistent(name, { exists: existing(this.#binding, this.#runtime) }).fullName,
+    );
   }
 
   /**
@@ -153,7 +155,7 @@ export class Runtime implements Disposable {
     const given = { host, backend, shared, force, netns, ...Object.fromEntries(sockets), client };
     for (const [key, value] of Object.entries(given))
       if (value !== undefined) Object.assign(how, { [key]: value });
-    const spec = parse(port, { exists: attachable(this.#exists(), how) });
+    const spec = parse(port, { exists: attachable(existing(this.#binding, this.#runtime), how) });
     const { portIndex, warning } = this.#runtime.attach(this.#request(spec, made), how);
     if (warning !== '') process.emitWarning(warning, 'ValeWarning');
     return portIndex;
@@ -232,13 +234,12 @@ export class Runtime implements Disposable {
   }
 
   #parse(name: string): PortSpec {
-    return parse(name, { exists: this.#exists() });
+    return parse(name, { exists: existing(this.#binding, this.#runtime) });
   }
 
   #request(spec: PortSpec, wishes: PortWishes): OpenRequest {
     const { txSlots, rxSlots, txRings, rxRings, bufSize, extraBufs, share } = wishes;
-    const memIdOf = ({ fullName }: PortSpec) =>
-      this.#runtime.list().find(({ name }) => name === fullName)?.info.memId || undefined;
+    const memIdOf = (port: PortSpec) => memoryOf(this.#runtime, port) || undefined;
     const request = toOpenRequest(spec, memIdOf);
     if (share !== undefined)
       request.memId = memIdOf(this.#parse(share)) ?? noSuchShare(share, share);
@@ -246,20 +247,5 @@ export class Runtime implements Disposable {
     for (const [key, value] of Object.entries(given) as [keyof typeof given, number | undefined][])
       if (value !== undefined) request[key] = value;
     return request;
-  }
-
-  /** Answers the name grammar from live state; asks each kind only once a name. */
-  #exists(): Exists {
-    const known = new Map<string, Set<string>>();
-    const ask: Record<Parameters<Exists>[0], () => { name: string }[]> = {
-      switch: () => this.#runtime.switches(),
-      port: () => this.#runtime.list(),
-      interface: () => this.#binding.interfaces(),
-    };
-    return (kind, name) => {
-      let names = known.get(kind);
-      if (names === undefined) known.set(kind, (names = new Set(ask[kind]().map((r) => r.name))));
-      return names.has(name);
-    };
   }
 }

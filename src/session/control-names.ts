@@ -4,9 +4,10 @@ import { UsageError } from '../errors.js';
 import type { AttachHow, NativeBinding, NativeRuntime, OpenRequest } from '../native-types.js';
 import type { RingConfig } from '../options/ring-config.js';
 import { failure } from '../port/failure.js';
+import { existing, memoryOf } from '../port/live.js';
+import { machineOption } from '../port/machines.js';
 import { NameError, parse, toOpenRequest, type Exists, type PortSpec } from '../port/name.js';
 import { MAX_MEM_ID, RegMode } from '../port/registration.js';
-import { existing } from './open.js';
 
 /** What a new port is made of; absent = default. */
 export interface Wishes {
@@ -68,9 +69,10 @@ export class Names {
     const { text, port, options } = spec;
     const { backend, shared, force, netns } = how;
     const wire = Object.entries({ backend, shared, force, netns }).find(([, given]) => given);
-    if (how.vhostUser ?? how.stream ?? how.dgram)
+    const machine = machineOption(how);
+    if (machine !== undefined)
       throw new UsageError(
-        `--${how.vhostUser ? 'vhost-user' : how.stream ? 'stream' : 'dgram'} is for virtual machines, and ${port} is a persistent port: give the machine's port another name`,
+        `--${machine} is for virtual machines, and ${port} is a persistent port: give the machine's port another name`,
       );
     if (wire)
       throw new UsageError(
@@ -115,13 +117,10 @@ export class Names {
   }
 
   private memoryOf(port: PortSpec): number {
-    const row = this.runtime.list().find(({ name }) => name === port.fullName);
-    // The kernel lists no port that is on no switch.
-    if (this.runtime.device === 'kernel')
-      return (row?.info ?? this.runtime.info({ name: port.fullName })).memId;
-    if (row === undefined) throw failure('ENXIO', `${port.fullName}: no such port; see: vale ctl`);
-    if (row.info.memId === 0)
+    const id = memoryOf(this.runtime, port);
+    if (id === undefined) throw failure('ENXIO', `${port.fullName}: no such port; see: vale ctl`);
+    if (id === 0)
       throw failure('EINVAL', `${port.fullName} has no memory to share while nobody has it open`);
-    return row.info.memId;
+    return id;
   }
 }

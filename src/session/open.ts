@@ -10,6 +10,7 @@ import type {
 } from '../native-types.js';
 import type { RingConfig } from '../options/ring-config.js';
 import { openDevice } from '../port/device.js';
+import { existing, memoryOf } from '../port/live.js';
 import { parse, quote, toOpenRequest, type Exists, type PortSpec } from '../port/name.js';
 import { RegMode } from '../port/registration.js';
 import { elsewhere } from './sudo.js';
@@ -57,21 +58,6 @@ export function resolvePort(
   const hidden = runtime.device === 'user' ? hiddenInterface(spec, exists) : undefined;
   for (const line of [spec.warning, hidden, other]) if (line !== undefined) warn(`vale: ${line}`);
   return spec;
-}
-
-/** Answers the name grammar from live state; asks each kind only once, and only if needed. */
-export function existing(binding: NativeBinding, runtime: NativeRuntime): Exists {
-  const known = new Map<string, Set<string>>();
-  const ask: Record<Parameters<Exists>[0], () => string[]> = {
-    switch: () => runtime.switches().map((row) => row.name),
-    port: () => runtime.list().map((row) => row.name),
-    interface: () => binding.interfaces().map((row) => row.name),
-  };
-  return (kind, name) => {
-    let names = known.get(kind);
-    if (names === undefined) known.set(kind, (names = new Set(ask[kind]())));
-    return names.has(name);
-  };
 }
 
 /** A network interface as itself, and no port that has a name like one. */
@@ -143,7 +129,7 @@ export function openForThreads(
     throw new UsageError(
       `-C: ${spec.text} is a network interface, which has one ring each way: ask for slots only, as in -C 512,512`,
     );
-  const memIdOf = (port: PortSpec) => sharedMemory(runtime, port);
+  const memIdOf = (port: PortSpec) => memoryOf(runtime, port) || undefined;
   const request = { ...toOpenRequest(spec, memIdOf), ...rings };
   if (threads === 1) {
     const port = runtime.open(request, wire);
@@ -178,11 +164,6 @@ function otherRings({ text }: PortSpec, { info }: NativePort, asked?: RingConfig
   if (names.every((name) => asked[name] === 0 || asked[name] === has[name])) return undefined;
   const config = names.map((name) => has[name]).join(',');
   return `-C: ${text} has ${config} (tx slots, rx slots, tx rings, rx rings)`;
-}
-
-/** The memory of a port that is there; asking about another would make it for a moment. */
-function sharedMemory(runtime: NativeRuntime, { fullName }: PortSpec): number | undefined {
-  return runtime.list().find(({ name }) => name === fullName)?.info.memId || undefined;
 }
 
 /** A port has the rings it was made with; whoever makes it says how many. */
