@@ -32,15 +32,15 @@ import { RegFlag } from './registration.js';
 
 /** What a port is made of. Counts only for whoever makes the port; absent = default. */
 export interface PortWishes {
-  /** Slots of each tx ring, 4 to 16384; default 1024. */
+  /** Slots of each tx ring, 1 to 4096, of a wire 2 to 16384; default 1024. */
   txSlots?: number;
-  /** Slots of each rx ring, 4 to 16384; default 1024. */
+  /** Slots of each rx ring, 1 to 4096, of a wire 2 to 16384; default 1024. */
   rxSlots?: number;
   /** 1 to 16; default 1. */
   txRings?: number;
   /** 1 to 16; default 1. */
   rxRings?: number;
-  /** Bytes of a buffer, 64 to 65536; longer frames take several slots. */
+  /** Bytes of a buffer, 64 to 65472; longer frames take several slots. */
   bufSize?: number;
   /** Buffers beyond those of the rings. */
   extraBufs?: number;
