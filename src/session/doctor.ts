@@ -135,22 +135,17 @@ function netmap(binding: NativeBinding | undefined): Check {
     const mend = 'unset VALE_DEVICE';
     return { ...common, verdict: 'missing', found: (error as Error).message, mend };
   }
+  const absent = 'not there, and not needed';
+  const good = (found: string): Check => ({ ...common, verdict: 'good', found });
+  if (wish === 'user')
+    return good(there ? 'there, and not used: VALE_DEVICE or VALE_DIR says so' : absent);
+  // Without an addon nothing can be opened, and that is told already.
+  if (binding === undefined) return good(there ? 'there' : 'not there');
   try {
-    if (wish !== 'user') binding?.openKernel().close();
-    const found =
-      wish === 'user'
-        ? there
-          ? 'there, and not used: VALE_DEVICE or VALE_DIR says so'
-          : 'not there, and not needed'
-        : 'there, and used; VALE_DEVICE=user is for switches in shared memory';
-    return { ...common, verdict: 'good', found };
+    binding.openKernel().close();
+    return good('there, and used; VALE_DEVICE=user is for switches in shared memory');
   } catch (error) {
-    if (wish === 'auto')
-      return {
-        ...common,
-        verdict: 'good',
-        found: there ? 'there, but you may not use it; not needed' : 'not there, and not needed',
-      };
+    if (wish === 'auto') return good(there ? 'there, but you may not use it; not needed' : absent);
     return {
       ...common,
       verdict: 'missing',
