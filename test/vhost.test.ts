@@ -45,7 +45,13 @@ describe('virtual machines as ports', () => {
     expect(json.ports[0]).toMatchObject({
       name: 'vale0:vm1',
       header_bytes: 12,
-      interface: { backend: 'vhost-user', socket: socket('a.sock'), up: true, link: false },
+      interface: {
+        name: 'vm1',
+        backend: 'vhost-user',
+        socket: socket('a.sock'),
+        up: true,
+        link: false,
+      },
     });
     expect(await good('log', 'vale0:vm1')).toMatch(/serving the virtual machine at .*a\.sock/);
     await good('-d', 'vale0:vm1');

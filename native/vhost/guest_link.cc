@@ -67,7 +67,6 @@ bool GuestLink::discard(Port& port, uint32_t header) {
 
 bool GuestLink::wire_state(WireState* out) const {
   WireState state;
-  state.interface = path_;
   state.backend = info_.device;
   state.take_over = "none";
   state.up = !failed_.load(std::memory_order_relaxed);

@@ -146,7 +146,7 @@ export function liveNames(kind: Kind, typed = ''): string[] {
 
 function unserved(devices: readonly string[], served: readonly AgentRow[]): string[] {
   const here = networkInode();
-  const taken = served.filter(({ netnsInode }) => netnsInode === here);
+  const taken = served.filter(({ netnsInode, socket }) => netnsInode === here && socket === '');
   return devices.filter((name) => !taken.some((row) => row.interface === name));
 }
 
