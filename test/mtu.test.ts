@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
+import { unequalOnSwitch } from '../src/session/mtu.js';
+import { agent } from './support/ctl-sample.js';
 import { Lab, labTools } from './support/lab.js';
 import { needs } from './support/need.js';
 import { Vale } from './support/vale.js';
@@ -76,4 +78,16 @@ needs(...labTools()).describe('attached interfaces of unequal MTU', () => {
       expect(stdout).toContain('mtu 1500');
     });
   });
+});
+
+test('what a virtual machine takes is set inside it', () => {
+  const of = (port: string, mtu: number, socket = '') => {
+    const row = agent(port, { socket });
+    return { ...row, state: { ...row.state, mtu } };
+  };
+  const machine = of('vale0:vm1', 9000, '/run/vm1.sock');
+  const wire = of('vale0:em0', 1500);
+  expect(unequalOnSwitch(wire, [machine, wire])).toContain(
+    'run: ip link set INTERFACE mtu 1500 (in that virtual machine), and the same',
+  );
 });

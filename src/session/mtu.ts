@@ -4,6 +4,7 @@
 import { statSync } from 'node:fs';
 
 import type { AgentRow } from '../native-types.js';
+import { typed } from '../shell.js';
 
 /** An interface and how long a packet it takes. */
 export interface Carrier {
@@ -18,6 +19,8 @@ export interface Carrier {
    * another, for which there is no name here, as of what was attached inside a container.
    */
   netns: string | undefined;
+  /** It is a virtual machine, whose own kernel has the interface. */
+  machine?: boolean;
 }
 
 /** The line for two interfaces; undefined when they take the same. */
@@ -50,9 +53,10 @@ export function unequalOnSwitch(
 
 const switchOf = (port: string): string => port.slice(0, port.indexOf(':'));
 
-function carrier({ port, interface: device, netns, netnsInode, state }: AgentRow): Carrier {
+function carrier({ port, interface: device, socket, netns, netnsInode, state }: AgentRow): Carrier {
+  const machine = socket !== '';
   const foreign = netns === '' && netnsInode !== networkInode();
-  return { name: port, device, mtu: state.mtu, netns: foreign ? undefined : netns };
+  return { name: port, device, mtu: state.mtu, netns: foreign ? undefined : netns, machine };
 }
 
 /** Of this process's network namespace; 0 where there is no /proc, as agents have it there. */
@@ -70,18 +74,14 @@ function line(less: Carrier, more: Carrier, change: Carrier[]): string {
 }
 
 /** What makes it take packets of `mtu` bytes, for a shell. */
-function command({ device, netns }: Carrier, mtu: number): string {
-  const set = `link set ${word(device)} mtu ${mtu}`;
+function command({ device, netns, machine }: Carrier, mtu: number): string {
+  if (machine) return `ip link set INTERFACE mtu ${mtu} (in that virtual machine)`;
+  const set = `link set ${typed(device)} mtu ${mtu}`;
   if (netns === undefined) return `ip ${set} (in its container)`;
   if (netns === '') return `ip ${set}`;
-  if (netns.includes('/')) return `nsenter --net=${word(netns)} ip ${set}`;
-  if (!/^\d+$/.test(netns)) return `ip -n ${word(netns)} ${set}`;
+  if (netns.includes('/')) return `nsenter --net=${typed(netns)} ip ${set}`;
+  if (!/^\d+$/.test(netns)) return `ip -n ${typed(netns)} ${set}`;
   // A container without root has a user namespace of its own, in which its owner may do all.
   const user = process.geteuid?.() === 0 ? '' : '-U --preserve-credentials ';
   return `nsenter -t ${netns} ${user}-n ip ${set}`;
-}
-
-/** One word of a shell's. */
-function word(text: string): string {
-  return /^[\w.@:+/-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
