@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -56,6 +57,23 @@ test('a machine that is good for switch ports: exit code 0, as the schema says, 
   expect(of('addon')?.found).toContain('vale.node');
   expect(of('directory')?.found).toContain('made when it is needed');
   expect(existsSync(directory)).toBe(false);
+});
+
+test('without an addon, what else is missing is told as it is', () => {
+  const place = join(base, 'package');
+  mkdirSync(place);
+  for (const part of ['bin', 'dist', 'package.json'])
+    cpSync(join(packageRoot(), part), join(place, part), { recursive: true });
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [join(place, 'bin/vale.js'), 'doctor', '--json'],
+    { encoding: 'utf8', env: { ...process.env, VALE_DIR: base, VALE_DEVICE: 'kernel' } },
+  );
+  const { checks } = JSON.parse(stdout) as Report;
+  expect(status).toBe(3);
+  expect(checks.filter(({ verdict }) => verdict === 'missing').map(({ id }) => id)).toEqual(
+    existsSync('/dev/netmap') ? ['addon'] : ['addon', 'netmap'],
+  );
 });
 
 test('what a killed process left is told, and left alone', async () => {

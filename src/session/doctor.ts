@@ -139,20 +139,24 @@ function netmap(binding: NativeBinding | undefined): Check {
   const good = (found: string): Check => ({ ...common, verdict: 'good', found });
   if (wish === 'user')
     return good(there ? 'there, and not used: VALE_DEVICE or VALE_DIR says so' : absent);
+  const asked = (found: string): Check => ({
+    ...common,
+    verdict: 'missing',
+    found,
+    matters: 'VALE_DEVICE=kernel asks for it',
+    mend: there ? 'sudo --preserve-env=VALE_DEVICE vale …' : 'sudo modprobe netmap',
+  });
   // Without an addon nothing can be opened, and that is told already.
-  if (binding === undefined) return good(there ? 'there' : 'not there');
+  if (binding === undefined) {
+    if (there) return good('there');
+    return wish === 'auto' ? good(absent) : asked('not there');
+  }
   try {
     binding.openKernel().close();
     return good('there, and used; VALE_DEVICE=user is for switches in shared memory');
   } catch (error) {
     if (wish === 'auto') return good(there ? 'there, but you may not use it; not needed' : absent);
-    return {
-      ...common,
-      verdict: 'missing',
-      found: (error as Error).message,
-      matters: 'VALE_DEVICE=kernel asks for it',
-      mend: there ? 'sudo --preserve-env=VALE_DEVICE vale …' : 'sudo modprobe netmap',
-    };
+    return asked((error as Error).message);
   }
 }
 
