@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What vale ctl does not do: the one line that says so, and the exit code.
+import { spawnSync } from 'node:child_process';
 import { Config } from '@oclif/core';
 import { describe, expect, test } from 'vitest';
 
@@ -7,9 +8,10 @@ import Ctl from '../src/commands/ctl.js';
 import { explain } from '../src/errors.js';
 import { packageRoot } from '../src/native.js';
 import { needs } from './support/need.js';
-import { ctl, open, output, useOwnDirectory } from './support/own-directory.js';
-import { counted, onKernel } from './support/vale.js';
+import { ctl, env, open, output, useOwnDirectory } from './support/own-directory.js';
+import { cli, counted, onKernel } from './support/vale.js';
 
+const [program = '', ...words] = cli;
 const config = await Config.load(packageRoot());
 
 useOwnDirectory();
@@ -196,6 +198,21 @@ describe('a wrong command line', () => {
   test('seen from outside', () => {
     const line = 'vale: -n and -r are two actions: give one of them a call\n';
     expect(ctl('-n', 'p0', '-r', 'p0')).toEqual({ status: 2, stdout: '', stderr: line });
+  });
+
+  // `vale run` looks at the directory before.
+  test.skipIf(onKernel).each([
+    ['attach', 'vale0:vm', '--client'],
+    ['-a', 'vale0:vm', '--client'],
+    ['-p', 'vale0:a', '-C', 'x'],
+    ['-l', 'em0'],
+  ])('is told before a directory that is not good: %s %s', (...args) => {
+    const { status, stderr } = spawnSync(program, [...words, 'ctl', ...args], {
+      encoding: 'utf8',
+      env: { ...env(), VALE_DIR: '/etc' },
+    });
+    expect(status, stderr).toBe(2);
+    expect(stderr).not.toContain('/etc');
   });
 
   test('help is --help, because -h attaches', () => {

@@ -141,6 +141,10 @@ export default class Ctl extends BaseCommand {
         `--json goes with the listing, not with ${DOING[action]}: use vale ctl info or vale ctl index`,
       );
     const name = flags[action] ?? '';
+    if (action === 'index' && !name.startsWith('vale'))
+      throw new UsageError(
+        `expected a port of a switch, as in vale0:a, for -l but received ${name}`,
+      );
     const polls = action === 'poll-on';
     const polling = polls ? pollingFor(flags.config) : undefined;
     const config = polls || flags.config === undefined ? undefined : configFor(flags.config);
@@ -222,10 +226,6 @@ function act(
     case 'info':
       return infoLines(control.info(name, wishes.memid));
     case 'index':
-      if (!name.startsWith('vale'))
-        throw new UsageError(
-          `expected a port of a switch, as in vale0:a, for -l but received ${name}`,
-        );
       return indexLines(control.index(name));
     case 'poll-on':
     case 'poll-off':

@@ -1,21 +1,44 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What the names in a name stand for here and now.
-import type { NativeBinding, NativeRuntime } from '../native-types.js';
+import type { NativeBinding, NativeRuntime, PortRow, SwitchRow } from '../native-types.js';
 import type { Exists, PortSpec } from './name.js';
 
-/** Answers the name grammar from live state; asks each kind only once, and only if needed. */
+/** What there is, asked for only once, and only if needed. */
+export class Live {
+  private readonly names = new Map<string, Set<string>>();
+  private switchRows: SwitchRow[] | undefined;
+  private portRows: PortRow[] | undefined;
+
+  constructor(
+    private readonly binding: NativeBinding,
+    private readonly runtime: NativeRuntime,
+  ) {}
+
+  get switches(): SwitchRow[] {
+    return (this.switchRows ??= this.runtime.switches());
+  }
+
+  get ports(): PortRow[] {
+    return (this.portRows ??= this.runtime.list());
+  }
+
+  /** Answers the name grammar. */
+  readonly exists: Exists = (kind, name) => {
+    let known = this.names.get(kind);
+    if (known === undefined)
+      this.names.set(kind, (known = new Set(this.rows(kind).map((row) => row.name))));
+    return known.has(name);
+  };
+
+  private rows(kind: Parameters<Exists>[0]): { name: string }[] {
+    if (kind === 'interface') return this.binding.interfaces();
+    return kind === 'switch' ? this.switches : this.ports;
+  }
+}
+
+/** As {@link Live.exists}, for who needs no more. */
 export function existing(binding: NativeBinding, runtime: NativeRuntime): Exists {
-  const known = new Map<string, Set<string>>();
-  const ask: Record<Parameters<Exists>[0], () => { name: string }[]> = {
-    switch: () => runtime.switches(),
-    port: () => runtime.list(),
-    interface: () => binding.interfaces(),
-  };
-  return (kind, name) => {
-    let names = known.get(kind);
-    if (names === undefined) known.set(kind, (names = new Set(ask[kind]().map((r) => r.name))));
-    return names.has(name);
-  };
+  return new Live(binding, runtime).exists;
 }
 
 /** The memory of a port: 0 while it has none; undefined where there is no such port. */

@@ -4,7 +4,7 @@ import { UsageError } from '../errors.js';
 import type { AttachHow, NativeBinding, NativeRuntime, OpenRequest } from '../native-types.js';
 import type { RingConfig } from '../options/ring-config.js';
 import { failure } from '../port/failure.js';
-import { existing, memoryOf } from '../port/live.js';
+import { Live, memoryOf } from '../port/live.js';
 import { machineOption } from '../port/machines.js';
 import { NameError, parse, toOpenRequest, type Exists, type PortSpec } from '../port/name.js';
 import { MAX_MEM_ID, RegMode } from '../port/registration.js';
@@ -18,6 +18,7 @@ export interface Wishes {
 
 /** For one request only: what is there is looked up once, and only as far as its names need it. */
 export class Names {
+  readonly live: Live;
   readonly exists: Exists;
 
   /** @param warn takes one line for stderr */
@@ -26,7 +27,8 @@ export class Names {
     private readonly runtime: NativeRuntime,
     private readonly warn: (line: string) => void,
   ) {
-    this.exists = existing(binding, runtime);
+    this.live = new Live(binding, runtime);
+    this.exists = this.live.exists;
   }
 
   port(name: string): PortSpec {

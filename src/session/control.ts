@@ -139,9 +139,12 @@ export class Control {
     });
   }
 
-  /** What a wire has is known only when it is open; the reference opens it for a moment too. */
+  /**
+   * What a wire has is known only when it is open; the reference opens it for a moment too. The host goes
+   * on using it meanwhile.
+   */
   private wireInfo(request: OpenRequest): PortInfo {
-    const port = this.runtime.open(request);
+    const port = this.runtime.open(request, { shared: true });
     try {
       return port.info;
     } finally {
@@ -225,8 +228,7 @@ export class Control {
   look(name?: string, action = 'list'): Snapshot {
     return this.attempt(action, name, (names) => {
       const agents = this.runtime.agents().filter(({ alive }) => alive); // they say what is new
-      const switches = this.runtime.switches();
-      const ports = this.runtime.list();
+      const { switches, ports } = names.live;
       const { device, directory } = this.runtime;
       const all = { device, directory, time: Date.now() / 1000, switches, ports, agents };
       if (name === undefined) return all;
@@ -301,10 +303,7 @@ export class Control {
   /** Refuses what the kernel's netmap has no request for. */
   private onlyUser(lack: string): void {
     if (this.runtime.device === 'kernel')
-      throw failure(
-        'EOPNOTSUPP',
-        `the kernel's netmap ${lack}; switches in shared memory do: set VALE_DEVICE=user`,
-      );
+      throw failure('EOPNOTSUPP', `the kernel's netmap ${lack}; with VALE_DEVICE=user this works`);
   }
 
   private findSwitch(name: string, switches = this.runtime.switches()): SwitchRow {

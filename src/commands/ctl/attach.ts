@@ -39,8 +39,9 @@ export default class Attach extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Attach);
+    const how = attachHow(flags, flags.host);
     await withControl((control) => {
-      const index = control.attach(args.name, attachHow(flags, flags.host), flags);
+      const index = control.attach(args.name, how, flags);
       if (flags.verbose) this.log(portIndexLine(index));
     });
   }
