@@ -24,7 +24,7 @@ interface Case {
   last?: string[];
 }
 
-/** Command lines for a shell; `vale` is this program. */
+/** Command lines for a shell; `vale` is this program, `confined` as in a container: CAP_NET_RAW and little more. */
 const CASES: Record<string, Case> = {
   'a port nobody has made is attached': {
     tried: 'vale ctl -a vale0:p1',
@@ -137,6 +137,20 @@ const CASES: Record<string, Case> = {
     then: 'vale ctl -d vale0:ad2; vale ctl -a vale0:ad2 $1',
     last: ['vale ctl -d vale0:ad2'],
   },
+  'an interface is attached by who may not take it from the host': {
+    tried: 'confined vale ctl -a vale0:ad1',
+    advice:
+      /cannot be taken from the host's stack \(bpf: .*; nftables: .*\): .*; use (--shared) to leave it to the host too\)$/m,
+    done: 'confined vale ctl -a vale0:ad1 $1',
+    then: 'vale ctl list vale0:ad1 --json | grep -F \'"take_over": "none"\'; vale ctl -d vale0:ad1',
+  },
+  'an interface is opened by who may not take it from the host': {
+    tried: 'confined vale pkt-gen -i ad1 -f tx -n 1 -w 0',
+    advice:
+      /cannot be taken from the host's stack .*; use (--shared) to leave it to the host too$/m,
+    done: 'confined vale ctl -g ad1',
+    then: 'confined vale pkt-gen -i ad1 -f tx -n 1 -w 0 $1',
+  },
   'AF_XDP where it may not be used': {
     tried: 'vale ctl -a vale0:ad1 --backend xdp',
     advice:
@@ -203,7 +217,8 @@ needs(...labTools()).describe('what an error advises', () => {
     const shell = (line: string): Promise<Finished> =>
       lab.run(
         ...['env', `VALE_DIR=${directory}`, 'sh', '-euc'],
-        `vale() { '${process.execPath}' '${BIN}' "$@"; }; ${line}`,
+        `vale() { $confined '${process.execPath}' '${BIN}' "$@"; }; confined=;
+         confined() { confined='setpriv --bounding-set=-net_admin'; "$@"; confined=; }; ${line}`,
       );
     async function works(line: string): Promise<void> {
       const { code, stderr } = await shell(line);

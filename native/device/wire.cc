@@ -255,7 +255,7 @@ struct Opening {
     auto socket = std::make_unique<PacketSocket>();
     Status status = socket->open(interface, (request.flags & NR_TX_RINGS_ONLY) == 0);
     if (!status.ok()) return status;
-    take(&made);
+    if (status = take(&made); !status.ok()) return status;
     return PacketPort::open(std::move(made), std::move(socket), "packet", out);
   }
 
@@ -268,7 +268,7 @@ struct Opening {
                           request.name.c_str(), XdpPort::kMinBuffer, XdpPort::kMaxBuffer, buf_size);
     }
     WireParts made = parts(std::move(region), false);
-    take(&made);
+    if (Status s = take(&made); !s.ok()) return s;
     std::vector<XdpMode> modes = {XdpMode::zero_copy, XdpMode::native};
     // A packet socket is as fast as the generic mode, and knows of unfinished checksums.
     if (options.backend != WireBackend::automatic) modes.push_back(XdpMode::generic);
@@ -285,14 +285,19 @@ struct Opening {
     return XdpPort::open(std::move(made), modes, peer, options.inside, out);
   }
 
-  void take(WireParts* made) const {
-    if (!options.take_over) return;
+  // Never shared unasked: the host's stack would answer, and forward, what the switch does too.
+  Status take(WireParts* made) const {
+    if (!options.take_over) return Status::good();
     const Status status = made->take_over.take(interface);
-    if (status.ok()) return;
-    made->warning = "interface \"" + interface.name +
-                    "\" is shared: the kernel does not let it be taken from the host's stack, "
-                    "which sees its frames too (" +
-                    status.text + ")";
+    if (status.ok()) return status;
+    const bool forbidden = status.err == EPERM || status.err == EACCES;
+    return Status::fail(
+        forbidden ? EPERM : EOPNOTSUPP,
+        "interface \"%s\" cannot be taken from the host's stack (%s): that takes "
+        "CAP_NET_ADMIN and Linux 5.16 with nf_tables, or Linux 6.6; use --shared%s to "
+        "leave it to the host too",
+        interface.name.c_str(), status.text.c_str(),
+        is_xdp(options.backend) ? " with --backend packet" : "");
   }
 
   Status no_generic(int err) const {

@@ -68,7 +68,7 @@ Status PacketSocket::open(const Interface& interface, bool receives) {
     return Status::fail(EPERM,
                         "cannot open interface \"%s\": it takes CAP_NET_RAW; run as root, or in a "
                         "network namespace of your own (unshare -Urn), or once "
-                        "\"sudo setcap cap_net_raw+ep %s\"",
+                        "\"sudo setcap cap_net_admin,cap_net_raw+ep %s\"",
                         name, own_program().c_str());
   }
   if (fd_ < 0) return cannot(interface, "AF_PACKET socket");

@@ -59,7 +59,7 @@ Status TakeOver::take(const Interface& interface) {
     means_ = "nftables";
     return Status::good();
   }
-  return Status::fail(err, "bpf: %s; nftables: %s", std::strerror(err), std::strerror(second));
+  return Status::fail(second, "bpf: %s; nftables: %s", std::strerror(err), std::strerror(second));
 }
 
 Status TakeOver::take_with_host(const Interface& interface, int tap) {

@@ -30,7 +30,7 @@ constexpr uint32_t kOwnMark = 0x76616c66;
 
 class TakeOver {
  public:
-  // An errno and what the kernel refused; nothing is taken then.
+  // The errno of the second means, and what the kernel refused; nothing is taken then.
   Status take(const Interface& interface);
   Status take_with_host(const Interface& interface, int tap);
   // "tcx", "nftables" or "none".

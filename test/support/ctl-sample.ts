@@ -96,7 +96,6 @@ export function agent(port: string, more: Partial<AgentRow> = {}): AgentRow {
     port,
     interface: name,
     socket: '',
-    name: '',
     netns: '',
     netnsInode: 0,
     alive: true,
