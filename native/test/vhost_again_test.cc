@@ -83,6 +83,51 @@ TEST(the_same_with_packed_rings) {
   }
 }
 
+// At each moment of marking a chain as used, at each place of the ring, also across its end.
+TEST(a_packed_ring_tells_where_one_died_in_the_midst_of_a_chain) {
+  master::Options o;
+  o.features = kVersion1 | kMergeable | kProtocolFeatures | kPacked;
+  o.queue_size = 11;
+  for (const uint32_t pieces : {1u, 2u, 3u, 7u}) {
+    o.piece = 72 / pieces + 1;
+    Master m(o);
+    Driver& q = m.tx();
+    GuestMemory memory;
+    const MemoryRegion all = {master::kGuestBase, o.memory, master::kUserBase, 0};
+    REQUIRE(memory.set(&all, &m.memory_fd, 1) == nullptr);
+    QueueSetup setup;
+    setup.size = q.size;
+    setup.address = {q.index, 0, m.user(q.descriptors), m.user(q.used), m.user(q.available), 0};
+    setup.base = kLap;
+    Queue device;
+    REQUIRE(device.start(setup, &memory, o.features) == nullptr);
+    Chain chain;
+    for (uint32_t n = 0; n < 3 * q.size; n++) {
+      REQUIRE(m.send(frame(mac(2), mac(1), 60, n)));
+      REQUIRE(device.take(&chain) == Take::chain);
+      CHECK_EQ(uint32_t{chain.slots}, pieces);
+      const std::vector<PackedDescriptor> before(q.slot(0), q.slot(0) + q.size);
+      const uint32_t head = (device.cursor() + 2 * q.size - pieces) % (2 * q.size);
+      device.use(chain.id, chain.slots, 0);
+      device.publish();
+      const std::vector<PackedDescriptor> after(q.slot(0), q.slot(0) + q.size);
+      for (uint32_t marked = 0; marked < pieces; marked++) {
+        for (uint32_t i = 0; i < pieces; i++) {
+          const uint32_t at = (head + i) % q.size;
+          *q.slot(at) = i != 0 && i <= marked ? after[at] : before[at];
+        }
+        Queue next;
+        REQUIRE(next.start(setup, &memory, o.features) == nullptr);
+        CHECK_EQ(next.cursor(), head);
+      }
+      std::copy(after.begin(), after.end(), q.slot(0));
+      Queue next;
+      REQUIRE(next.start(setup, &memory, o.features) == nullptr);
+      CHECK_EQ(next.cursor(), device.cursor());
+    }
+  }
+}
+
 // Of one who died awake, the ring says still that kicks are not wanted.
 TEST(whoever_serves_a_ring_next_is_kicked) {
   for (const uint64_t more : {uint64_t{0}, kPacked, kEventIndex, kPacked | kEventIndex}) {

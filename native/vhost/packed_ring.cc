@@ -11,10 +11,10 @@ constexpr uint32_t kEventBytes = 4;
 uint32_t bytes_of(uint64_t word) { return static_cast<uint32_t>(word); }
 uint16_t id_of(uint64_t word) { return static_cast<uint16_t>(word >> 32); }
 uint16_t flags_of(uint64_t word) { return static_cast<uint16_t>(word >> 48); }
+bool used_mark(uint64_t word) { return (flags_of(word) & kUsed) != 0; }
 uint64_t make_word(uint32_t bytes, uint16_t id, uint16_t flags) {
   return bytes | uint64_t{id} << 32 | uint64_t{flags} << 48;
 }
-bool used_mark(uint64_t word) { return (flags_of(word) & kUsed) != 0; }
 
 }  // namespace
 
@@ -45,24 +45,38 @@ const char* PackedRing::begin(uint32_t base) {
   return nullptr;
 }
 
-// The place from which on used marks are those of the lap before. False when the marks are no such thing:
-// a device that does not mark all of a chain has served the ring, and *at stays what was told.
+// False when the marks are no such thing: a device that does not mark all of a chain has served the ring, and *at
+// stays what was told.
 bool PackedRing::recover(uint32_t* at) const {
-  const bool first = used_mark(__atomic_load_n(word(0), __ATOMIC_ACQUIRE));
-  uint32_t i = 1;
-  while (i < size_ && used_mark(__atomic_load_n(word(i), __ATOMIC_RELAXED)) == first) i++;
-  if (i == size_) {  // all of them: the lap is over
-    *at = first ? size_ : 0;
+  const auto used = [this](uint32_t i) {
+    return used_mark(__atomic_load_n(word(i), __ATOMIC_ACQUIRE));
+  };
+  // Where the marks change, or at the ring's start; of a chain in the midst of being marked they change thrice.
+  unsigned changes = 0;
+  for (uint32_t i = 0; i < size_ && changes <= 4; i++) {
+    if (i != 0 && used(i) == used(i - 1)) continue;
+    changes++;
+    const uint32_t here = used(i) ? i + size_ : i;
+    if (!unused_from(here)) continue;
+    *at = here;
     return true;
   }
-  const uint32_t found = first ? i : i + size_;
-  // Of the chain there, some may have been marked when the device died.
-  while (i < size_ && (flags_of(__atomic_load_n(word(i), __ATOMIC_RELAXED)) & kNext) != 0) i++;
-  for (i++; i < size_; i++) {
-    if (used_mark(__atomic_load_n(word(i), __ATOMIC_RELAXED)) == first) return false;
-  }
-  *at = found;
-  return true;
+  return false;
+}
+
+// Whether nothing is used from this place on through a lap, but for some behind the first of the chain here: of
+// those, the first ones were marked when the device died.
+bool PackedRing::unused_from(uint32_t at) const {
+  const auto flags = [&](uint32_t i) {
+    return flags_of(__atomic_load_n(word(index(after(at, i))), __ATOMIC_RELAXED));
+  };
+  const auto used = [&](uint32_t i) {
+    return ((flags(i) & kUsed) != 0) == (lap(after(at, i)) != 0);
+  };
+  uint32_t i = 1;
+  while (i < size_ && used(i) && (flags(i - 1) & kNext) != 0) i++;
+  while (i < size_ && !used(i)) i++;
+  return i == size_ && !used(0);
 }
 
 bool PackedRing::available(uint32_t at) const {

@@ -57,6 +57,7 @@ class PackedRing {
   }
   bool available(uint32_t at) const;
   bool recover(uint32_t* at) const;
+  bool unused_from(uint32_t at) const;
   bool walk(ChainReader& reader, Chain* out);
   bool walk_table(ChainReader& reader, uint64_t address, uint64_t first, Chain* out);
   void show(const Done& done);
