@@ -15,14 +15,12 @@ namespace vale::vhost {
 namespace {
 
 constexpr uint32_t kRoom = 65536 + ETH_HLEN + 1;  // a frame that fills it is too long for any ring
-constexpr unsigned kParts = 256;                  // of one call of the kernel
-constexpr uint32_t kBurst = 256;                  // frames a turn
 constexpr uint64_t kLookNs = 1'000'000'000;  // between two looks whether the machine is still there
 
 }  // namespace
 
 DgramPort::DgramPort(const std::string& path, const std::string& remote)
-    : GuestLink(path, "dgram"),
+    : SocketPort(path, "dgram"),
       remote_(remote),
       any_remote_(remote.empty()),
       come_(size_t{kBatch} * kRoom) {}
@@ -39,9 +37,8 @@ Status DgramPort::open(const std::string& path, const std::string& remote,
   return Status::good();
 }
 
-Status DgramPort::watch() {
-  watches_room_ = full_;
-  return sleep_on({{endpoint_.fd(), EPOLLIN}, {full_ ? sends_.fd() : -1, EPOLLOUT}});
+Status DgramPort::watch_socket(bool with_room) {
+  return sleep_on({{endpoint_.fd(), EPOLLIN}, {with_room ? sends_.fd() : -1, EPOLLOUT}});
 }
 
 void DgramPort::attend() {
@@ -115,22 +112,6 @@ bool DgramPort::from_guest(Port& port) {
   return taken != 0;
 }
 
-bool DgramPort::to_guest(Port& port) {
-  bool moved = false;
-  full_ = false;
-  for (unsigned r = port.first_rx(); r < port.last_rx(); r++) {
-    const RingView& ring = port.rx_view(r);
-    if (!sends_.valid()) {
-      moved |= vhost::discard(ring, 0, &counts_);
-    } else if (ring.available() != 0 && !full_) {
-      moved |= send_some(ring);
-    }
-    if (full_) ring.release(ring.head(), ring.tail());
-  }
-  return moved;
-}
-
-// Frames from the ring's head on, by one call; whether any went.
 bool DgramPort::send_some(const RingView& ring) {
   Gathered frame[kBatch];
   iovec parts[kParts];
@@ -141,16 +122,12 @@ bool DgramPort::send_some(const RingView& ring) {
     messages[i].msg_hdr.msg_iov = &parts[frame[i].first];
     messages[i].msg_hdr.msg_iovlen = frame[i].parts;
   }
-  const int sent = sendmmsg(sends_.fd(), messages, frames, MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (sent > 0) {
+  const int gone = sendmmsg(sends_.fd(), messages, frames, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (gone > 0) {
     uint64_t bytes = 0;
-    for (int i = 0; i < sent; i++) bytes += frame[i].bytes;
-    const uint64_t gone = static_cast<uint64_t>(sent);
-    counts_.tx_frames.add(gone);
-    counts_.tx_copies.add(gone);
-    counts_.tx_delivered.add(gone);
-    counts_.tx_bytes.add(bytes);
-    ring.release(frame[sent - 1].end);
+    for (int i = 0; i < gone; i++) bytes += frame[i].bytes;
+    sent(static_cast<uint64_t>(gone), bytes);
+    ring.release(frame[gone - 1].end);
     return true;
   }
   if (errno == EMSGSIZE) {
@@ -173,9 +150,5 @@ int DgramPort::patience() const {
 }
 
 short DgramPort::ready(short) { return attention_ || fetch() ? POLLIN : 0; }
-
-void DgramPort::arm(short) {
-  if (full_ != watches_room_) watch();
-}
 
 }  // namespace vale::vhost

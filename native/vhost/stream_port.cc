@@ -17,12 +17,10 @@ namespace {
 constexpr uint32_t kLength = 4;  // bytes in front of a frame
 constexpr uint32_t kLongest = 65536 + ETH_HLEN;
 constexpr size_t kRoom = 256 << 10;  // more than the longest frame
-constexpr unsigned kParts = 256;     // of one call of the kernel
-constexpr uint32_t kBurst = 256;     // frames a turn
 
 }  // namespace
 
-StreamPort::StreamPort(const std::string& path) : GuestLink(path, "stream"), come_(kRoom) {}
+StreamPort::StreamPort(const std::string& path) : SocketPort(path, "stream"), come_(kRoom) {}
 
 Status StreamPort::open(const std::string& path, bool client, std::unique_ptr<GuestLink>* out) {
   std::unique_ptr<StreamPort> port(new StreamPort(path));
@@ -32,10 +30,9 @@ Status StreamPort::open(const std::string& path, bool client, std::unique_ptr<Gu
   return Status::good();
 }
 
-Status StreamPort::watch() {
-  watches_room_ = socket_.valid() && full_;
-  return sleep_on({{socket_.valid() ? socket_.fd() : endpoint_.fd(),
-                    EPOLLIN | (watches_room_ ? EPOLLOUT : 0u)}});
+Status StreamPort::watch_socket(bool with_room) {
+  return sleep_on(
+      {{socket_.valid() ? socket_.fd() : endpoint_.fd(), EPOLLIN | (with_room ? EPOLLOUT : 0u)}});
 }
 
 void StreamPort::attend() {
@@ -107,7 +104,6 @@ bool StreamPort::from_guest(Port& port) {
   return taken != 0;
 }
 
-// The rest of a frame; false when the socket does not take all of it.
 bool StreamPort::flush() {
   if (rest_.empty()) return true;
   const ssize_t n = send(socket_.fd(), rest_.data(), rest_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -116,25 +112,7 @@ bool StreamPort::flush() {
   return rest_.empty();
 }
 
-bool StreamPort::to_guest(Port& port) {
-  bool moved = false;
-  full_ = false;
-  for (unsigned r = port.first_rx(); r < port.last_rx(); r++) {
-    const RingView& ring = port.rx_view(r);
-    if (!socket_.valid() || ended_) {
-      moved |= vhost::discard(ring, 0, &counts_);
-    } else if (ring.available() != 0 && !full_) {
-      moved |= send_some(ring);
-    }
-    if (full_) ring.release(ring.head(), ring.tail());
-  }
-  return moved;
-}
-
-// Frames from the ring's head on, by one call; whether any went.
 bool StreamPort::send_some(const RingView& ring) {
-  full_ = !flush();
-  if (full_) return false;
   uint32_t lengths[kParts / 2];
   Gathered frame[kParts / 2];
   iovec parts[kParts];
@@ -147,30 +125,27 @@ bool StreamPort::send_some(const RingView& ring) {
   msghdr m = {};
   m.msg_iov = parts;
   m.msg_iovlen = frame[frames - 1].first + frame[frames - 1].parts;
-  const ssize_t sent = sendmsg(socket_.fd(), &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (sent <= 0) {
-    full_ = sent < 0 && (errno == EAGAIN || errno == EINTR);
+  const ssize_t took = sendmsg(socket_.fd(), &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (took <= 0) {
+    full_ = took < 0 && (errno == EAGAIN || errno == EINTR);
     ended_ |= !full_;
     attention_ |= ended_;
     return false;
   }
-  size_t left = static_cast<size_t>(sent);
+  size_t left = static_cast<size_t>(took);
   unsigned gone = 0;
   uint64_t bytes = 0;
   for (; gone < frames && left != 0; gone++) {
     bytes += frame[gone].bytes;
     for (unsigned i = 0; i < frame[gone].parts; i++) {
       const iovec& part = parts[frame[gone].first + i];
-      const size_t took = std::min(left, part.iov_len);
-      rest_.append(static_cast<char*>(part.iov_base) + took, part.iov_len - took);
-      left -= took;
+      const size_t whole = std::min(left, part.iov_len);
+      rest_.append(static_cast<char*>(part.iov_base) + whole, part.iov_len - whole);
+      left -= whole;
     }
   }
   full_ = !rest_.empty() || gone != frames;
-  counts_.tx_frames.add(gone);
-  counts_.tx_copies.add(gone);
-  counts_.tx_delivered.add(gone);
-  counts_.tx_bytes.add(bytes);
+  sent(gone, bytes);
   ring.release(frame[gone - 1].end);
   return true;
 }
@@ -182,10 +157,6 @@ int StreamPort::patience() const {
 short StreamPort::ready(short) {
   if (attention_ || waiting() != 0 || fetch()) return POLLIN;
   return 0;
-}
-
-void StreamPort::arm(short) {
-  if (full_ != watches_room_) watch();
 }
 
 }  // namespace vale::vhost
