@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What attached interfaces cost while nothing happens: many agents, each with an interface of a network
-// namespace made for this, their time on a processor and their memory.
+// What attached interfaces and virtual machines cost while nothing happens: many agents, each with an
+// interface of a network namespace made for this, or with a machine that does nothing; their time on a
+// processor and their memory.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
-import { has } from '../scripts/lib.mjs';
+import { has, inRoot } from '../scripts/lib.mjs';
 import { Skip } from './measure.mjs';
 import { spread } from './statistics.mjs';
 
@@ -47,42 +49,75 @@ async function withAgents(runner, body) {
   const holder = spawn('unshare', ['-n', 'sh', '-ec', setUp], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const ctl = (...args) => runner.capture(process.execPath, ['bin/vale.js', 'ctl', ...args]);
-  const attached = [];
   try {
     const [said] = await Promise.race([once(holder.stdout, 'data'), once(holder, 'exit')]);
     if (!Buffer.isBuffer(said))
       throw new Error('no network namespace with interfaces could be made');
+    return await attached(runner, names, () => ['--netns', String(holder.pid)], body);
+  } finally {
+    holder.kill('SIGKILL');
+  }
+}
+
+/** Calls body with the process ids of those who serve ports of these names, while they do. */
+async function attached(runner, names, options, body) {
+  const ctl = (...args) => runner.capture(process.execPath, ['bin/vale.js', 'ctl', ...args]);
+  const served = [];
+  try {
     for (const name of names) {
-      await ctl('attach', `valebench:${name}`, '--netns', String(holder.pid));
-      attached.push(name);
+      await ctl('attach', `valebench:${name}`, ...options(name));
+      served.push(name);
     }
     const { stdout } = await ctl('list', '--json');
     const pids = JSON.parse(stdout).ports.flatMap((port) => port.interface?.process_id ?? []);
     await pause(SETTLE);
-    return await body(pids);
+    return await body([...new Set(pids)]);
   } finally {
     const environment = { ...process.env, ...runner.options.environment };
-    for (const name of attached)
+    for (const name of served)
       spawnSync(process.execPath, ['bin/vale.js', 'ctl', 'detach', `valebench:${name}`], {
         env: environment,
       });
-    holder.kill('SIGKILL');
   }
+}
+
+/** Calls body with the process ids of who serves machines that do nothing. */
+async function withMachines(runner, body) {
+  const folder = mkdtempSync(join(runner.options.scratch, 'machines-'));
+  const names = Array.from({ length: AGENTS }, (_, i) => `vm${i}`);
+  const socket = (name) => join(folder, name);
+  return attached(
+    runner,
+    names,
+    (name) => ['--vhost-user', socket(name)],
+    async (pids) => {
+      const sockets = ['--sockets', names.map(socket).join(',')];
+      const machines = spawn(inRoot('build/native/bench/machines'), sockets, {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      try {
+        const [said] = await Promise.race([once(machines.stdout, 'data'), once(machines, 'exit')]);
+        if (!Buffer.isBuffer(said)) throw new Error('the virtual machines were not served');
+        await pause(SETTLE);
+        return await body(pids);
+      } finally {
+        machines.kill('SIGKILL');
+      }
+    },
+  );
 }
 
 const result = (figures) => ({ value: spread(figures), repeated: 0, disturbed: 0 });
 
 /** Their share of one processor, altogether. */
-const measureShare = (runner) =>
-  withAgents(runner, async (pids) => {
-    const seconds = runner.options.quick ? 3 : 10;
-    const before = process.hrtime.bigint();
-    const spent = total(pids.map(onProcessor));
-    await pause(seconds);
-    const used = total(pids.map(onProcessor)) - spent;
-    return result([used / Number(process.hrtime.bigint() - before)]);
-  });
+const measureShare = (runner) => async (pids) => {
+  const seconds = runner.options.quick ? 3 : 10;
+  const before = process.hrtime.bigint();
+  const spent = total(pids.map(onProcessor));
+  await pause(seconds);
+  const used = total(pids.map(onProcessor)) - spent;
+  return result([used / Number(process.hrtime.bigint() - before)]);
+};
 
 /** Bytes of each. */
 const measureMemory = (runner) =>
@@ -100,8 +135,17 @@ export const agentTrials = [
     ...common,
     name: `idle-agents-${AGENTS}`,
     metric: 'share',
-    measure: measureShare,
+    measure: (runner) => withAgents(runner, measureShare(runner)),
     bar: { of: 'value', max: 0.01 },
   },
   { ...common, name: 'agent-memory', metric: 'bytes', measure: measureMemory },
+  {
+    ...common,
+    name: `idle-machines-${AGENTS}`,
+    group: `Virtual machines: ${AGENTS} ports whose machines do nothing`,
+    command: ['bin/vale.js', 'ctl', 'attach', 'valebench:vm0', '--vhost-user', 'SOCKET'],
+    metric: 'share',
+    measure: (runner) => withMachines(runner, measureShare(runner)),
+    bar: { of: 'value', max: 0.01 },
+  },
 ];

@@ -2,6 +2,7 @@
 // npm run bench -- [--quick] [--only NAME]... [--compare REV] [--json] [--check] [--list]
 // npm run bench -- gate [--update]
 // npm run bench -- vm
+// npm run bench -- transfer
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -18,11 +19,13 @@ import { peerTrials } from './peers.mjs';
 import { document, legend, table } from './report.mjs';
 import { judge } from './statistics.mjs';
 import { trials as own } from './trials.mjs';
+import { transfer } from './transfer.mjs';
 import { virtualMachines } from './vm.mjs';
 
 const usage = `usage: npm run bench -- [options]
        npm run bench -- gate [options]   instructions a frame against a baseline
        npm run bench -- vm [options]     virtual machines, by what joins them
+       npm run bench -- transfer [options]   a gigabyte between two of them while their agents are killed
   --quick        short windows, three pairs each, no callgrind: at most 60 s
   --compare REV  another revision of ours in turns with this one, instead of the limits
   --only NAME    only this trial; NAME* for all that start so; may be repeated
@@ -144,6 +147,7 @@ const directory = (name) => {
 const environment = { VALE_DIR: directory('own') };
 if (process.argv[2] === 'gate') process.exit(gate(environment));
 if (process.argv[2] === 'vm') process.exit(await virtualMachines({ environment, scratch }));
+if (process.argv[2] === 'transfer') process.exit(await transfer({ environment, scratch }));
 
 const trials = [...own, ...agentTrials, ...(await peerTrials())];
 const options = readOptions();

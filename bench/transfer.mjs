@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// npm run bench -- transfer: many bytes from one virtual machine to another while the agents that serve them are
+// killed in turns: is every byte there, and how long is nothing received?
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { inRoot, say } from '../scripts/lib.mjs';
+import { address, guestModules, inside } from './guests.mjs';
+import { Interrupted, Runner } from './measure.mjs';
+import { Tools } from './peer-tools.mjs';
+
+const usage = `usage: npm run bench -- transfer [options]
+  --mib N      how much is transferred (default 1024)
+  --kills N    how often an agent is killed, the sender's and the receiver's in turns (default 6)
+  --json       the result on stdout as one JSON object; it is in bench/results/ in any case
+  --check      exit 3 if nothing was received for longer than 3 s
+`;
+
+const BAR = 3; // s
+const PORTS = ['vm1', 'vm2'];
+const WHO = ['sender', 'receiver'];
+const RECEIVED = '/sys/class/net/eth0/statistics/rx_bytes';
+/** Of what the receiving machine has received, by its own clock. */
+const SAMPLE = `read up rest </proc/uptime; read got <${RECEIVED}; echo $up $got; usleep 20000`;
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      args: process.argv.slice(3),
+      options: {
+        mib: { type: 'string', default: '1024' },
+        kills: { type: 'string', default: '6' },
+        json: { type: 'boolean', default: false },
+        check: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+    for (const [key, least, most] of [
+      ['mib', 1, 1 << 20],
+      ['kills', 0, 1000],
+    ]) {
+      const number = Number(values[key]);
+      if (!(Number.isInteger(number) && number >= least && number <= most))
+        throw new Error(`--${key} ${values[key]}: not a whole number in ${least}..${most}`);
+      values[key] = number;
+    }
+    return values;
+  } catch (error) {
+    say(`${error.message.split('. ')[0]}; npm run bench -- transfer --help lists the options`);
+    process.exit(2);
+  }
+}
+
+/** What has come, and when by the machine's own clock, s. */
+async function received(guest) {
+  const [at, , bytes] = (await inside(guest, `cat /proc/uptime ${RECEIVED}`, 0)).split(/\s+/);
+  return { at: Number(at), bytes: Number(bytes) };
+}
+
+/** The longest time without a byte that begins in [from, to), s. */
+function silence(samples, from, to) {
+  let longest = 0;
+  for (let i = 1, last = 0; i < samples.length; i++) {
+    if (samples[i].bytes === samples[last].bytes && i + 1 < samples.length) continue;
+    if (samples[last].at >= from && samples[last].at < to)
+      longest = Math.max(longest, samples[i].at - samples[last].at);
+    last = i;
+  }
+  return longest;
+}
+
+async function run({ mib, kills }, guests, tools, sockets) {
+  const [from, to] = guests;
+  const source = `dd if=/dev/urandom bs=65536 count=${mib * 16}`;
+  const sends = `mkfifo /tmp/f; (sha256sum </tmp/f >/tmp/sum) & ${source} | tee /tmp/f | nc -l -p 5001; wait`;
+  await inside(from, `(${sends}; touch /tmp/done) >/dev/null 2>&1 &`, 1);
+  await inside(to, `(while [ ! -e /tmp/done ]; do ${SAMPLE}; done >/tmp/samples) &`, 1);
+  const first = await received(to);
+  const receives = `nc ${address(0)} 5001 </dev/null | sha256sum >/tmp/sum`;
+  await inside(to, `sleep 0.5; (${receives}; touch /tmp/done) >/dev/null 2>&1 &`, 1);
+  const killed = [];
+  for (let i = 0; i < kills; i++) {
+    const wanted = first.bytes + ((i + 1) * mib * 2 ** 20) / (kills + 1);
+    let now = await received(to);
+    for (; now.bytes < wanted; now = await received(to)) await tools.sleep(0.1);
+    const port = `valevhost:${PORTS[i % 2]}`;
+    const { ports } = JSON.parse(tools.ctl('--json'));
+    const { interface: served } = ports.find(({ name }) => name === port);
+    process.kill(served.process_id, 'SIGKILL');
+    await tools.sleep(0.02);
+    tools.ctl('-a', port, '--vhost-user', sockets[i % 2]);
+    killed.push({ who: WHO[i % 2], at: now.at });
+    say(
+      `killed the ${WHO[i % 2]}'s agent after ${Math.round((now.bytes - first.bytes) / 2 ** 20)} MiB`,
+    );
+  }
+  for (const guest of [to, from])
+    while ((await guest.run('test -e /tmp/done')).code !== 0) await tools.sleep(0.2);
+  const last = await received(to);
+  const [sent, got] = await Promise.all(guests.map((guest) => inside(guest, 'cat /tmp/sum', 5)));
+  const samples = (await inside(to, 'cat /tmp/samples', 30))
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' ').map(Number))
+    .map(([at, bytes]) => ({ at, bytes }));
+  const ends = [...killed.slice(1).map(({ at }) => at), Infinity];
+  return {
+    seconds: last.at - first.at,
+    sent: sent.slice(0, 64),
+    received: got.slice(0, 64),
+    kills: killed.map(({ who, at }, i) => ({ who, silence: silence(samples, at - 0.05, ends[i]) })),
+  };
+}
+
+/** @param {{environment: Record<string, string>, scratch: string}} places @returns the exit code */
+export async function transfer({ environment, scratch }) {
+  const options = readOptions();
+  if (options.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  if (spawnSync('qemu-system-x86_64', ['--version']).error !== undefined) {
+    say('skipped: qemu-system-x86_64 is missing: apt-get install qemu-system-x86');
+    return options.check ? 3 : 0;
+  }
+  const modules = await guestModules();
+  const image = modules.builtImage() ?? modules.buildImage(say);
+  const accelerator = modules.accelerator();
+  const runner = new Runner({
+    environment,
+    scratch,
+    seconds: 1,
+    pairs: 1,
+    retrySeconds: 0,
+    budget: 0,
+  });
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => runner.interrupt());
+  const tools = new Tools({ runner, folder: join(scratch, 'transfer'), seconds: 1 });
+  const guests = [];
+  let found;
+  try {
+    const { sockets } = tools.serveMachines(PORTS);
+    const boot = async (i) => {
+      const network = modules.vhostUser(sockets[i], accelerator);
+      guests[i] = await modules.Guest.boot({
+        image,
+        accelerator,
+        address: `${address(i)}/24`,
+        network,
+      });
+    };
+    await Promise.all(PORTS.map((_, i) => boot(i)));
+    found = await run(options, guests, tools, sockets);
+  } catch (error) {
+    if (error instanceof Interrupted) return 1;
+    say(`transfer: failed: ${error.message}`);
+    return 1;
+  } finally {
+    await Promise.all(guests.filter(Boolean).map((guest) => guest.close()));
+    await tools.end();
+  }
+  const time = new Date().toISOString();
+  const result = { schema: 'vale-bench-transfer/1', time, accelerator, mib: options.mib, ...found };
+  mkdirSync(inRoot('bench/results'), { recursive: true });
+  const file = join('bench/results', `transfer-${time.replaceAll(':', '-')}.json`);
+  writeFileSync(inRoot(file), `${JSON.stringify(result, undefined, 2)}\n`);
+  if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  else {
+    const speed = (options.mib / found.seconds).toFixed(1);
+    process.stdout.write(
+      [
+        `${options.mib} MiB in ${found.seconds.toFixed(1)} s, ${speed} MiB/s, guests run by ${accelerator}`,
+        `sha256 sent      ${found.sent}`,
+        `sha256 received  ${found.received}`,
+        ...found.kills.map(
+          ({ who, silence: s }) =>
+            `${who}'s agent killed: nothing received for ${s.toFixed(2)} s, bar ≤ ${BAR}: ${s <= BAR ? 'met' : 'missed'}`,
+        ),
+        '',
+      ].join('\n'),
+    );
+  }
+  say(`done; ${file}`);
+  if (found.sent !== found.received) {
+    say('what was received is not what was sent');
+    return 1;
+  }
+  return options.check && found.kills.some((one) => one.silence > BAR) ? 3 : 0;
+}
