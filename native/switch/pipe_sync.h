@@ -31,6 +31,7 @@ struct PipeRing {
   netmap_ring* from = nullptr;  // of the sending end
   netmap_ring* to = nullptr;    // of the receiving end
   uint32_t busy = 0;
+  bool put_back = false;       // a sync found head or cur where they cannot be
   const char* bufs = nullptr;  // buffer 0
   Watched* watched = nullptr;
   uint32_t rung = 0;  // the wake epoch that was answered last

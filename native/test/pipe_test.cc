@@ -2,6 +2,8 @@
 // Pipes as an application sees them: nothing lost, nothing copied, both ends open and closed at will.
 #include <pthread.h>
 
+#include <deque>
+#include <random>
 #include <thread>
 
 #include "device/wait.h"
@@ -292,6 +294,61 @@ TEST(what_is_in_a_ring_hurts_only_its_owner) {
   }
   CHECK_EQ(t->head, 3u);
   CHECK_EQ(r->head, 3u);
+}
+
+// Batches of any length, of slots that mostly need no look of their own.
+TEST(slots_of_every_kind_pass_as_they_should) {
+  Fixture f;
+  auto a = f.open("vale0:a{1"), b = f.open("vale0:a}1");
+  netmap_ring *t = a->tx_ring(0), *r = b->rx_ring(0);
+  std::vector<uint32_t> own;
+  for (uint32_t i = 0; i < t->num_slots; i++) own.push_back(t->slot[i].buf_idx);
+  std::mt19937 random(7);
+  std::deque<netmap_slot> expected;
+  uint64_t frames = 0, bytes = 0;
+  constexpr int kTurns = 600;
+  for (int turn = 0; turn < kTurns; turn++) {
+    const uint32_t first = t->head;
+    for (uint64_t count = random() % room(t); count > 0; count--) {
+      netmap_slot slot = {own[t->head], static_cast<uint16_t>(random() % 2048), 0x0100, random()};
+      netmap_slot arrives = slot;
+      const uint64_t kind = random() % 400;
+      if (kind == 0) slot.buf_idx = static_cast<uint32_t>(random() | 1u << 31), arrives.buf_idx = 0;
+      if (kind == 1) slot.buf_idx = 1, arrives.buf_idx = 0;
+      if (kind == 2) slot.len = 0xffff;
+      if (kind <= 2) arrives.len = 0;
+      if (kind == 3) slot.flags |= NS_BUF_CHANGED;
+      if (kind == 4) slot.flags = arrives.flags = NS_REPORT;
+      // The last turn ends whatever has begun.
+      if (kind == 5 && turn > kTurns / 2 && turn < kTurns - 1)
+        slot.flags = arrives.flags = NS_MOREFRAG;
+      expected.push_back(arrives);
+      bytes += arrives.len;
+      if ((arrives.flags & NS_MOREFRAG) == 0) frames++;
+      t->slot[t->head] = slot;
+      t->head = t->cur = t->head + 1 == t->num_slots ? 0 : t->head + 1;
+    }
+    if (turn == kTurns - 1) put_number(*a, 1);
+    a->txsync();
+    for (uint32_t i = first; i != t->head; i = i + 1 == t->num_slots ? 0 : i + 1)
+      CHECK_EQ(t->slot[i].flags & NS_BUF_CHANGED, 0);
+    b->rxsync();
+    while (r->head != r->tail) {
+      if (expected.empty()) break;  // put_number's
+      const netmap_slot &got = r->slot[r->head], &want = expected.front();
+      CHECK_EQ(got.buf_idx, want.buf_idx);
+      CHECK_EQ(got.len, want.len);
+      CHECK_EQ(got.flags, want.flags);
+      CHECK_EQ(got.ptr, want.ptr);
+      expected.pop_front();
+      r->head = r->cur = r->head + 1 == r->num_slots ? 0 : r->head + 1;
+    }
+    b->rxsync();
+    a->txsync();
+  }
+  CHECK(expected.empty());
+  CHECK_EQ(b->counters().rx_frames, frames + 1);
+  CHECK_EQ(b->counters().rx_bytes, bytes + 4);
 }
 
 TEST(several_rings_and_single_ones) {
