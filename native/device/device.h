@@ -62,7 +62,8 @@ class Port {
   virtual int rxsync() = 0;
 
   // The four halves of sleeping; see wait.h, which calls them in this order.
-  // ready: sync as poll(2) on netmap would, and say which of `events` (POLLIN, POLLOUT) hold.
+  // ready: sync as poll(2) on netmap would, and say which of `events` (POLLIN, POLLOUT) hold. POLLERR: the
+  // port is gone, or a ring's head or cur was where it cannot be and has been put back.
   virtual short ready(short events) = 0;
   // arm: announce that the caller is about to sleep for `events`. The caller looks once more after.
   virtual void arm(short events) = 0;

@@ -52,11 +52,15 @@ short PipePort::ready(short events) {
   for (unsigned i = first_tx_; i < last_tx_ && ((events & POLLOUT) || !no_tx_poll_); i++) {
     const netmap_ring* ring = tx_ring(i);
     const bool wanted = (events & POLLOUT) && !(out & POLLOUT);
+    out_[i].put_back = false;
     if (wanted || ring->head != pipe_sent(out_[i])) pipe_send(*rt_, out_[i], me());
+    if (out_[i].put_back) out |= POLLERR;
     if (wanted && ring->cur != ring->tail) out |= POLLOUT;
   }
   for (unsigned i = first_rx_; i < last_rx_ && (events & POLLIN); i++) {
+    in_[i].put_back = false;
     pipe_receive(*rt_, in_[i], me());
+    if (in_[i].put_back) out |= POLLERR;
     const netmap_ring* ring = rx_ring(i);
     if (ring->cur != ring->tail) out |= POLLIN;
   }

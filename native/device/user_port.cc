@@ -80,13 +80,17 @@ short UserPort::ready(short events) {
       const uint32_t taken =
           word_position(senders_[i]->tx->take_word.load(std::memory_order_relaxed));
       const bool wanted = (events & POLLOUT) && !(out & POLLOUT);
+      senders_[i]->put_back = false;
       if (wanted || ring->head != taken) send(i);
+      if (senders_[i]->put_back) out |= POLLERR;
       if (wanted && ring->cur != ring->tail) out |= POLLOUT;
     }
   }
   if (events & POLLIN) {
     for (unsigned i = first_rx_; i < last_rx_; i++) {
+      receivers_[i].put_back = false;
       fetch(i);
+      if (receivers_[i].put_back) out |= POLLERR;
       const netmap_ring* ring = rx_ring(i);
       if (ring->cur != ring->tail) out |= POLLIN;
     }

@@ -307,6 +307,7 @@ void forward(Sender& s) {
   uint32_t head;
   if (!tx_head(ring, n, from, free_end, &head)) [[unlikely]] {
     reset_ring(ring, n, from, free_end, s.buf_bound, s.buf_size);
+    s.put_back = true;
     unlock(t.lock);
     return;
   }

@@ -22,7 +22,8 @@ namespace vale {
 struct Receiver {
   RxRing* rx = nullptr;
   netmap_ring* ring = nullptr;
-  uint32_t busy = 0;  // refusals in a row
+  uint32_t busy = 0;      // refusals in a row
+  bool put_back = false;  // a sync found head or cur where they cannot be
   WallClock clock;
   Watched watched;
 };
@@ -46,6 +47,7 @@ inline void receive(Runtime& rt, Receiver& receiver, uint16_t* sequence) {
   uint32_t head;
   if (!rx_head(ring, n, from, tail, &head)) {
     reset_ring(ring, n, from, tail, r.buf_bound.load(std::memory_order_relaxed), r.buf_size);
+    receiver.put_back = true;
   } else {
     if (const uint32_t z = r.zcopy.load(std::memory_order_acquire); z != 0 && head != from)
         [[unlikely]]

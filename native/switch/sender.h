@@ -59,6 +59,7 @@ struct Sender {
   uint64_t identity = 0;
   uint16_t sequence = 0;
   uint32_t busy = 0;
+  bool put_back = false;              // a sync found head or cur where they cannot be
   RxRing* last_rx = nullptr;          // where the last frame went,
   netmap_slot* last_slots = nullptr;  // and that ring's slots: fetched early in the next sync
   std::unordered_map<uint32_t, uint64_t> stalled;  // rx ring → lock word that did not move

@@ -90,6 +90,7 @@ static void transmission(void) {
   EQUAL(r->tail, 0, "nothing before the sync");
   EQUAL(txsync(&a), 0, "txsync");
   EQUAL(t->tail, 9, "complete at once: tail = head - 1");
+  EQUAL(t->ts.tv_sec, 0, "no time for what is sent");
   EQUAL(r->tail, 0, "not seen before rxsync");
   EQUAL(rxsync(&b), 0, "rxsync");
   EQUAL(r->tail, 10, "then seen");
@@ -132,7 +133,7 @@ static void transmission(void) {
   for (int i = 0; i < 3; i++) EQUAL(take(&b, 0), 10 + i, "fragment %d", i);
   const uint32_t last = (r->head + r->num_slots - 1) % r->num_slots;
   EQUAL(r->slot[last].flags, 3 << 8, "the last has no MOREFRAG");
-  /* A buffer of the receiver's own in the slot that it gives back. */
+  /* Flags that the switch has no use for. */
   rxsync(&b);
   put(&a, 0, MAC("b"), MAC("a"), 60, 5);
   t->slot[(t->head + t->num_slots - 1) % t->num_slots].flags = NS_BUF_CHANGED | NS_REPORT;
@@ -203,6 +204,13 @@ static void wrong_indices(void) {
     EQUAL(rxsync(&b), 0, "rx tail %u", wrong[i]);
     EQUAL(r->tail, 0, "tail is the switch's");
   }
+  /* A sync says nothing of it; poll does, once. */
+  t->head = 5000;
+  EQUAL(ask(a.fd, POLLOUT, 0), POLLOUT | POLLERR, "poll with a wrong tx head");
+  EQUAL(ask(a.fd, POLLOUT, 0), POLLOUT, "and when it was put back");
+  r->cur = 5000;
+  EQUAL(ask(b.fd, POLLIN, 1000), POLLERR, "poll with a wrong rx cur");
+  EQUAL(ask(b.fd, POLLIN, 0), 0, "and when it was put back");
   const uint32_t index = t->slot[0].buf_idx;
   static const uint32_t buffers[] = {0, 1, 0x7fffffff, 0xffffffff};
   for (unsigned i = 0; i < 4; i++) {
