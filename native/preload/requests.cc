@@ -105,6 +105,7 @@ int do_register(Request& r) {
   }
   if (extmem != nullptr) {
     if (const int err = bring(r, brought, *extmem)) {
+      extmem->header.nro_status = static_cast<uint32_t>(err);
       r.file.close_port();
       return err;
     }

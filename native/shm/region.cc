@@ -17,6 +17,7 @@ enum : uint8_t { kFree = 0, kUsed = 1, kPending = 2 };  // a byte of the buffer 
 
 constexpr uint32_t kIfSize = 1024, kIfTotal = 128;
 constexpr uint32_t kMinRingSize = 20480;
+constexpr uint32_t kLargestBuffer = 65472;  // a multiple of 64, and a length must fit 16 bits
 constexpr uint32_t kPipes = 16;  // of one ring each way, that a port's memory has room for
 
 struct BufferName {
@@ -75,11 +76,10 @@ Status geometry_of(const OpenRequest& q, Geometry* g) {
   g->rx_slots = clamp(q.rx_slots, kDefaultSlots, kMaxSlots);
   g->extra_bufs = std::min(q.extra_bufs, 512u * 1024);
   g->buf_size = q.buf_size == 0 ? kDefaultBufSize : (q.buf_size + 63) / 64 * 64;
-  if (q.buf_size != 0 && (q.buf_size < 64 || q.buf_size > 65535)) {
-    return Status::fail(EINVAL, "expected 64 to 65535 bytes for the buffer size but received %u",
-                        q.buf_size);
+  if (q.buf_size != 0 && (q.buf_size < 64 || q.buf_size > kLargestBuffer)) {
+    return Status::fail(EINVAL, "expected 64 to %u bytes for the buffer size but received %u",
+                        kLargestBuffer, q.buf_size);
   }
-  g->buf_size = std::min(g->buf_size, 65472u);  // a length must fit 16 bits
   return Status::good();
 }
 
@@ -177,7 +177,7 @@ Status finish(Runtime& rt, uint32_t slot) {
 // Sizes as the program wishes, as many objects as its memory has room for.
 Status fill(RegionRec& r, const OwnMemory& m) {
   constexpr uint32_t kMostIfs = 8 * sizeof r.if_map, kMostRings = 8 * sizeof r.ring_map;
-  constexpr uint32_t kLargestIf = 4096, kLargestRing = 128 << 10, kLargestBuffer = 65472;
+  constexpr uint32_t kLargestIf = 4096, kLargestRing = 128 << 10;
   const auto size = [](uint32_t wish, uint32_t standard) {
     return wish == 0 ? standard : (wish + 63) / 64 * 64;
   };

@@ -189,15 +189,15 @@ TEST(a_geometry_is_clamped_like_the_reference_s) {
 
 TEST(buffer_sizes_are_multiples_of_a_cache_line) {
   Fixture f;
-  for (uint32_t size : {64u, 65u, 2048u, 2112u, 4096u, 65535u}) {
+  for (uint32_t size : {64u, 65u, 2048u, 2112u, 4096u, 65472u}) {
     OpenRequest q = geometry(1, 1, 8, 8);
     q.buf_size = size;
     auto p = f.open("vale0:a", q);
     CHECK_EQ(interface_of(*p).tx(0).nr_buf_size() % 64, 0u);
-    CHECK(interface_of(*p).tx(0).nr_buf_size() >= std::min(size, 65472u));
+    CHECK(interface_of(*p).tx(0).nr_buf_size() >= size);
     check_fresh(*p, 1, 1, 8, 8);
   }
-  for (uint32_t size : {1u, 63u, 65536u}) {
+  for (uint32_t size : {1u, 63u, 65473u, 65535u}) {
     OpenRequest q;
     q.buf_size = size;
     CHECK_EQ(refusal(f, "vale0:a", q).err, EINVAL);

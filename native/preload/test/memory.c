@@ -149,6 +149,9 @@ static void errors(void) {
   const int fd = memfd_create("own", MFD_CLOEXEC);
   EQUAL(ftruncate(fd, 2 * SIZE), 0, "a file");
   char* within = fresh_memory(MAP_SHARED, fd, 4096);
+  const int brief = memfd_create("brief", MFD_CLOEXEC);
+  EQUAL(ftruncate(brief, 4096), 0, "a file of a page");
+  char* beyond = fresh_memory(MAP_PRIVATE, brief, 0);
   struct client c;
   const struct {
     const char* what;
@@ -169,6 +172,7 @@ static void errors(void) {
       {"rings too large", at, SIZE, 1u << 20, 0, EINVAL},
       {"buffers too large", at, SIZE, 0, 1u << 17, EINVAL},
       {"rings too small for the slots", at, SIZE, 512, 0, ENOMEM},
+      {"of its own, beyond the end of what it is of", beyond, SIZE, 0, 0, EFAULT},
       {"from the middle of a file", within, SIZE, 0, 0, EOPNOTSUPP},
   };
   for (unsigned i = 0; i < sizeof table / sizeof *table; i++) {
@@ -199,7 +203,9 @@ static void errors(void) {
   munmap(at, SIZE);
   munmap(fixed, SIZE);
   munmap(within, SIZE);
+  munmap(beyond, SIZE);
   close(fd);
+  close(brief);
 }
 
 /* A process that never saw the memory sends into it. */
