@@ -85,7 +85,9 @@ static void states(void) {
   EQUAL(simple(NETMAP_REQ_PORT_HDR_GET, "pr0", &hdr), 0, "its header length, attached to nothing");
   EQUAL(simple(NETMAP_REQ_PORT_HDR_SET, "pr0", &hdr), ENXIO, "is set by the name on a switch");
   EQUAL(simple(NETMAP_REQ_PORT_HDR_GET, "valeR:x{1", &hdr), ENODEV, "of a pipe that is not there");
+  at.reg.nr_mode = NR_REG_ONE_NIC; /* of meaning for interfaces alone */
   EQUAL(simple(NETMAP_REQ_VALE_ATTACH, "valeR:pr0", &at), 0, "attached");
+  EQUAL(simple(NETMAP_REQ_VALE_ATTACH, "valeR2:pr0", &at), EBUSY, "to a second switch");
   /* Nobody has it open: it gets nothing, and is no destination. */
   struct client s, c;
   EQUAL(open_port(&s, "valeR:s"), 0, "a sender");
@@ -220,6 +222,72 @@ static void chains(void) {
   close_port(&a);
 }
 
+/* A receiver keeps a buffer and puts another one into the slot that it gives back. */
+static void swapping(void) {
+  struct client a, b;
+  EQUAL(open_port(&a, "valeS:a"), 0, "a sender");
+  memset(&b, 0, sizeof b);
+  b.reg.nr_extra_bufs = 1;
+  b.reg.nr_flags = NR_DO_RX_POLL; /* taken, and of no effect */
+  EQUAL(attach_to(&b, "valeS:b"), 0, "a receiver with a buffer to spare");
+  EQUAL(b.reg.nr_flags, NR_DO_RX_POLL, "flags stay");
+  struct netmap_ring *r = NETMAP_RXRING(b.nifp, 0);
+  const uint32_t spare = b.nifp->ni_bufs_head, kept = r->slot[0].buf_idx;
+  put(&a, 0, ALL, MAC("a"), 60, 77);
+  txsync(&a);
+  rxsync(&b);
+  r->slot[0].buf_idx = spare;
+  r->slot[0].flags |= NS_BUF_CHANGED;
+  r->head = r->cur = 1;
+  EQUAL(rxsync(&b), 0, "released with another buffer");
+  b.nifp->ni_bufs_head = 0;
+  /* Once round the ring: the first slot is filled again. */
+  for (unsigned sent = 1; sent <= r->num_slots; sent += 64) {
+    for (unsigned i = 0; i < 64; i++) put(&a, 0, ALL, MAC("a"), 60, (unsigned char)(i + 1));
+    txsync(&a);
+    rxsync(&b);
+    if (sent + 64 <= r->num_slots)
+      while (take(&b, 0) >= 0) continue;
+  }
+  EQUAL(r->slot[0].buf_idx, spare, "the buffer that was put there");
+  EQUAL(r->slot[0].flags, 0x0100, "flags of a frame, as if nothing had changed");
+  EQUAL(NETMAP_BUF(r, spare)[59], 64, "has the frame in it");
+  EQUAL(NETMAP_BUF(r, kept)[59], 77, "and the one that was kept has its own");
+  close_port(&b);
+  /* Extra buffers are free again at the end: they never run out. */
+  int err = 0;
+  for (unsigned i = 0; i < 40 && err == 0; i++) {
+    memset(&b, 0, sizeof b);
+    b.reg.nr_extra_bufs = 2000;
+    err = attach_to(&b, "valeS:a");
+    if (err == 0 && b.reg.nr_extra_bufs < 1000) err = ENOMEM;
+    close_port(&b);
+  }
+  EQUAL(err, 0, "of the port that another has open");
+  close_port(&a);
+}
+
+/* NS_PORT: the sender says itself where a frame goes, by the index that listings show. */
+static void steering(void) {
+  struct client a, b, c;
+  struct nmreq_vale_list l;
+  memset(&l, 0, sizeof l);
+  EQUAL(open_port(&a, "valeN:a"), 0, "a");
+  EQUAL(open_port(&b, "valeN:b"), 0, "b");
+  EQUAL(open_port(&c, "valeN:c"), 0, "c");
+  EQUAL(simple(NETMAP_REQ_VALE_LIST, "valeN:c", &l), 0, "where c is");
+  put(&a, 0, ALL, MAC("a"), 60, 9);
+  last_slot(&a)->flags = (uint16_t)(l.nr_port_idx << NS_PORT_SHIFT);
+  EQUAL(txsync(&a), 0, "sent to c alone");
+  rxsync(&b);
+  rxsync(&c);
+  EQUAL(take(&b, 0), -1, "not to b");
+  EQUAL(take(&c, 0), 9, "to c, broadcast or not");
+  close_port(&c);
+  close_port(&b);
+  close_port(&a);
+}
+
 /* A header that only one of two ports has is put before a frame, or taken away. */
 static void headers(void) {
   struct client plain, with;
@@ -327,6 +395,8 @@ int main(void) {
   states();
   rings();
   chains();
+  swapping();
+  steering();
   headers();
   privileges();
   messages();
