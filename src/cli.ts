@@ -6,7 +6,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import { verbs, type VerbClass } from './commands/index.js';
 import { nearest, UsageError } from './errors.js';
 import { packageRoot } from './native.js';
-import { die, ownProcess } from './process.js';
+import { die, mustFinish, ownProcess } from './process.js';
 
 async function loadConfig(): Promise<Config> {
   // No plugins: oclif would look for them in the user's home, which may not be readable.
@@ -32,6 +32,7 @@ async function runVerb(name: string, argv: string[]): Promise<void> {
   const Verb = (await load()).default as VerbClass & { id: string };
   Verb.id = name;
   await Verb.run.call(Verb as never, argv, await loadConfig());
+  mustFinish(false);
 }
 
 /** Help on everything, or on the verb, or on the action of a verb, that `words` name. */
@@ -59,6 +60,8 @@ function showVersion(): void {
 export async function main(argv: readonly string[]): Promise<void> {
   ownProcess();
   const [verb, ...rest] = argv;
+  // Others run until they are stopped.
+  mustFinish(verb === 'ctl');
   try {
     if (verb === undefined || verb === '-h' || verb === '--help') await help([]);
     else if (verb === 'help') await help(rest.filter((word) => !word.startsWith('-')));

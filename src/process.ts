@@ -10,7 +10,15 @@ export function stopSignal(): AbortSignal {
   return controller.signal;
 }
 
+let unfinished = false;
+
+/** While `pending`, a signal that nobody looks at is a failure: what was asked for was not done. */
+export function mustFinish(pending: boolean): void {
+  unfinished = pending;
+}
+
 function onSignal(): void {
+  if (!controller && unfinished) return die(new ValeError('interrupted before it was done'));
   if (!controller || controller.signal.aborted) process.exit(0);
   controller.abort();
 }
