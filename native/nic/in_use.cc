@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <net/if_arp.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <set>
@@ -16,12 +17,16 @@ namespace {
 
 using netlink::Attribute;
 
+constexpr unsigned kMostAncestors = 64;
+constexpr unsigned kHalf =
+    1;  // bits: two routes of half of all addresses each hide a default route
+
 // Interfaces of default routes; those of tables the kernel keeps for itself are not asked for.
 std::set<int> default_routes() {
   std::set<int> found;
   netlink::dump<rtmsg>(RTM_GETROUTE, [&](const nlmsghdr* message) {
     const rtmsg* route = static_cast<const rtmsg*>(NLMSG_DATA(message));
-    if (route->rtm_dst_len != 0 || route->rtm_type != RTN_UNICAST) return;
+    if (route->rtm_dst_len > kHalf || route->rtm_type != RTN_UNICAST) return;
     netlink::attributes<rtmsg>(message, [&](const Attribute& one) {
       if (one.type == RTA_OIF) found.insert(one.as<int>());
       if (one.type != RTA_MULTIPATH) return;
@@ -37,12 +42,22 @@ std::set<int> default_routes() {
   return found;
 }
 
+std::string contents(const std::string& path) {
+  std::string text;
+  if (FILE* file = std::fopen(path.c_str(), "re")) {
+    char part[4096];
+    for (size_t n; (n = std::fread(part, 1, sizeof part, file)) != 0;) text.append(part, n);
+    std::fclose(file);
+  }
+  return text;
+}
+
 // The interface with the address at which this login came in, 0 when there is none.
 int login_interface() {
-  const char* connection = std::getenv("SSH_CONNECTION");
-  if (connection == nullptr) return 0;
+  const std::string connection = login_connection();
+  if (connection.empty()) return 0;
   std::string words[3];
-  const char* at = connection;
+  const char* at = connection.c_str();
   for (std::string& word : words) {
     const char* end = at + std::strcspn(at, " ");
     word.assign(at, end);
@@ -102,6 +117,25 @@ std::vector<Below> stacking() {
 }
 
 }  // namespace
+
+std::string login_connection() {
+  if (const char* own = std::getenv(kLoginVariable)) return own;
+  const std::string wanted = std::string(kLoginVariable) + "=";
+  std::string process = "self";
+  for (unsigned generation = 0; generation < kMostAncestors; generation++) {
+    const std::string stat = contents("/proc/" + process + "/stat");
+    const size_t name_end = stat.rfind(')');
+    int parent = 0;
+    if (name_end == std::string::npos ||
+        std::sscanf(stat.c_str() + name_end, ") %*c %d", &parent) != 1 || parent <= 1)
+      break;
+    process = std::to_string(parent);
+    const std::string words = '\0' + contents("/proc/" + process + "/environ");
+    const size_t at = words.find('\0' + wanted);
+    if (at != std::string::npos) return words.c_str() + at + 1 + wanted.size();
+  }
+  return "";
+}
 
 std::string in_use(const Interface& interface) {
   if (interface.hardware == ARPHRD_LOOPBACK) return "it is how this machine talks to itself";

@@ -13,6 +13,11 @@
 
 namespace vale {
 
+constexpr const char* kLoginVariable = "SSH_CONNECTION";
+// The login that this process belongs to, "" when there is none: of its own environment, or of those that
+// started it, since sudo hands only some of it on.
+std::string login_connection();
+
 // "" or why it must not be taken, as in "it carries the default route".
 std::string in_use(const Interface& interface);
 
