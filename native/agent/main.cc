@@ -4,16 +4,26 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 
 #include "agent/agent.h"
 #include "device/launch.h"
+#include "nic/in_use.h"
 
 namespace vale {
 namespace {
+
+// What the caller had open is not the agent's to keep open: a lock, a pipe that somebody reads to its end.
+void close_inherited() {
+  if (syscall(SYS_close_range, kAnswerFd + 1, ~0u, 0) == 0) return;
+  const long limit = sysconf(_SC_OPEN_MAX);  // Linux before 5.9
+  for (int fd = kAnswerFd + 1; fd < limit; fd++) close(fd);
+}
 
 // Nobody's child, in a session of its own: no terminal, no zombie, no signals of others.
 bool leave_parent() {
@@ -40,6 +50,10 @@ int run(int argc, char** argv) {
         stderr);
     return 2;
   }
+  close_inherited();
+  // Once it is nobody's child there is nobody left to ask.
+  if (const std::string login = login_connection(); !login.empty())
+    setenv(kLoginVariable, login.c_str(), 1);
   AgentOptions options;
   Status status = parse_agent_options(argc, argv, &options);
   if (!leave_parent() && status.ok()) status = Status::fail(errno, "cannot run in the background");
