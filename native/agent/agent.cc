@@ -76,6 +76,7 @@ Status Agent::attach(uint32_t* port_index, std::string* warning) {
   for (size_t i = sides_.size(); i-- > 0;) {
     if (Status s = open_wire_of(sides_[i]); !s.ok()) return s;
   }
+  note_made_device();
   if (Status s = drop_privilege(); !s.ok()) return s;
   if (Status s = find_index(port_index); !s.ok()) return s;
   for (Side& side : sides_) {
@@ -146,6 +147,9 @@ Status Agent::open_port_of(Side& side) {
   if (has_guest()) return open_port_of_guest(std::move(port), &side.port);
   WireOptions options;
   if (Status s = wire_options(&options); !s.ok()) return s;
+  // A ring of one slot never holds a frame; an interface's has two at least.
+  if (port.tx_slots == 1) port.tx_slots = 2;
+  if (port.rx_slots == 1) port.rx_slots = 2;
   port.extra_bufs = wire_buffers(wire_request(side), options);
   if (Status s = open_port(rt_, port, &side.port); !s.ok()) return s;
   const PortInfo& got = side.port->info();
@@ -182,6 +186,16 @@ Status Agent::open_wire_of(Side& side) {
   // The reference knows no attach of what is not there, so it calls the argument wrong.
   if (s.err == ENXIO) s.err = EINVAL;
   return s;
+}
+
+// A TAP device that was not there before its wire was opened: nobody else may attach it either.
+void Agent::note_made_device() {
+  Interface interface;
+  if (has_guest() || interface_index_ != 0 || find_interface(interface_name_, &interface) != 0)
+    return;
+  interface_index_ = interface.index;
+  watch_.open(interface_index_);
+  record().interface_index = static_cast<uint32_t>(interface_index_);
 }
 
 Status Agent::find_index(uint32_t* port_index) const {

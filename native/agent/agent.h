@@ -69,6 +69,7 @@ class Agent {
   bool has_guest() const { return !options_.attach.machine().empty(); }
   Status open_port_of_guest(OpenRequest request, std::unique_ptr<Port>* out);
   Status open_guest(Side& side) const;
+  void note_made_device();
   Status find_index(uint32_t* port_index) const;
 
   Status start_engines(Side& side);

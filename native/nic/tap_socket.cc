@@ -18,6 +18,11 @@ constexpr unsigned kSegmentUdp = 0x20 | 0x40;  // TUN_F_USO4, TUN_F_USO6; Linux 
 
 }  // namespace
 
+TapSocket::~TapSocket() {
+  // One that stays says to its next user what it said to the last.
+  if (found_ && fd_.valid()) ioctl(fd_.fd(), TUNSETOFFLOAD, 0);
+}
+
 Status TapSocket::open(const std::string& name, uint32_t mtu) {
   if (name.empty() || name.size() >= IFNAMSIZ || name.find_first_of("/: ") != std::string::npos) {
     return Status::fail(EINVAL, "\"%s\" is no name for a TAP device; use 1 to %d letters or digits",
@@ -28,6 +33,7 @@ Status TapSocket::open(const std::string& name, uint32_t mtu) {
     return Status::fail(errno, "cannot open /dev/net/tun for TAP device \"%s\": %s", name.c_str(),
                         std::strerror(errno));
   }
+  found_ = find_interface(name, &interface_) == 0;
   ifreq request = {};
   std::memcpy(request.ifr_name, name.c_str(), name.size());
   request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
@@ -54,7 +60,7 @@ Status TapSocket::open(const std::string& name, uint32_t mtu) {
     set.ifr_mtu = static_cast<int>(mtu);
     ioctl(query.fd(), SIOCSIFMTU, &set);
   }
-  if (ioctl(query.fd(), SIOCGIFFLAGS, &set) == 0 && (set.ifr_flags & IFF_UP) == 0) {
+  if (!found_ && ioctl(query.fd(), SIOCGIFFLAGS, &set) == 0 && (set.ifr_flags & IFF_UP) == 0) {
     set.ifr_flags = static_cast<short>(set.ifr_flags | IFF_UP);
     if (ioctl(query.fd(), SIOCSIFFLAGS, &set) != 0) {
       return Status::fail(errno, "cannot bring TAP device \"%s\" up: %s; run: ip link set %s up",
@@ -101,6 +107,8 @@ uint64_t TapSocket::take_drops() {
   if (link_facts(interface_.index, &facts) != 0) return 0;
   return facts.tx_dropped - told_drops_.exchange(facts.tx_dropped);
 }
+
+int TapSocket::take_error() { return removed() ? ENODEV : 0; }
 
 bool TapSocket::removed() const {
   ifreq request = {};

@@ -20,7 +20,10 @@ namespace vale {
 
 class TapSocket final : public FrameSocket {
  public:
-  // EPERM, EBUSY (somebody has it), EINVAL (no name for an interface). The device is up afterwards.
+  TapSocket() = default;
+  ~TapSocket() override;
+  // EPERM, EBUSY (somebody has it), EINVAL (no name for an interface). A device that was made is up
+  // afterwards; one that was there is as it was.
   Status open(const std::string& name, uint32_t mtu);
   const Interface& interface() const { return interface_; }
 
@@ -29,11 +32,12 @@ class TapSocket final : public FrameSocket {
   void release() override {}
   unsigned send(mmsghdr* messages, unsigned count, int* error) override;
   uint64_t take_drops() override;
-  int take_error() override { return 0; }
+  int take_error() override;
   bool removed() const override;
 
  private:
   Handle fd_;
+  bool found_ = false;  // it was there before
   Interface interface_;
   std::vector<char> frame_;
   std::atomic<uint64_t> told_drops_{0};

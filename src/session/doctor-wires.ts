@@ -151,7 +151,7 @@ function tap(
       verdict: 'limited',
       found: 'only those made for you',
       matters: 'tap:NAME can make none',
-      mend: `sudo ip tuntap add dev t0 mode tap user ${caller.uid}`,
+      mend: `sudo ip tuntap add dev t0 mode tap user ${caller.uid} && sudo ip link set t0 up`,
     };
   const there = 'modprobe tun';
   return check('tap', 'TAP devices', errno, 'there are no TAP ports', {
