@@ -181,7 +181,7 @@ const CASES: Record<string, Case> = {
   },
   'AF_XDP is shared': {
     tried: 'vale ctl -a vale0:ad1 --backend xdp --shared',
-    advice: /use (--backend packet) with (--shared)\)/,
+    advice: /use (--backend packet) with (--shared)$/m,
     done: 'vale ctl -a vale0:ad1 $1 $2',
     then: 'vale ctl -d vale0:ad1',
   },

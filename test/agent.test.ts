@@ -31,7 +31,7 @@ interface PortJson {
   counters: { tx_frames: number; rx_frames: number };
 }
 
-needs(...labTools('ping', 'tc')).describe('attached interfaces', () => {
+needs(...labTools('ping', 'tc', 'flock', 'ethtool')).describe('attached interfaces', () => {
   needs('user namespaces').describe('in a network namespace', () => {
     const cores = availableParallelism();
     let lab: Lab;
@@ -309,6 +309,9 @@ needs(...labTools('ping', 'tc')).describe('attached interfaces', () => {
       await lab.must('ip link set ag9new address 02:00:00:00:99:02');
       const { mac, interface: wire } = (await row(name))!;
       expect({ mac, name: wire?.name }).toEqual({ mac: '02:00:00:00:99:02', name: 'ag9new' });
+      expect(await failure('-d', name.replace('ag9', 'ag9new'))).toContain(
+        `but attached as ${name}; run: vale ctl -d ${name})`,
+      );
       await good('-d', name);
       expect(await look('ag9new')).toContain('ag9new');
     });
@@ -350,6 +353,59 @@ needs(...labTools('ping', 'tc')).describe('attached interfaces', () => {
       expect(await good('list')).not.toContain(sw);
     });
 
+    test('rings other than those asked for are told, and two slots are the least', async () => {
+      const name = `${freshSwitch()}:ag7`;
+      const { code, stderr } = await ctl('-a', name, '-C', '1');
+      expect(code).toBe(0);
+      expect(stderr).toBe(
+        `vale: -C: ${name} has 2,2,1,1 (tx slots, rx slots, tx rings, rx rings)\n`,
+      );
+      await good('-d', name);
+    });
+
+    test('an agent keeps nothing of what its caller had open, nor forgets the login', async () => {
+      await lab.must('ip addr add 10.8.7.1/24 dev ag7');
+      const name = `${freshSwitch()}:ag7`;
+      const program = `'${process.execPath}' '${join(packageRoot(), 'bin/vale.js')}'`;
+      const shell = (script: string) =>
+        lab.run('env', `VALE_DIR=${directory}`, 'sh', '-euc', script, name, join(folder, 'lock'));
+      const held = await shell(
+        `(exec 7>"$1"; flock 7; ${program} ctl -a "$0"); flock -n "$1" true; ${program} ctl -d "$0"`,
+      );
+      expect(held).toEqual({ code: 0, stdout: '', stderr: '' });
+      // As sudo does: the variable is only in the environment of a parent.
+      const login = await shell(
+        `SSH_CONNECTION='10.8.7.2 5 10.8.7.1 22' sh -c '! env -u SSH_CONNECTION "$@"' sh ${program} ctl -a "$0"`,
+      );
+      expect(login.stderr).toContain('but your login came in over it; use --force');
+      expect(login.code).toBe(0);
+    });
+
+    test('a TAP device is on one switch, its removal is noticed, and one that was there stays as it was', async () => {
+      const sw = freshSwitch();
+      await good('-a', `${sw}:agt0`, '--backend', 'tap');
+      await lab.must('ip link set agt0 name agt1');
+      expect(await failure('-a', `${sw}x:agt1`)).toContain(`agt1 is attached as ${sw}:agt0; first`);
+      const process_ = await pid(`${sw}:agt0`);
+      await lab.must('ip link del agt1');
+      await gone(process_);
+      expect((await ctl('list')).stderr).toContain(
+        `${sw}:agt0: its agent ended: its interface agt1 was removed`,
+      );
+      await lab.must('ip tuntap add dev agt2 mode tap');
+      const before = await lab.run(
+        'sh',
+        '-c',
+        'ip link show agt2; ethtool -k agt2 | sed "s/ .requested on.//"',
+      );
+      const { stderr } = await ctl('-a', `${sw}:agt2`, '--backend', 'tap');
+      expect(stderr).toBe('vale: TAP device "agt2" is down; run: ip link set agt2 up\n');
+      await good('-d', `${sw}:agt2`);
+      expect(
+        await lab.run('sh', '-c', 'ip link show agt2; ethtool -k agt2 | sed "s/ .requested on.//"'),
+      ).toEqual(before);
+    });
+
     test('an interface inside another namespace is attached by the id of a process there', async () => {
       const outside = await lab.host('ag8', '10.8.8.1/24');
       const files = readdirSync(directory);
@@ -362,6 +418,9 @@ needs(...labTools('ping', 'tc')).describe('attached interfaces', () => {
       await inner.must('ip link set in0.7 up');
       await inner.must('ip link set in1 up');
       await good('attach', `${sw}:in0.7`, '--netns', inner.pid);
+      expect(await failure('attach', `${sw}:nosuch9`, '--netns', inner.pid)).toMatch(
+        /\(no interface "nosuch9" in that network namespace, which has [^;]*\)$/m,
+      );
       expect((await ping(outside, '10.8.8.2')).stdout).toContain('3 received, 0% packet loss');
       await good('detach', `${sw}:in0.7`);
       await good('detach', `${sw}:ag8`);

@@ -158,6 +158,18 @@ here.describe('a wrong command line is one line and exit code 2', () => {
       ['-g', 'lo@conf:rings=2'],
       '"lo@conf:rings=2": a network interface has one ring each way; ask for slots only, as in lo@conf:slots=512',
     ],
+    [
+      ['-a', 'vale0:em0', '--shared', '--backend', 'xdp'],
+      '--shared and --backend xdp: AF_XDP takes every frame and shares none; use --backend packet with --shared',
+    ],
+    [
+      ['-h', 'vale0:em0', '--shared'],
+      "--shared leaves an interface to the host, and -h has the host's traffic go through the switch: give one of the two",
+    ],
+    [
+      ['-h', 'vale0:t0', '--backend', 'tap'],
+      "--backend tap has the host's stack at its other end already: use -a instead of -h",
+    ],
     [['--json', '--plain'], '--plain and --json exclude each other: give one of them'],
     [['create'], 'missing NAME: see --help'],
     [

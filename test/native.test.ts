@@ -14,17 +14,14 @@ const programs = readdirSync(join(root, 'native', 'test'))
   .map((file) => file.slice(0, -'.cc'.length));
 
 describe('native tests', () => {
-  test.for(programs)(
+  test.each(programs)(
     '%s',
-    (program, { skip }) => {
+    (program) => {
       const { status, signal, stdout, stderr } = spawnSync(
         join(root, 'build', 'native', 'test', program),
         { encoding: 'utf8' },
       );
       expect({ status, signal }, stdout + stderr).toEqual({ status: 0, signal: null });
-      const passed = Number(/^(\d+) passed, /m.exec(stdout)?.[1]);
-      expect(passed, stdout).not.toBeNaN();
-      if (passed === 0) skip(/^ *skipped: (.*)$/m.exec(stdout)?.[1]);
     },
     120_000,
   );

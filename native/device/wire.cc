@@ -42,7 +42,8 @@ size_t edits(const std::string& a, const std::string& b) {
   return row[b.size()];
 }
 
-Status unknown(const std::string& name) {
+Status unknown(const std::string& name, const WireOptions& options) {
+  const char* const where = options.inside.empty() ? "this" : "that";
   const std::vector<Interface> all = list_interfaces();
   size_t best = kNearEnough + 1;
   std::string nearest, list;
@@ -57,14 +58,14 @@ Status unknown(const std::string& name) {
   }
   if (all.size() > kMostListed) list += ", …";
   if (!nearest.empty()) {
-    return Status::fail(ENXIO,
-                        "no interface \"%s\" in this network namespace; did you mean \"%s\"?",
-                        name.c_str(), nearest.c_str());
+    return Status::fail(ENXIO, "no interface \"%s\" in %s network namespace; did you mean \"%s\"?",
+                        name.c_str(), where, nearest.c_str());
   }
-  return Status::fail(ENXIO,
-                      "no interface \"%s\" in this network namespace, which has %s; a port of a "
-                      "switch is written \"vale0:%s\"",
-                      name.c_str(), list.empty() ? "none" : list.c_str(), name.c_str());
+  // Who attaches has written that.
+  const std::string port =
+      options.share != nullptr ? "" : "; a port of a switch is written \"vale0:" + name + "\"";
+  return Status::fail(ENXIO, "no interface \"%s\" in %s network namespace, which has %s%s",
+                      name.c_str(), where, list.empty() ? "none" : list.c_str(), port.c_str());
 }
 
 uint32_t clamp_slots(uint32_t wish) {
@@ -333,7 +334,12 @@ Status open_tap(const OpenRequest& request, const WireOptions& options,
   std::shared_ptr<PrivateRegion> region;
   status = opening.lay_out(true, false, &region);
   if (!status.ok()) return status;
-  return PacketPort::open(opening.parts(std::move(region), false), std::move(tap), "tap", out);
+  WireParts made = opening.parts(std::move(region), false);
+  if (!opening.interface.up) {
+    made.warning = "TAP device \"" + request.name + "\" is down; run: " + options.inside +
+                   "ip link set " + request.name + " up";
+  }
+  return PacketPort::open(std::move(made), std::move(tap), "tap", out);
 }
 
 }  // namespace
@@ -393,7 +399,7 @@ Status open_wire(const OpenRequest& asked, const WireOptions& options, std::uniq
 
   Interface interface;
   const int err = find_interface(request.name, &interface);
-  if (err == ENODEV) return unknown(request.name);
+  if (err == ENODEV) return unknown(request.name, options);
   if (err != 0) {
     return Status::fail(err, "cannot ask the kernel about interface \"%s\": %s",
                         request.name.c_str(), std::strerror(err));
@@ -405,13 +411,23 @@ Status open_wire(const OpenRequest& asked, const WireOptions& options, std::uniq
                         "packet with --shared",
                         request.name.c_str());
   }
+  const bool host = request.mode != NR_REG_ALL_NIC && request.mode != NR_REG_ONE_NIC &&
+                    request.mode != NR_REG_DEFAULT;
+  if (host && !options.take_over) {
+    return Status::fail(
+        EINVAL,
+        "interface \"%s\": its host side takes what the host sends and shares none; "
+        "leave out --shared",
+        request.name.c_str());
+  }
   if (options.take_over && !options.force) {
     const std::string why = in_use(interface);
     if (!why.empty()) {
       return Status::fail(EBUSY,
                           "interface \"%s\" would be taken from this machine, but %s; use --force "
-                          "to take it all the same, or --shared to leave it to the host too",
-                          request.name.c_str(), why.c_str());
+                          "to take it all the same%s",
+                          request.name.c_str(), why.c_str(),
+                          host ? "" : ", or --shared to leave it to the host too");
     }
   }
   return Opening{request, options, interface}.open(out);

@@ -2,7 +2,6 @@
 #include "engine/frame.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 namespace vale {
@@ -26,29 +25,19 @@ void put16(uint8_t* at, uint32_t value) {
 
 uint32_t get16(const uint8_t* at) { return static_cast<uint32_t>(at[0]) << 8 | at[1]; }
 
-// Of a sum of any size, and of two sums that are folded already.
 uint32_t fold(uint32_t sum) {
   sum = (sum & 0xffff) + (sum >> 16);
   return (sum & 0xffff) + (sum >> 16);
 }
-uint32_t sum_of_two(uint32_t a, uint32_t b) {
-  const uint32_t sum = a + b;
-  return (sum & 0xffff) + (sum >> 16);
+
+// RFC 1624: what replacing words adds to a sum.
+uint32_t difference(const uint8_t* before, const uint8_t* after, uint32_t bytes) {
+  uint32_t sum = 0;
+  for (uint32_t i = 0; i < bytes; i += 2) sum += (~get16(before + i) & 0xffff) + get16(after + i);
+  return fold(sum);
 }
 
-// RFC 1624: what replacing a word adds to a sum.
-uint32_t difference(uint32_t before, uint32_t after) { return sum_of_two(~before & 0xffff, after); }
-
-// The same of four bytes in memory's order: a sum may be made in either order and then be turned round
-// (RFC 1071, 2 B).
-uint32_t difference_of_four(uint32_t before, uint32_t after) {
-  uint64_t sum = uint64_t{~before} + after;
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  const uint32_t folded = fold(static_cast<uint32_t>((sum & 0xffff) + (sum >> 16)));
-  return std::endian::native == std::endian::little
-             ? __builtin_bswap16(static_cast<uint16_t>(folded))
-             : folded;
-}
+uint32_t difference(uint32_t before, uint32_t after) { return fold((~before & 0xffff) + after); }
 
 }  // namespace
 
@@ -161,11 +150,6 @@ void Frame::add_digit(uint32_t offset, uint32_t bytes, const uint8_t* start, con
   digits_.push_back(digit);
 }
 
-void Frame::changed(uint32_t difference, bool in_ip, bool in_udp) {
-  if (in_ip) ip_sum_ = sum_of_two(ip_sum_, difference);
-  if (in_udp) udp_sum_ = sum_of_two(udp_sum_, difference);
-}
-
 void Frame::count(Digit& digit, Number value) {
   uint8_t* at = frame() + digit.offset + digit.bytes - 2;
   uint32_t change = 0;
@@ -173,33 +157,29 @@ void Frame::count(Digit& digit, Number value) {
     change += difference(static_cast<uint16_t>(from), static_cast<uint16_t>(to));
     put16(at, static_cast<uint16_t>(to));
   }
-  changed(fold(change), digit.in_ip, digit.in_udp);
+  if (digit.in_ip) ip_sum_ = fold(ip_sum_ + change);
+  if (digit.in_udp) udp_sum_ = fold(udp_sum_ + change);
   digit.now = value;
 }
 
-void Frame::step(Digit& digit) {
-  const uint32_t low = static_cast<uint16_t>(digit.now);
-  if (low == 0xffff) return count(digit, digit.now + 1);
-  put16(frame() + digit.offset + digit.bytes - 2, low + 1);
-  changed(1, digit.in_ip, digit.in_udp);
-  digit.now++;
+void Frame::write(uint32_t offset, const uint8_t* value, uint32_t bytes, bool in_ip, bool in_udp) {
+  uint8_t* at = frame() + offset;
+  const uint32_t change = difference(at, value, bytes);
+  if (in_ip) ip_sum_ = fold(ip_sum_ + change);
+  if (in_udp) udp_sum_ = fold(udp_sum_ + change);
+  std::memcpy(at, value, bytes);
 }
 
 void Frame::randomise(uint32_t address, uint32_t port) {
   // IPv6 keeps its network: the interface identifier is what differs between hosts.
-  uint8_t* at = frame() + (ipv6_ ? address + 8 : address);
+  const uint32_t bytes = ipv6_ ? 8 : 4;
+  const uint32_t offset = ipv6_ ? address + 8 : address;
+  uint8_t value[8];
   const uint64_t identifier = random_.next();
-  for (uint32_t i = 0; i < (ipv6_ ? 8u : 4u); i += 4) {
-    uint32_t before, after;
-    std::memcpy(&before, at + i, 4);
-    std::memcpy(&after, reinterpret_cast<const uint8_t*>(&identifier) + i, 4);
-    std::memcpy(at + i, &after, 4);
-    changed(difference_of_four(before, after), !ipv6_, true);
-  }
-  uint8_t* number = frame() + port;
-  const uint32_t before = get16(number), after = static_cast<uint32_t>(random_.next() >> 48);
-  put16(number, after);
-  changed(difference(before, after), false, true);
+  std::memcpy(value, &identifier, 8);
+  write(offset, value, bytes, !ipv6_, true);
+  put16(value, static_cast<uint32_t>(random_.next() >> 48));
+  write(port, value, 2, false, true);
 }
 
 void Frame::advance() {
@@ -208,11 +188,9 @@ void Frame::advance() {
   if (random_source_) randomise(source, udp);
   if (random_destination_) randomise(source + (ipv6_ ? 16 : 4), udp + 2);
   for (Digit& digit : digits_) {
-    if (digit.now != digit.end) {
-      step(digit);
-      break;
-    }
-    count(digit, digit.start);
+    const bool carry = digit.now == digit.end;
+    count(digit, carry ? digit.start : digit.now + 1);
+    if (!carry) break;
   }
   store_checksums();
 }
@@ -228,23 +206,22 @@ void Frame::resize(uint32_t bytes) {
     put16(f + kEthernetBytes + 4, whole - udp);
   } else {
     put16(f + kEthernetBytes + 2, whole - kEthernetBytes);
-    changed(difference(whole_ - kEthernetBytes, whole - kEthernetBytes), true, false);
+    ip_sum_ = fold(ip_sum_ + difference(whole_ - kEthernetBytes, whole - kEthernetBytes));
   }
   put16(f + udp + 4, whole - udp);
   // The length counts twice, in the header and in the pseudo-header.
-  changed(fold(2 * change), false, true);
-  changed(difference(payload_sum(whole_ - payload_), payload_sum(whole - payload_)), false, true);
+  udp_sum_ = fold(udp_sum_ + 2 * change);
+  udp_sum_ =
+      fold(udp_sum_ + difference(payload_sum(whole_ - payload_), payload_sum(whole - payload_)));
   whole_ = whole;
   store_checksums();
 }
 
 void Frame::set_payload(uint32_t offset, const void* data, uint32_t n) {
   uint8_t* at = frame() + payload_ + offset;
-  const uint8_t* from = static_cast<const uint8_t*>(data);
-  uint32_t change = 0;
-  for (uint32_t i = 0; i < n; i += 2) change += difference(get16(at + i), get16(from + i));
+  const uint32_t change = difference(at, static_cast<const uint8_t*>(data), n);
   fields_sum_ = fold(fields_sum_ + change);
-  changed(fold(change), false, true);
+  udp_sum_ = fold(udp_sum_ + change);
   std::memcpy(at, data, n);
   store_checksums();
 }
@@ -258,8 +235,8 @@ uint32_t Frame::payload_sum(uint32_t bytes) const {
 
 void Frame::store_checksums() {
   uint8_t* f = frame();
-  if (!ipv6_) put16(f + kEthernetBytes + 10, ~ip_sum_);
-  const uint32_t udp = ~udp_sum_ & 0xffff;
+  if (!ipv6_) put16(f + kEthernetBytes + 10, checksum_fold(ip_sum_));
+  const uint16_t udp = checksum_fold(udp_sum_);
   put16(f + payload_ - 2, udp == 0 ? 0xffff : udp);  // zero would mean "none"
 }
 

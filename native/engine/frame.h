@@ -86,8 +86,7 @@ class Frame {
   void add_digit(uint32_t offset, uint32_t bytes, const uint8_t* start, const uint8_t* end, bool ip,
                  bool udp);
   void count(Digit& digit, Number value);
-  void step(Digit& digit);
-  void changed(uint32_t difference, bool in_ip, bool in_udp);
+  void write(uint32_t offset, const uint8_t* value, uint32_t bytes, bool in_ip, bool in_udp);
   void randomise(uint32_t address, uint32_t port);
   void build_headers(const PktGenConfig& config);
   uint32_t payload_sum(uint32_t bytes) const;

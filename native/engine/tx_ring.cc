@@ -9,25 +9,11 @@ namespace {
 
 constexpr uint32_t kMixed = ~0u;
 
-// What varies in a frame of IPv4 and UDP, without a call.
-inline void copy_head(char* to, const uint8_t* from, uint32_t bytes) {
-  if (bytes < 48 || bytes > 64) {
-    std::memcpy(to, from, bytes);
-    return;
-  }
-  std::memcpy(to, from, 48);
-  std::memcpy(to + bytes - 16, from + bytes - 16, 16);
-}
-
 }  // namespace
 
-uint32_t SlotPlan::most(uint32_t buffer_bytes) const {
-  buffer_bytes = std::min(buffer_bytes, 65535u);  // what a slot's length can say
-  return max_fragment == 0 ? buffer_bytes : std::min(max_fragment, buffer_bytes);
-}
-
 SlotPlan::Cut SlotPlan::cut(uint32_t bytes, uint32_t buffer_bytes) const {
-  const uint32_t most = this->most(buffer_bytes);
+  buffer_bytes = std::min(buffer_bytes, 65535u);  // what a slot's length can say
+  const uint32_t most = max_fragment == 0 ? buffer_bytes : std::min(max_fragment, buffer_bytes);
   if (fragments <= 1 && bytes <= most) return {1, bytes, 0, 0};
   uint32_t slots = std::max(fragments, (bytes + most - 1) / most);
   const uint32_t first = std::min(bytes, std::max((bytes + slots - 1) / slots, first_bytes));
@@ -39,7 +25,6 @@ SlotPlan::Cut SlotPlan::cut(uint32_t bytes, uint32_t buffer_bytes) const {
 
 TxRing::TxRing(const RingView& ring, const SlotPlan& plan, bool pipe)
     : ring_(ring), plan_(plan), pipe_(pipe), settled_(ring.head()), holds_(ring.slots()) {
-  if (plan_.fragments <= 1) single_ = plan_.most(ring_.buf_size());
   if (plan_.indirect) payloads_.resize(size_t{ring.slots()} * ring.buf_size());
 }
 
@@ -60,7 +45,7 @@ void TxRing::fill(uint32_t i, const uint8_t* data, uint32_t offset, uint32_t byt
   }
   if (plan_.rubbish) return;
   if (holds_[i] == offset + 1 && !plan_.rewrite) {
-    if (varying > offset) copy_head(buffer, data + offset, std::min(bytes, varying - offset));
+    if (varying > offset) std::memcpy(buffer, data + offset, std::min(bytes, varying - offset));
     return;
   }
   // What longer frames go on with is written too, so that only the varying part is left next time.
@@ -70,36 +55,24 @@ void TxRing::fill(uint32_t i, const uint8_t* data, uint32_t offset, uint32_t byt
 }
 
 bool TxRing::put(const uint8_t* data, uint32_t bytes, uint32_t varying, uint32_t whole) {
-  uint32_t i = ring_.head(), slots = 1;
+  const SlotPlan::Cut cut = plan_.cut(bytes, ring_.buf_size());
+  uint32_t i = ring_.head(), offset = 0;
+  if (cut.slots > ring_.distance(i, ring_.tail())) return false;
   const uint16_t flags = plan_.indirect ? NS_INDIRECT : 0;
-  if (bytes <= single_) {
-    if (i == ring_.tail()) return false;
-    fill(i, data, 0, bytes, varying, whole);
+  for (uint32_t n = 0; n < cut.slots; n++) {
+    const uint32_t piece = n == 0 ? cut.first : cut.base + (n <= cut.longer ? 1 : 0);
+    fill(i, data, offset, piece, varying, whole);
     netmap_slot& slot = ring_.at(i);
-    slot.len = static_cast<uint16_t>(bytes);
-    slot.flags = flags;
+    slot.len = static_cast<uint16_t>(piece);
+    slot.flags = static_cast<uint16_t>(flags | (n + 1 < cut.slots ? NS_MOREFRAG : 0));
+    offset += piece;
     i = ring_.after(i);
-  } else {
-    const SlotPlan::Cut cut = plan_.cut(bytes, ring_.buf_size());
-    slots = cut.slots;
-    if (slots > ring_.distance(i, ring_.tail())) return false;
-    for (uint32_t n = 0, offset = 0; n < slots; n++) {
-      const uint32_t piece = n == 0 ? cut.first : cut.base + (n <= cut.longer ? 1 : 0);
-      fill(i, data, offset, piece, varying, whole);
-      netmap_slot& slot = ring_.at(i);
-      slot.len = static_cast<uint16_t>(piece);
-      slot.flags = static_cast<uint16_t>(flags | (n + 1 < slots ? NS_MOREFRAG : 0));
-      offset += piece;
-      i = ring_.after(i);
-    }
-    multi_ = multi_ || slots > 1;
   }
   ring_.release(i);
   put_++;
-  if (uniform_ != kMixed) {
-    const bool same = varying == 0 && slots == 1 && (uniform_ == 0 || uniform_ == bytes);
-    uniform_ = same ? bytes : kMixed;
-  }
+  if (cut.slots > 1) multi_ = true;
+  if (uniform_ == 0 && varying == 0 && cut.slots == 1) uniform_ = bytes;
+  if (uniform_ != bytes || varying != 0 || cut.slots > 1) uniform_ = kMixed;
   if (filled_ < ring_.slots()) filled_++;
   return true;
 }

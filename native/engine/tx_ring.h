@@ -30,7 +30,6 @@ struct SlotPlan {
     uint32_t slots, first, base, longer;
   };
   Cut cut(uint32_t bytes, uint32_t buffer_bytes) const;
-  uint32_t most(uint32_t buffer_bytes) const;  // bytes in one slot
 };
 
 class TxRing {
@@ -76,7 +75,6 @@ class TxRing {
   RingView ring_;
   SlotPlan plan_;
   bool pipe_;
-  uint32_t single_ = 0;   // frames of up to so many bytes take one slot
   uint32_t settled_;      // first slot not known to be taken
   uint64_t put_ = 0;      // frames from there on
   bool multi_ = false;    // some frame was longer than a slot

@@ -7,7 +7,7 @@ import { Flags } from '@oclif/core';
 import { BadValue, expected, UsageError } from '../errors.js';
 import type { AttachHow, WireBackend } from '../native-types.js';
 import { MACHINES } from '../port/machines.js';
-import { secondsFlag, wireFlags } from './flags.js';
+import { refuseContradiction, secondsFlag, wireFlags } from './flags.js';
 import { mac } from './mac.js';
 import { ringConfig, type RingConfig } from './ring-config.js';
 
@@ -126,6 +126,7 @@ export function attachHow(
   if (remote !== undefined && machine?.[0] !== 'dgram')
     throw new UsageError("--remote goes with --dgram: it is the socket of the machine's process");
   if (machine === undefined) {
+    refuseContradiction({ backend, shared, host });
     const given = { host, backend, shared, force, netns };
     return Object.fromEntries(
       Object.entries(given).filter(([, value]) => value !== undefined),

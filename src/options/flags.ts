@@ -3,6 +3,7 @@
 import { Flags } from '@oclif/core';
 
 import { MOST_SNAPLEN } from './capture.js';
+import { UsageError } from '../errors.js';
 import { WIRE_BACKENDS, type WireBackend, type WireOptions } from '../native-types.js';
 import { integer, seconds, type NumberRule } from './number.js';
 
@@ -65,6 +66,30 @@ export const wireFlags = {
   }),
 };
 
+/**
+ * What excludes what, of those flags and the host's side.
+ * @throws UsageError
+ */
+export function refuseContradiction(wire: {
+  backend?: WireBackend | undefined;
+  shared: boolean;
+  host?: boolean;
+}): void {
+  const { backend = 'auto', shared, host = false } = wire;
+  if (shared && backend.startsWith('xdp'))
+    throw new UsageError(
+      `--shared and --backend ${backend}: AF_XDP takes every frame and shares none; use --backend packet with --shared`,
+    );
+  if (shared && host)
+    throw new UsageError(
+      "--shared leaves an interface to the host, and -h has the host's traffic go through the switch: give one of the two",
+    );
+  if (host && backend === 'tap')
+    throw new UsageError(
+      "--backend tap has the host's stack at its other end already: use -a instead of -h",
+    );
+}
+
 /** What those flags mean to whoever opens a port. */
 export function wireOptions(flags: {
   backend?: WireBackend | undefined;
@@ -73,6 +98,7 @@ export function wireOptions(flags: {
   busy: boolean;
 }): WireOptions {
   const { backend = 'auto', shared, force, busy } = flags;
+  refuseContradiction(flags);
   return { backend, shared, force, busy };
 }
 

@@ -29,7 +29,7 @@ import {
 import { reason } from './control-failure.js';
 import { Names, type Wishes } from './control-names.js';
 import { unequalOnSwitch } from './mtu.js';
-import { hiddenInterface, isWire, openRuntime, refuseWireRings } from './open.js';
+import { hiddenInterface, isWire, openRuntime, otherRings, refuseWireRings } from './open.js';
 import { elsewhere } from './sudo.js';
 
 /** Everything there is, at one instant. */
@@ -91,6 +91,9 @@ export class Control {
         agent: agentPath(),
       });
       if (warning !== '') this.warn(warning);
+      const made = this.runtime.list().find((row) => row.name === spec.fullName);
+      const rings = made && otherRings(spec, made.info, wishes.config);
+      if (rings !== undefined) this.warn(rings);
       const agents = this.runtime.agents();
       const attached = agents.find((row) => row.alive && row.port === spec.fullName);
       const mtus = attached && unequalOnSwitch(attached, agents);
@@ -117,6 +120,12 @@ export class Control {
       throw failure(
         'ENXIO',
         `${port} is not on ${sw}, but attached as ${other.name}; run: vale ctl -d ${other.name}`,
+      );
+    const renamed = this.runtime.agents().find((row) => row.alive && row.interface === port);
+    if (renamed !== undefined)
+      throw failure(
+        'ENXIO',
+        `${port} is not on ${sw} by that name, but attached as ${renamed.port}; run: vale ctl -d ${renamed.port}`,
       );
     const persistent = exists('port', port);
     if (persistent || exists('interface', port))

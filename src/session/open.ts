@@ -133,7 +133,7 @@ export function openForThreads(
   const request = { ...toOpenRequest(spec, memIdOf), ...rings };
   if (threads === 1) {
     const port = runtime.open(request, wire);
-    for (const line of [port.wireState()?.warning, otherRings(spec, port, rings)])
+    for (const line of [port.wireState()?.warning, otherRings(spec, port.info, rings)])
       if (line) warn(`vale: ${line}`);
     return [port];
   }
@@ -157,9 +157,8 @@ export function openForThreads(
 }
 
 /** What to say when a port has other rings than those asked for: it was there already, or a limit was met. */
-function otherRings({ text }: PortSpec, { info }: NativePort, asked?: RingConfig) {
+export function otherRings({ text }: PortSpec, has: RingConfig, asked?: RingConfig) {
   if (asked === undefined) return undefined;
-  const has: RingConfig = info;
   const names = ['txSlots', 'rxSlots', 'txRings', 'rxRings'] as const;
   if (names.every((name) => asked[name] === 0 || asked[name] === has[name])) return undefined;
   const config = names.map((name) => has[name]).join(',');
