@@ -41,6 +41,7 @@ struct Fragment {
 struct Batch {
   uint32_t count = 0;
   uint32_t fragments = 0;
+  uint32_t steady = 0;  // frames whose neighbours have the same addresses
   bool uniform = true;  // one destination, single fragments
   bool simple = true;   // single fragments that fit any buffer of the sender's size
   bool floods = false;

@@ -9,12 +9,6 @@
 #include "switch/tx_slots.h"
 
 namespace vale {
-namespace {
-
-constexpr uint32_t kPrefetch = 6;  // frames ahead
-
-}  // namespace
-
 void Sender::learn(Mac48 source) {
   if (source == last_source && source_ref.entry != nullptr &&
       source_ref.entry->load(std::memory_order_relaxed) == source_ref.word) {
@@ -130,52 +124,6 @@ uint32_t Sender::read_slow(uint32_t slot, uint32_t head, Frame* f) {
     batch.fragments = f->first_fragment;
   }
   return slot;
-}
-
-// Length of the run that begins at `slot`, at most kRunFrames; its slot words are in `run`. 0 when the
-// first frame needs classify().
-uint32_t Sender::scan_run(uint32_t slot, uint32_t head, uint16_t* dest, uint64_t* bytes) {
-  const netmap_slot* const ring = slots;
-  const char* const base = bufs;
-  const size_t stride = buf_size;
-  const uint32_t n = num_slots, bound = buf_bound, skip = header;
-  const uint32_t shortest = skip + kEthernetHeader, range = buf_size - shortest;
-  const uint32_t left = head >= slot ? head - slot : head + n - slot;
-  const uint32_t most = std::min(left, kRunFrames);
-  auto fits = [&](uint64_t w) { return plain_slot(w, bound, shortest, range); };
-  uint64_t w = load_slot(ring[slot]);
-  if (!fits(w)) return 0;
-  const char* p = base + static_cast<uint32_t>(w) * stride + skip;
-  uint64_t first;
-  uint32_t second;
-  std::memcpy(&first, p, 8);
-  std::memcpy(&second, p + 8, 4);
-  run[0] = w;
-  uint64_t sum = w >> 32 & 0xffff, flags = w;
-  uint32_t ahead = slot + kPrefetch >= n ? slot + kPrefetch - n : slot + kPrefetch;
-  uint32_t count = 1;
-  for (; count < most; count++) {
-    if (++slot == n) slot = 0;
-    if (++ahead == n) ahead = 0;
-    w = load_slot(ring[slot]);
-    const uint32_t next = __atomic_load_n(&ring[ahead].buf_idx, __ATOMIC_RELAXED);
-    __builtin_prefetch(base + (next < bound ? next : 0) * stride);
-    if (!fits(w)) break;
-    p = base + static_cast<uint32_t>(w) * stride + skip;
-    uint64_t a;
-    uint32_t b;
-    std::memcpy(&a, p, 8);
-    std::memcpy(&b, p + 8, 4);
-    if (a != first || b != second) break;
-    run[count] = w;
-    flags |= w;
-    sum += w >> 32 & 0xffff;
-  }
-  seen |= flags;
-  const Mac48 source = first >> 48 | static_cast<uint64_t>(second) << 16;
-  *dest = resolve(first & kMacMask, source, true);
-  *bytes = sum;
-  return count;
 }
 
 }  // namespace vale

@@ -42,9 +42,9 @@ struct RunSource {
 // `count` single fragments into the slots from `tail` on, all known to fit; `next` more may follow.
 // Returns the slot after them. In at most two stretches, so that no slot asks whether the ring wraps.
 template <class Source>
-inline uint32_t copy_simple(const RxRing& r, char* base, MoreBits& more, uint32_t tail,
-                            const Source& source, uint32_t first, uint32_t count, uint32_t next,
-                            uint64_t* bytes) {
+[[gnu::noinline]] uint32_t copy_simple(const RxRing& r, char* base, MoreBits& more, uint32_t tail,
+                                       const Source& source, uint32_t first, uint32_t count,
+                                       uint32_t next, uint64_t* bytes) {
   netmap_slot* const ring = slots_of(r, base);
   char* const buffers = base + r.buf_ofs;
   const size_t stride = r.buf_size;

@@ -32,7 +32,8 @@ namespace vale {
 constexpr uint32_t kFdbSets = 32768, kFdbWays = 5;
 constexpr uint32_t kFdbSetBits = std::countr_zero(kFdbSets);
 
-// An address as read by one little-endian load: octet 0 in bits 0–7, its group bit in bit 0.
+// An address as read by one little-endian load: octet 0 in bits 0–7, its group bit in bit 0. Lookups do not
+// mind what else is in bits 48–63.
 using Mac48 = uint64_t;
 constexpr Mac48 kMacMask = 0xffffffffffff;
 inline Mac48 load_mac(const void* p) {
@@ -108,9 +109,7 @@ class Fdb {
   FdbSet* home(Mac48 mac) const { return &sets_[hash(mac) >> (64 - kFdbSetBits)]; }
   static FdbRef peek(FdbSet* home, Mac48 mac) {
     const uint64_t word = fdb_word(mac, false, 0, 0);
-    const uint32_t candidates = fdb_candidates(*home, word);
-    if (candidates == 0) return {};
-    const int i = std::countr_zero(candidates);
+    const int i = std::countr_zero(fdb_candidates(*home, word) | 1u << (kFdbWays - 1));
     const uint64_t w = home->entry[i].load(std::memory_order_relaxed);
     if ((w ^ word) >= kFdbUnit) return {};
     return {&home->entry[i], &home->seen[i], w};
@@ -121,8 +120,8 @@ class Fdb {
       return false;
     }
     const uint32_t limit = sw.ageing_s.load(std::memory_order_relaxed);
-    return fdb_static(word) || limit == 0 ||
-           static_cast<int32_t>(now - seen) <= static_cast<int32_t>(limit);
+    return static_cast<int32_t>(now - seen) <= static_cast<int32_t>(limit) || limit == 0 ||
+           fdb_static(word);
   }
 
   // Says that `mac` was seen as a source on this port. A static entry is left alone (and returned).

@@ -13,7 +13,7 @@ namespace vale {
 namespace {
 
 constexpr uint16_t kNone = 0xffff;
-constexpr uint32_t kShortRun = 8;
+constexpr uint32_t kShortRun = 8, kShortRuns = 2;
 
 // Mixed destinations: frames linked per destination in order of appearance, floods in a list of their
 // own that every member merges.
@@ -265,19 +265,23 @@ bool alone(const Sender& s) { return s.sw->active.load(std::memory_order_relaxed
     discard(s, from, head, attached);
     slot = head;
   }
-  // Runs until two of them were short; then whatever comes is sorted by destination.
-  for (uint32_t short_runs = s.offsets.any() ? 2 : 0; slot != head;) {
-    const uint32_t count = short_runs < 2 ? send_run(s, slot, head) : 0;
+  // Runs until two of them were short; then whatever comes is sorted by destination, and so is the next
+  // sync's, until a batch could have been runs.
+  for (; slot != head;) {
+    const bool runs = s.short_runs < kShortRuns && !s.offsets.any();
+    const uint32_t count = runs ? send_run(s, slot, head) : 0;
     if (count == 0) {
       s.classify(slot, head);
       slot = s.batch.next_slot;
       s.more_slots = 0;
       deliver_batch(s);
+      const Batch& b = s.batch;
+      if (b.steady * 2 > b.count || (b.uniform && b.frame[0].dest < kFlood)) s.short_runs = 0;
       continue;
     }
     slot += count;
     if (slot >= n) slot -= n;
-    if (count < kShortRun) short_runs++;
+    if (count < kShortRun && slot != head && slot != 0) s.short_runs++;
   }
   if (s.seen & uint64_t{NS_BUF_CHANGED} << 48) clear_changed(s, from, head);
   if (const uint32_t z = t.zcopy.load(std::memory_order_acquire)) [[unlikely]]

@@ -9,8 +9,9 @@ namespace vale {
 namespace {
 
 // Plain frames are looked up so many at a time: their buffers are fetched while the chunk before is at
-// work, their addresses' entries while the rest of the chunk is read.
-constexpr uint32_t kChunk = 16;
+// work, their addresses' entries while the rest of the chunk is read. Whether an address, or a port, differs
+// from the frame's before is asked of a chunk and not of a frame, since nobody could predict it.
+constexpr uint32_t kChunk = 32;
 
 }  // namespace
 
@@ -19,15 +20,8 @@ struct Sender::Classifier {
   Sender& s;
   Batch& b;
   uint64_t copies = 0, bytes = 0, drops[6] = {};
-  // The frame before, where it went, and what that means for each frame that goes there.
-  Mac48 dest = ~Mac48{0}, source = ~Mac48{0};
-  uint16_t to = kDropped;
-  uint16_t placed = kDropped;          // Frame::dest
-  uint32_t each = 0;                   // copies
-  Drop reason = Drop::no_destination;  // when placed is kDropped
-
   explicit Classifier(Sender& sender) : s(sender), b(sender.batch) {
-    b.count = b.fragments = b.staged = 0;
+    b.count = b.fragments = b.staged = b.steady = 0;
     b.uniform = b.simple = true;
     b.floods = false;
     b.flood_count = 0;
@@ -46,37 +40,23 @@ struct Sender::Classifier {
     b.uniform = false;
   }
 
-  // From here on frames go to `where`.
-  void turn_to(uint16_t where) {
-    to = placed = where;
-    each = 1;
+  // Frame::dest of a frame for `where`, which is more, or less, than one copy.
+  uint16_t place(uint16_t where) {
     if (where == kFlood) {
-      if (b.flood_count != 0) {
-        b.floods = true;
-        each = b.flood_count;
-      } else {
-        drop_as(Drop::no_destination);
-      }
+      if (b.flood_count == 0) return lost(Drop::no_destination);
+      b.floods = true;
+      copies += b.flood_count - 1;
     } else if (where == s.self) {
-      drop_as(Drop::same_port);
-    } else if (where >= kPortsPerSwitch ||
-               s.sw->member[where].load(std::memory_order_relaxed) == 0) {
-      drop_as(Drop::no_destination);
+      return lost(Drop::same_port);
     }
+    return where;
   }
-  void drop_as(Drop why) {
-    placed = kDropped;
-    reason = why;
-  }
-  void place(Frame& f) {
-    f.dest = placed;
-    copies += each;
-    if (placed == kDropped) drops[static_cast<unsigned>(reason)]++;
-    if (placed != b.frame[0].dest) b.uniform = false;
+  uint16_t lost(Drop why) {
+    drops[static_cast<unsigned>(why)]++;
+    return kDropped;
   }
 
   uint16_t destination(FdbSet* home, Mac48 mac) const;
-  void learn(FdbSet* home, Mac48 mac);
   void fetch_buffers(uint32_t slot, uint32_t head) const;
   uint32_t plain(uint32_t slot, uint32_t head);
   uint32_t odd(uint32_t slot, uint32_t head);
@@ -97,11 +77,14 @@ void Sender::classify(uint32_t slot, uint32_t head) {
   c.count(slot);
 }
 
+// Nothing is read there, so that whatever the application has written as an index does no harm.
 void Sender::Classifier::fetch_buffers(uint32_t slot, uint32_t head) const {
-  for (uint32_t i = 0; i < kChunk && slot != head; i++) {
-    const uint32_t index = __atomic_load_n(&s.slots[slot].buf_idx, __ATOMIC_RELAXED);
-    __builtin_prefetch(s.bufs + static_cast<size_t>(index < s.buf_bound ? index : 0) * s.buf_size);
-    if (++slot == s.num_slots) slot = 0;
+  const auto bufs = reinterpret_cast<uintptr_t>(s.bufs);
+  const size_t stride = s.buf_size;
+  const uint32_t count = std::min(kChunk, (head >= slot ? head : s.num_slots) - slot);
+  for (const netmap_slot *at = s.slots + slot, *end = at + count; at != end; at++) {
+    const uint32_t index = __atomic_load_n(&at->buf_idx, __ATOMIC_RELAXED);
+    __builtin_prefetch(reinterpret_cast<const void*>(bufs + index * stride));
   }
 }
 
@@ -116,60 +99,67 @@ inline uint16_t Sender::Classifier::destination(FdbSet* home, Mac48 mac) const {
   return static_cast<uint16_t>(fdb_port(at.word));
 }
 
-inline void Sender::Classifier::learn(FdbSet* home, Mac48 mac) {
-  const FdbRef at = Fdb::peek(home, mac);
-  if (at.word != fdb_word(mac, false, s.self, s.self_gen)) {
-    s.learn(mac);
-  } else if (at.seen->load(std::memory_order_relaxed) != s.now) {
-    at.seen->store(s.now, std::memory_order_relaxed);
-  }
-}
-
 // Up to kChunk plain frames; none where frames begin at offsets. Returns the slot after them.
 uint32_t Sender::Classifier::plain(uint32_t slot, uint32_t head) {
-  const uint32_t skip = s.header, shortest = skip + kEthernetHeader;
-  const uint32_t range = s.buf_size - shortest, bound = s.buf_bound, n = s.num_slots;
-  const size_t stride = s.buf_size;
-  const uint32_t most = std::min(kChunk, kMaxFrames - b.count);
-  Frame* const frame = b.frame + b.count;
-  struct Addresses {
-    Mac48 dest, source;
-    FdbSet *dest_home, *source_home;
-  } of[kChunk];
-
   if (s.offsets.any()) return slot;
-  uint32_t count = 0;
-  for (; count < most && slot != head; count++) {
-    const uint64_t w = load_slot(s.slots[slot]);
-    if (!plain_slot(w, bound, shortest, range)) break;
-    s.seen |= w;
-    const char* data = s.bufs + static_cast<uint32_t>(w) * stride;
-    frame[count] = {data, slot_length(w), 0, 1, 0, 0};
-    bytes += slot_length(w);
+  const PlainSlot plain_slot = s.plain_slots();
+  const uint32_t skip = s.header;
+  const size_t stride = s.buf_size;
+  const char* const bufs = s.bufs;
+  const netmap_slot* const from = s.slots + slot;
+  const Fdb fdb = s.fdb;
+  const uint32_t most =
+      std::min({kChunk, kMaxFrames - b.count, (head > slot ? head : s.num_slots) - slot});
+  Frame* const frame = b.frame + b.count;
+  Addresses of[kChunk];
+
+  uint32_t count = 0, length = 0;
+  uint64_t flags = 0, differ = 0;
+  uint32_t differ_more = 0;
+  for (; count < most; count++) {
+    const uint64_t w = load_slot(from[count]);
+    if (!plain_slot(w)) break;
+    const char* const data = bufs + static_cast<uint32_t>(w) * stride;
+    Frame& f = frame[count];
+    f.data = data;
+    f.length = slot_length(w);
+    f.fragments = 1;
+    flags |= w;
+    length += slot_length(w);
     Addresses& a = of[count];
-    a.dest = load_mac(data + skip);
-    a.source = load_mac(data + skip + 6);
-    a.dest_home = s.fdb.home(a.dest);
-    a.source_home = s.fdb.home(a.source);
-    __builtin_prefetch(a.dest_home);
-    __builtin_prefetch(a.source_home);
-    if (++slot == n) slot = 0;
+    a.read(data + skip);
+    differ |= a.dest_and_more ^ of[0].dest_and_more;
+    differ_more |= a.more ^ of[0].more;
+    a.home = fdb.home(a.dest());
+    __builtin_prefetch(a.home);
   }
+  if (count == 0) return slot;
+  slot = slot + count == s.num_slots ? 0 : slot + count;
   fetch_buffers(slot, head);
-  b.count += count;
-  for (uint32_t i = 0; i < count; i++) {
-    const Addresses& a = of[i];
-    if (a.source != source) {
-      source = a.source;
-      if (!is_group(source)) learn(a.source_home, source);
-    }
-    if (a.dest != dest) {
-      dest = a.dest;
-      const uint16_t where = is_group(dest) ? uint16_t{kFlood} : destination(a.dest_home, dest);
-      if (where != to) turn_to(where);
-    }
-    place(frame[i]);
+  s.seen |= flags;
+  bytes += length;
+  if ((differ | differ_more) == 0) b.steady += count;
+
+  const bool sources = differ >> 48 != 0 || differ_more != 0;
+  FdbSet* home[kChunk];
+  for (uint32_t i = 0; sources && i < count; i++) {
+    home[i] = fdb.home(of[i].source());
+    __builtin_prefetch(home[i]);
   }
+  if (!sources && !is_group(of[0].source())) s.learn(of[0].source());
+  uint32_t others = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    if (sources && !is_group(of[i].source())) s.learn(home[i], of[i].source());
+    const Mac48 dest = of[i].dest();
+    uint16_t to = is_group(dest) ? uint16_t{kFlood} : destination(of[i].home, dest);
+    if (to == kFlood || to == s.self) [[unlikely]]
+      to = place(to);
+    frame[i].dest = to;
+    others |= to ^ b.frame[0].dest;
+  }
+  if (others != 0) b.uniform = false;
+  copies += count;
+  b.count += count;
   return slot;
 }
 
@@ -187,10 +177,11 @@ uint32_t Sender::Classifier::odd(uint32_t slot, uint32_t head) {
     bytes += f.length;
     if (f.dest == kDropped) {
       drop(f, static_cast<Drop>(f.reserved));
+    } else if (f.dest != kFlood && s.sw->member[f.dest].load(std::memory_order_relaxed) == 0) {
+      drop(f, Drop::no_destination);
     } else {
-      dest = ~Mac48{0};
-      turn_to(f.dest);
-      place(f);
+      copies++;
+      f.dest = place(f.dest);
     }
     return slot;
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Flow. A Sender is one thread's view of one tx ring while it syncs; forward.h drives it:
-//   1. scan_run(): frames in a row with the same addresses (classify.cc); they are sent at once.
+//   1. scan_run(): frames in a row to the same port (run.cc); they are sent at once.
 //   2. classify(): whatever else: slots → Batch (mixed.cc; fragments, flags and hints in classify.cc).
 //   3. deliver():  frames of a run or a batch → one rx ring (deliver.cc; deliver_converted.cc where the
 //      ports' virtio-net headers differ).
@@ -23,6 +23,7 @@
 #include "switch/fdb.h"
 #include "switch/monitor.h"
 #include "switch/offsets.h"
+#include "switch/tx_slots.h"
 
 namespace vale {
 
@@ -60,6 +61,7 @@ struct Sender {
   uint16_t sequence = 0;
   uint32_t busy = 0;
   bool put_back = false;              // a sync found head or cur where they cannot be
+  uint32_t short_runs = 0;            // seen since runs were worth it
   RxRing* last_rx = nullptr;          // where the last frame went,
   netmap_slot* last_slots = nullptr;  // and that ring's slots: fetched early in the next sync
   std::unordered_map<uint32_t, uint64_t> stalled;  // rx ring → lock word that did not move
@@ -85,13 +87,18 @@ struct Sender {
     return offsets.offset(__atomic_load_n(&slots[slot].ptr, __ATOMIC_RELAXED));
   }
 
+  PlainSlot plain_slots() const {
+    const uint32_t shortest = header + kEthernetHeader;
+    return {buf_bound, shortest, buf_size - shortest};
+  }
+
   void classify(uint32_t from, uint32_t head);
   // `dest` is the port's index, `member` the word that was read there.
   void deliver(uint32_t dest, uint64_t member, uint32_t ring, const uint16_t* order,
                uint32_t count);
   // A sync of one plain frame with the addresses of the one before (single.cc); false when it is not.
   bool send_one(uint32_t slot, uint32_t head);
-  // The common case of both, without a Batch: frames in a row with the same two addresses.
+  // The common case of both, without a Batch: frames in a row to one port (run.cc).
   uint32_t scan_run(uint32_t from, uint32_t head, uint16_t* dest, uint64_t* bytes);
   void deliver_run(uint32_t dest, uint64_t member, uint32_t ring, uint32_t count);
   // The batch at hand to all its destinations at once (scatter.cc); false when they are few.
@@ -107,10 +114,20 @@ struct Sender {
   // The other core holds the line of the next slot to fill: ask for it before it is needed.
   void expect();
   void learn(Mac48 source);
+  // The same for one of many, whose entry is asked for.
+  void learn(FdbSet* home, Mac48 source) {
+    const FdbRef at = Fdb::peek(home, source);
+    if (at.word != fdb_word(source, false, self, self_gen)) {
+      learn(source);
+    } else if (at.seen->load(std::memory_order_relaxed) != now) {
+      at.seen->store(now, std::memory_order_relaxed);
+    }
+  }
 
  private:
   struct Classifier;
   uint16_t resolve(Mac48 dest, Mac48 source, bool want_learn);
+  uint32_t extend_run(const netmap_slot* from, uint32_t count, uint32_t most, uint64_t* bytes);
   uint32_t read_slow(uint32_t slot, uint32_t head, Frame* frame);
   bool stage(uint64_t pointer, uint32_t length, const char** data);
   bool is_at(const RxRing& r, uint32_t dest, uint64_t member) const;

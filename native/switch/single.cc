@@ -66,10 +66,7 @@ bool holds(const FdbRef& ref) {
 
 bool Sender::send_one(uint32_t slot, uint32_t head) {
   const uint64_t w = load_slot(slots[slot]);
-  const uint32_t shortest = header + kEthernetHeader;
-  if (!plain_slot(w, buf_bound, shortest, buf_size - shortest) ||
-      (w & uint64_t{NS_BUF_CHANGED} << 48) != 0)
-    return false;
+  if (!plain_slots()(w) || (w & uint64_t{NS_BUF_CHANGED} << 48) != 0) return false;
   const char* const data = bufs + static_cast<uint32_t>(w) * static_cast<size_t>(buf_size);
   if (load_mac(data + header) != last_dest || load_mac(data + header + 6) != last_source)
     return false;

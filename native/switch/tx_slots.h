@@ -6,6 +6,7 @@
 // Not here. What is done with a slot that is not plain (classify.cc).
 #pragma once
 
+#include "switch/fdb.h"
 #include "types.h"
 
 namespace vale {
@@ -21,11 +22,32 @@ inline uint64_t load_slot(const netmap_slot& s) {
 
 constexpr uint32_t slot_length(uint64_t word) { return word >> 32 & 0xffff; }
 
-// A frame of one slot without flags for the switch, in a buffer below `bound`, at least `shortest` bytes
-// long and at most `range` more.
-inline bool plain_slot(uint64_t word, uint32_t bound, uint32_t shortest, uint32_t range) {
-  return (word & kSpecialSlot) == 0 && static_cast<uint32_t>(word) - 2 < bound - 2 &&
-         slot_length(word) - shortest <= range;
-}
+// Of one ring: which slots are frames of one slot without flags for the switch, in a buffer below `bound`, at
+// least `shortest` bytes long and at most `range` more.
+struct PlainSlot {
+  uint32_t bound, shortest, range;
+  bool operator()(uint64_t word) const {
+    return (word & kSpecialSlot) == 0 && static_cast<uint32_t>(word) - 2 < bound - 2 &&
+           slot_length(word) - shortest <= range;
+  }
+  // The same, when `like` is one: most slots of a ring have the same length and flags.
+  bool operator()(uint64_t word, uint64_t like) const {
+    return word >> 32 == like >> 32 ? static_cast<uint32_t>(word) - 2 < bound - 2 : (*this)(word);
+  }
+};
+
+// The addresses of a frame, and where the destination's entry is looked for.
+struct Addresses {
+  uint64_t dest_and_more;  // 16 bits of the source
+  uint32_t more;           // and the other 32
+  FdbSet* home;
+
+  void read(const char* frame) {
+    std::memcpy(&dest_and_more, frame, 8);
+    std::memcpy(&more, frame + 8, 4);
+  }
+  Mac48 dest() const { return dest_and_more; }  // and what a lookup does not mind
+  Mac48 source() const { return dest_and_more >> 48 | static_cast<uint64_t>(more) << 16; }
+};
 
 }  // namespace vale
