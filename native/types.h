@@ -56,6 +56,8 @@ struct AttachRequest {
   bool force = false;   // even if this machine is reached through it
   std::string netns;    // the interface's network namespace: a name of ip-netns(8) or a process id
   std::string agent;    // path of the agent's executable
+  std::string
+      agent_name;  // of the process that serves this virtual machine with others; empty: alone
   // Not an interface but a virtual machine, met at a vhost-user socket of this path; empty: none.
   std::string vhost_user;
   std::string stream;   // the same by QEMU's netdev "stream", without shared memory
@@ -185,7 +187,8 @@ struct PortRow {
 struct AgentRow {
   std::string port;  // full name; its host side is the same with ^
   std::string interface, netns;
-  std::string socket;        // of a virtual machine, which has no interface
+  std::string socket;  // of a virtual machine, which has no interface
+  std::string name;    // of its process, which may serve others of this name; empty: it has none
   uint64_t netns_inode = 0;  // of the interface's network namespace, whatever it is called
   bool alive = false;        // else it died, and what it left is its log
   bool told = false;         // and somebody was told

@@ -179,6 +179,8 @@ export interface AttachHow {
   netns?: string;
   /** Path of the agent's executable. */
   agent?: string;
+  /** Of the process that serves this virtual machine, with others that name it; absent: one of its own. */
+  agentName?: string;
   /** No interface but a virtual machine, met at the vhost-user socket of this absolute path. */
   vhostUser?: string;
   /** The same by QEMU's netdev "stream", for hypervisors without shared memory. */
@@ -199,6 +201,8 @@ export interface AgentRow {
   interface: string;
   /** Path of a virtual machine's socket; "" it is an interface. */
   socket: string;
+  /** Of its process, which may serve others of this name; "" it has none. */
+  name: string;
   /** As it was asked for; "" the namespace of whoever attached it. */
   netns: string;
   /** Of /proc/PID/ns/net: says which namespace, whatever it is called. */

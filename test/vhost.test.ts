@@ -123,4 +123,42 @@ describe('virtual machines as ports', () => {
     await good('-r', 'p0');
     await good('-d', 'vale0:vm4');
   });
+
+  test('one process serves several that name it', async () => {
+    const attach = (vm: string, ...more: string[]) =>
+      ctl('-a', `vale0:${vm}`, '--vhost-user', socket(vm), '--agent', 'vms', ...more);
+    const processes = async () => {
+      const { ports } = JSON.parse(await good('--json')) as {
+        ports: { name: string; interface: { agent: string; process_id: number } }[];
+      };
+      return new Map(ports.map((port) => [port.name, port.interface]));
+    };
+    // At once: who comes first is not known.
+    const all = ['vm1', 'vm2', 'vm3'];
+    for (const { code, stderr } of await Promise.all(all.map((vm) => attach(vm))))
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const first = await processes();
+    expect([...first.keys()].sort()).toEqual(all.map((vm) => `vale0:${vm}`));
+    expect(new Set([...first.values()].map((one) => one.process_id)).size).toBe(1);
+    expect(first.get('vale0:vm1')!.agent).toBe('vms');
+    for (const vm of all)
+      expect(await good('log', `vale0:${vm}`)).toMatch(
+        new RegExp(`^[^\\n]* vale0:${vm}: serving the virtual machine at [^\\n]*\\n$`),
+      );
+    await good('-d', 'vale0:vm2');
+    expect([...(await processes()).keys()].sort()).toEqual(['vale0:vm1', 'vale0:vm3']);
+    const pid = first.get('vale0:vm1')!.process_id;
+    process.kill(pid, 'SIGKILL');
+    // Noticed at the first look after its end.
+    let told = '';
+    await expect
+      .poll(async () => (told += (await ctl()).stderr), { timeout: 5000 })
+      .toContain('vale0:vm3: its agent was killed');
+    expect(told).toContain('vale0:vm1: its agent was killed');
+    expect(await ctl('-a', 'vale0:vm1', '--agent', 'vms')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--agent goes with --vhost-user') as unknown,
+    });
+    expect(await attach('vm1', '--agent', 'a b')).toMatchObject({ code: 2 });
+  });
 });

@@ -255,6 +255,7 @@ bool read_attach(Napi::Env env, Napi::Value port, Napi::Value how, AttachRequest
   fields.boolean("force", &out->force);
   fields.string("netns", &out->netns);
   fields.string("agent", &out->agent);
+  fields.string("agentName", &out->agent_name);
   fields.string("vhostUser", &out->vhost_user);
   fields.string("stream", &out->stream);
   fields.string("dgram", &out->dgram);
@@ -394,6 +395,7 @@ Napi::Object to_js(Napi::Env env, const AgentRow& row) {
   object.Set("interface", row.interface);
   object.Set("netns", row.netns);
   object.Set("socket", row.socket);
+  object.Set("name", row.name);
   object.Set("netnsInode", static_cast<double>(row.netns_inode));
   object.Set("alive", row.alive);
   object.Set("told", row.told);

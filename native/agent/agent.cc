@@ -2,8 +2,6 @@
 #include "agent/agent.h"
 
 #include <linux/if_arp.h>
-#include <poll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,7 +10,6 @@
 #include "agent/privilege.h"
 #include "device/registered_port.h"
 #include "engine/bridge.h"
-#include "engine/guest.h"
 #include "nic/interface.h"
 #include "nic/peer.h"
 #include "switch/agents.h"
@@ -22,7 +19,6 @@
 namespace vale {
 namespace {
 
-constexpr int kLookMs = 1000;
 constexpr uint32_t kSpinUs = 50;
 
 void drain(int fd) {
@@ -37,18 +33,18 @@ const char* link_text(const WireState& state) {
 
 }  // namespace
 
-Agent::Agent(const AgentOptions& options)
-    : options_(options),
-      interface_name_(options.attach.port.name.substr(options.attach.port.name.find(':') + 1)) {}
-
-Agent::~Agent() {
-  detach();
-  if (engine_ended_ >= 0) close(engine_ended_);
+Agent::Agent(AgentOptions options, int ended, Machines* machines)
+    : options_(std::move(options)), ended_(ended), machines_(machines) {
+  const std::string& port = options_.attach.port.name;
+  interface_name_ = port.substr(port.find(':') + 1);
 }
+
+Agent::~Agent() { detach(); }
 
 AgentRec& Agent::record() const { return rt_->control().agent(static_cast<uint32_t>(slot_)); }
 
-Status Agent::attach(uint32_t* port_index, std::string* warning) {
+Status Agent::attach(std::shared_ptr<Runtime> rt, uint32_t* port_index, std::string* warning) {
+  rt_ = std::move(rt);
   const AttachRequest& q = options_.attach;
   if (!q.netns.empty()) {
     if (Status s = enter_network(q.netns); !s.ok()) return s;
@@ -99,10 +95,15 @@ Status Agent::attach(uint32_t* port_index, std::string* warning) {
 }
 
 Status Agent::enter_directory() {
-  if (Status s = Runtime::join(options_.directory.c_str(), &rt_); !s.ok()) return s;
+  const bool first = rt_ == nullptr;
+  if (first) {
+    if (Status s = Runtime::join(options_.directory.c_str(), &rt_); !s.ok()) return s;
+  }
   DirLock lock;
   if (Status s = lock.acquire(rt_->directory, "attaching an interface"); !s.ok()) return s;
-  if (Status s = rt_->process.enter(rt_->directory); !s.ok()) return s;
+  if (first) {
+    if (Status s = rt_->process.enter(rt_->directory); !s.ok()) return s;
+  }
   reap(*rt_);
   return take_record();
 }
@@ -118,10 +119,17 @@ Status Agent::take_record() {
     return Status::fail(EBUSY, "%s is attached as %s; first run: vale ctl -d %s",
                         interface_name_.c_str(), there, there);
   }
+  const std::string& name = options_.attach.agent_name;
+  if (const int32_t there = name.empty() ? -1 : agent_named(c, name); there >= 0) {
+    const AgentRec& a = c.agent(static_cast<uint32_t>(there));
+    if (a.proc != rt_->process.slot() || a.proc_gen != rt_->process.gen())
+      return Status::fail(EALREADY, "agent %s runs already", name.c_str());
+  }
   uint32_t slot;
   if (Status s = agent_create(*rt_, port, &slot, &doorbell_); !s.ok()) return s;
   slot_ = static_cast<int32_t>(slot);
   AgentRec& a = c.agent(slot);
+  std::snprintf(a.name, sizeof a.name, "%s", name.c_str());
   std::snprintf(a.interface, sizeof a.interface, "%s", interface_name_.c_str());
   std::snprintf(a.netns, sizeof a.netns, "%s", options_.attach.netns.c_str());
   a.netns_inode = inode;
@@ -213,7 +221,7 @@ Status Agent::find_index(uint32_t* port_index) const {
 
 Status Agent::start_engines(Side& side) {
   const AgentRec& a = record();
-  if (engine_ended_ < 0) engine_ended_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (side.guest != nullptr) return machines_->join({side.guest, side.port.get()});
   BridgeConfig config;
   config.spin = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? kSpinUs : 0;
   Port *wire = side.wire.get(), *port = side.port.get();
@@ -230,64 +238,73 @@ Status Agent::start_engines(Side& side) {
 }
 
 Status Agent::start_engine(Side& side, const BridgeConfig& config, Port* from, Port* to) {
-  const auto ended = [fd = engine_ended_] {
+  const auto ended = [fd = ended_] {
     const uint64_t one = 1;
     [[maybe_unused]] const ssize_t n = write(fd, &one, sizeof one);
   };
   std::unique_ptr<Engine> engine;
-  const Status status = side.guest != nullptr
-                            ? start_guest({config.busy, config.spin, config.affinity}, side.guest,
-                                          side.port.get(), ended, &engine)
-                            : start_bridge(config, from, to, ended, &engine);
+  const Status status = start_bridge(config, from, to, ended, &engine);
   if (status.ok()) side.engines.push_back(std::move(engine));
   return status;
 }
 
 void Agent::stop_engines(Side& side) {
+  if (side.guest != nullptr) machines_->leave(side.guest);
+  log_news();
   for (auto& engine : side.engines) engine->stop();
   for (auto& engine : side.engines) engine->join();
   log_messages(side);
   side.engines.clear();
-  drain(engine_ended_);
 }
 
-void Agent::serve(int signal_fd) {
-  pollfd waits[3] = {{signal_fd, POLLIN, 0}, {doorbell_, POLLIN, 0}, {engine_ended_, POLLIN, 0}};
-  for (;;) {
-    poll(waits, 3, kLookMs);
-    if (waits[0].revents != 0) {
-      log_.say("asked to end by a signal: detaching");
-      return;
-    }
-    drain(doorbell_);
-    look_at_link();
-    for (Side& side : sides_) log_messages(side);
-    if (!answer()) {
-      log_.say("asked to detach");
-      return;
-    }
-    if (const std::string why = trouble(); !why.empty()) return end(why);
-  }
+void Agent::say_signalled() { log_.say("asked to end by a signal: detaching"); }
+
+Agent::Turn Agent::look(uint32_t* number) {
+  drain(doorbell_);
+  look_at_link();
+  for (Side& side : sides_) log_messages(side);
+  log_news();
+  const Turn turn = answer(number);
+  if (turn == Turn::over) log_.say("asked to detach");
+  if (turn != Turn::serves) return turn;
+  const std::string why = trouble();
+  if (why.empty()) return turn;
+  end(why);
+  return Turn::over;
 }
 
-bool Agent::answer() {
+Agent::Turn Agent::answer(uint32_t* number) {
   AgentRec& a = record();
-  const uint32_t asked = a.asked.load(std::memory_order_acquire);
-  if (asked == a.answered.load(std::memory_order_relaxed)) return true;
+  asked_ = a.asked.load(std::memory_order_acquire);
+  if (asked_ == a.answered.load(std::memory_order_relaxed)) return Turn::serves;
   const AgentWish wish = agent_take_wish(a);
+  if (wish.what == AgentWish::What::serve) {
+    *number = wish.first;
+    return Turn::asked;
+  }
   if (wish.what == AgentWish::What::poll) poll_on(wish.cores, wish.first);
   publish();
-  a.answered.store(asked, std::memory_order_release);
-  return wish.what != AgentWish::What::stop;
+  answered();
+  return wish.what == AgentWish::What::stop ? Turn::over : Turn::serves;
 }
+
+void Agent::answered() { record().answered.store(asked_, std::memory_order_release); }
 
 void Agent::poll_on(uint32_t cores, uint32_t first) {
   AgentRec& a = record();
   a.poll_first.store(first, std::memory_order_relaxed);
   a.poll_cores.store(cores, std::memory_order_release);
-  stop_engines(sides_[0]);
-  if (const Status s = start_engines(sides_[0]); !s.ok()) {
-    log_.say("polling: %s", s.text.c_str());
+  Side& side = sides_[0];
+  Status status;
+  if (side.guest != nullptr) {
+    status = machines_->poll(side.guest, cores, first);
+  } else {
+    stop_engines(side);
+    status = start_engines(side);
+  }
+  if (!status.ok()) {
+    a.poll_cores.store(0, std::memory_order_release);
+    log_.say("polling: %s", status.text.c_str());
     return;
   }
   if (cores == 0) {
@@ -342,6 +359,10 @@ void Agent::log_messages(Side& side) {
 std::string Agent::trouble() {
   if (!rt_->directory.present().ok()) return "the runtime directory was removed";
   for (const Side& side : sides_) {
+    if (side.guest != nullptr) {
+      if (std::string why = machines_->trouble(side.guest); !why.empty()) return why;
+      continue;
+    }
     if (side.engines.empty()) return "its engine could not be started again";
     const auto ended = std::find_if(side.engines.begin(), side.engines.end(),
                                     [](const auto& engine) { return engine->done(); });
@@ -379,7 +400,7 @@ void Agent::detach() {
     DirLock lock;
     if (lock.acquire(rt_->directory, "detaching an interface").ok()) {
       if (slot_ >= 0) agent_destroy(*rt_, static_cast<uint32_t>(slot_));
-      rt_->process.leave(rt_->directory);
+      if (rt_.use_count() == 1) rt_->process.leave(rt_->directory);
     }
   }
   slot_ = -1;

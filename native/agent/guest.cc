@@ -10,6 +10,11 @@
 #include "vhost/stream_port.h"
 
 namespace vale {
+namespace {
+
+constexpr size_t kMostNews = 1000;  // lines that wait to be logged; further ones are lost
+
+}  // namespace
 
 // As many rings as the guest may have queue pairs, and the header that its frames carry.
 Status Agent::open_port_of_guest(OpenRequest request, std::unique_ptr<Port>* out) {
@@ -27,7 +32,7 @@ Status Agent::open_port_of_guest(OpenRequest request, std::unique_ptr<Port>* out
   return (*out)->set_header_length(vhost::kPortHeader);
 }
 
-Status Agent::open_guest(Side& side) const {
+Status Agent::open_guest(Side& side) {
   const AttachRequest& q = options_.attach;
   std::unique_ptr<vhost::GuestLink> guest;
   Status status;
@@ -40,9 +45,22 @@ Status Agent::open_guest(Side& side) const {
     status = vhost::GuestPort::open({q.vhost_user, q.client, pairs}, &guest);
   }
   if (!status.ok()) return status;
+  guest->on_news([this](std::string text) {
+    const std::lock_guard<std::mutex> hold(news_lock_);
+    if (news_.size() < kMostNews) news_.push_back(std::move(text));
+  });
   side.guest = guest.get();
   side.wire = std::move(guest);
   return Status::good();
+}
+
+void Agent::log_news() {
+  std::vector<std::string> news;
+  {
+    const std::lock_guard<std::mutex> hold(news_lock_);
+    news.swap(news_);
+  }
+  for (const std::string& line : news) log_.say("%s", line.c_str());
 }
 
 }  // namespace vale

@@ -12,6 +12,10 @@
 
 namespace vale {
 
+AgentLog::~AgentLog() {
+  if (fd_ >= 0) close(fd_);
+}
+
 Status AgentLog::open(const Directory& directory, std::string name, std::string older) {
   directory_ = &directory;
   name_ = std::move(name);
@@ -25,12 +29,13 @@ Status AgentLog::start() {
   fcntl(fd, F_SETFL, O_APPEND);
   dup2(fd, 1);
   dup2(fd, 2);
-  close(fd);
+  if (fd_ >= 0) close(fd_);
+  fd_ = fd;
   return Status::good();
 }
 
 void AgentLog::say(const char* format, ...) {
-  if (directory_ == nullptr) return;
+  if (fd_ < 0) return;
   char line[1024];
   timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
@@ -47,11 +52,11 @@ void AgentLog::say(const char* format, ...) {
   line[n++] = '\n';
   struct stat st;
   // Half full with this line: kept as the older half, the one before goes.
-  if (fstat(2, &st) == 0 && static_cast<uint64_t>(st.st_size) + n > kLogBytes / 2 &&
+  if (fstat(fd_, &st) == 0 && static_cast<uint64_t>(st.st_size) + n > kLogBytes / 2 &&
       renameat(directory_->fd(), name_.c_str(), directory_->fd(), older_.c_str()) == 0) {
     if (!start().ok()) return;
   }
-  [[maybe_unused]] const ssize_t written = write(2, line, n);
+  [[maybe_unused]] const ssize_t written = write(fd_, line, n);
 }
 
 }  // namespace vale

@@ -2,6 +2,7 @@
 // vale-agent: what device/launch.cc runs. Leaves its parent, attaches, answers, serves.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -11,7 +12,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "agent/agent.h"
+#include "agent/service.h"
 #include "device/launch.h"
 #include "nic/in_use.h"
 
@@ -30,6 +31,14 @@ bool leave_parent() {
   const pid_t pid = fork();
   if (pid > 0) _exit(0);
   return pid == 0 && setsid() > 0 && chdir("/") == 0;
+}
+
+// Of open files: a virtual machine has up to a hundred descriptors.
+void raise_limit() {
+  rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
 }
 
 // False when nobody listens any more.
@@ -64,18 +73,13 @@ int run(int argc, char** argv) {
   sigaddset(&ends, SIGQUIT);
   sigprocmask(SIG_BLOCK, &ends, nullptr);
   const int signal_fd = signalfd(-1, &ends, SFD_CLOEXEC);
-  Agent agent(options);
+  raise_limit();
+  Service service;
   uint32_t index = 0;
   std::string warning;
-  if (status.ok()) status = agent.attach(&index, &warning);
-  if (!status.ok()) {
-    agent.detach();
-    answer(std::to_string(status.err) + " " + status.text + "\n");
-    return 1;
-  }
-  if (answer("0 " + std::to_string(index) + (warning.empty() ? "" : " " + warning) + "\n"))
-    agent.serve(signal_fd);
-  return 0;
+  if (status.ok()) status = service.attach(options, &index, &warning);
+  if (answer(answer_line(status, index, warning)) && status.ok()) service.serve(signal_fd);
+  return status.ok() ? 0 : 1;
 }
 
 }  // namespace

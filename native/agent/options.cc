@@ -57,6 +57,8 @@ Status parse_agent_options(int argc, char** argv, AgentOptions* out) {
       out->attach.dgram = value;
     } else if (option == "--remote") {
       out->attach.remote = value;
+    } else if (option == "--name") {
+      out->attach.agent_name = value;
     } else if (option == "--vhost-user") {
       out->attach.vhost_user = value;
     } else if (option == "--tx-slots") {

@@ -22,6 +22,7 @@ constexpr uint64_t kActMs = 10'000, kFreshMs = 500, kStoppedMs = 300;
 // that died meanwhile is ever too late.
 constexpr uint64_t kWishMs = kActMs + 1000;
 constexpr uint32_t kMostCores = 2;  // to poll one interface
+constexpr int kTries = 8;           // to meet an agent of a name while others come and go
 
 // Looks again and again, at first soon, until done() or the time is over.
 template <class Done>
@@ -43,6 +44,10 @@ Status look(Runtime& rt, const char* what) {
   return Status::good();
 }
 
+Status ended(const char* port) {
+  return Status::fail(ENXIO, "%s: its agent ended meanwhile; see: vale ctl log %s", port, port);
+}
+
 Status stuck(const AgentRec& a, const char* then = "does not answer, and nothing was done") {
   if (agent_elsewhere(a)) {
     return Status::fail(EBUSY,
@@ -54,6 +59,15 @@ Status stuck(const AgentRec& a, const char* then = "does not answer, and nothing
                       "%s: its agent, process %u, %s; let it go on with kill -CONT %u or end it "
                       "with kill -KILL %u",
                       a.port, a.pid, then, a.pid, a.pid);
+}
+
+std::string all_of(int fd) {
+  std::string text;
+  char part[1024];
+  ssize_t n;
+  while ((n = pread(fd, part, sizeof part, static_cast<off_t>(text.size()))) > 0)
+    text.append(part, static_cast<size_t>(n));
+  return text;
 }
 
 // Until the agent has acted on the wish, or is gone; `gone` says whether it is. After an error it will not
@@ -90,6 +104,44 @@ Status act(Runtime& rt, uint32_t slot, AgentWish wish, bool* gone) {
   return looked.ok() ? stuck(a, "has begun and does not end") : looked;
 }
 
+// Asks an agent that runs. *gone: it has ended before it did anything.
+Status serve_too(Runtime& rt, uint32_t slot, const AttachRequest& q, uint32_t* port_index,
+                 std::string* warning, bool* gone) {
+  const AgentRec& a = rt.control().agent(slot);
+  AgentWish wish = {AgentWish::What::serve};
+  uint32_t gen;
+  int file;
+  {
+    DirLock lock;
+    if (Status s = lock.acquire(rt.directory, "attaching a port"); !s.ok()) return s;
+    *gone = q.agent_name != a.name;
+    if (*gone) return Status::good();
+    if (agent_elsewhere(a)) {
+      return Status::fail(
+          EBUSY,
+          "%s: agent %s runs in another container, with other files; choose another "
+          "name",
+          q.port.name.c_str(), a.name);
+    }
+    gen = a.gen;
+    const std::vector<std::string> words = agent_words(q, rt.directory.path());
+    if (Status s = agent_write_request(rt, slot, words, &wish.first, &file); !s.ok()) return s;
+  }
+  Status status = act(rt, slot, wish, gone);
+  agent_drop_request(rt, slot, gen, wish.first);
+  std::string answer = all_of(file);
+  close(file);
+  // Its own words, unless they are still what it was asked.
+  const bool answered = !answer.empty() && answer.back() == '\n';
+  if (answered) return read_answer(std::move(answer), q.port.name.c_str(), port_index, warning);
+  if (status.ok() && !*gone)
+    status = Status::fail(EIO,
+                          "%s: agent %s did not understand; detach all that it serves, and "
+                          "attach them again",
+                          q.port.name.c_str(), a.name);
+  return status;
+}
+
 }  // namespace
 
 Status attach_interface(Runtime& rt, const AttachRequest& q, uint32_t* port_index,
@@ -100,7 +152,28 @@ Status attach_interface(Runtime& rt, const AttachRequest& q, uint32_t* port_inde
                         "package again",
                         q.port.name.c_str(), q.agent.empty() ? "any known place" : q.agent.c_str());
   }
-  return launch_agent(q, rt.directory.path(), port_index, warning);
+  if (q.agent_name.empty()) return launch_agent(q, rt.directory.path(), port_index, warning);
+  Status status = Status::good();
+  // Whether there is one is known for sure only by the one that is started (EALREADY) or asked (gone).
+  for (int tries = 0; tries < kTries; tries++) {
+    int32_t slot;
+    {
+      DirLock lock;
+      if (Status s = lock.acquire(rt.directory, "attaching a port"); !s.ok()) return s;
+      reap(rt);
+      slot = agent_named(rt.control(), q.agent_name);
+    }
+    bool again = false;
+    if (slot >= 0) {
+      status = serve_too(rt, static_cast<uint32_t>(slot), q, port_index, warning, &again);
+    } else {
+      status = launch_agent(q, rt.directory.path(), port_index, warning);
+      again = status.err == EALREADY;
+    }
+    if (!again) return status;
+  }
+  return Status::fail(EBUSY, "%s: agents of the name %s come and go; try again",
+                      q.port.name.c_str(), q.agent_name.c_str());
 }
 
 Status detach_interface(Runtime& rt, uint32_t slot) {
@@ -189,8 +262,7 @@ Status poll_interface(Runtime& rt, const std::string& port, uint32_t cores, uint
   bool gone;
   const AgentWish wish = {AgentWish::What::poll, cores, first};
   if (Status s = act(rt, static_cast<uint32_t>(slot), wish, &gone); !s.ok()) return s;
-  return gone ? Status::fail(ENXIO, "%s: its agent ended meanwhile; see: vale ctl log %s", n, n)
-              : Status::good();
+  return gone ? ended(n) : Status::good();
 }
 
 Status list_agents(Runtime& rt, std::vector<AgentRow>* out) {
@@ -224,6 +296,7 @@ Status list_agents(Runtime& rt, std::vector<AgentRow>* out) {
     r.interface = facts.interface[0] != 0 ? facts.interface : a.interface;
     r.netns = a.netns;
     r.socket = a.socket;
+    r.name = a.name;
     r.netns_inode = a.netns_inode;
     r.alive = state == State::live;
     r.told = a.told != 0;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Flow. What a process asks of the agents of attached network interfaces:
-//   1. attach_interface(): look whether it can be, start the agent (launch.h), wait for its answer.
+//   1. attach_interface(): look whether it can be, start the agent (launch.h), wait for its answer. An agent
+//      that has a name and runs already is asked to serve one more instead.
 //   2. detach_interface(), poll_interface(): write into its record, ring, wait until it has acted.
 //   3. list_agents(): ask all that live for fresh figures, wait a moment, read.
 //

@@ -18,8 +18,10 @@ namespace {
 
 constexpr int kAnswerMs = 30'000;
 
-std::vector<std::string> arguments(const AttachRequest& q, const std::string& directory) {
-  std::vector<std::string> words = {q.agent, "--directory", directory, "--port", q.port.name};
+}  // namespace
+
+std::vector<std::string> agent_words(const AttachRequest& q, const std::string& directory) {
+  std::vector<std::string> words = {"--directory", directory, "--port", q.port.name};
   const auto number = [&](const char* option, uint64_t value) {
     if (value == 0) return;
     words.emplace_back(option);
@@ -42,6 +44,7 @@ std::vector<std::string> arguments(const AttachRequest& q, const std::string& di
   text("--stream", q.stream);
   text("--dgram", q.dgram);
   text("--remote", q.remote);
+  text("--name", q.agent_name);
   if (q.client) words.emplace_back("--client");
   if (q.host) words.emplace_back("--host");
   if (q.shared) words.emplace_back("--shared");
@@ -49,8 +52,10 @@ std::vector<std::string> arguments(const AttachRequest& q, const std::string& di
   return words;
 }
 
+namespace {
+
 // All of the answer; empty when the agent ended without one.
-std::string read_answer(int fd) {
+std::string wait_for_answer(int fd) {
   std::string answer;
   for (;;) {
     pollfd wait{fd, POLLIN, 0};
@@ -66,7 +71,8 @@ std::string read_answer(int fd) {
 }
 
 Status spawn(const AttachRequest& q, const std::string& directory, int answer_fd, pid_t* pid) {
-  std::vector<std::string> words = arguments(q, directory);
+  std::vector<std::string> words = agent_words(q, directory);
+  words.insert(words.begin(), q.agent);
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -112,10 +118,19 @@ Status launch_agent(const AttachRequest& q, const std::string& directory, uint32
   if (spawned.ok()) {
     while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
     }
-    line = read_answer(answer[0]);
+    line = wait_for_answer(answer[0]);
   }
   close(answer[0]);
   if (!spawned.ok()) return spawned;
+  return read_answer(std::move(line), port, port_index, warning);
+}
+
+std::string answer_line(const Status& status, uint32_t port_index, const std::string& warning) {
+  if (!status.ok()) return std::to_string(status.err) + " " + status.text + "\n";
+  return "0 " + std::to_string(port_index) + (warning.empty() ? "" : " " + warning) + "\n";
+}
+
+Status read_answer(std::string line, const char* port, uint32_t* port_index, std::string* warning) {
   char* rest = nullptr;
   const long err = std::strtol(line.c_str(), &rest, 10);
   if (rest == line.c_str() || line.back() != '\n') {

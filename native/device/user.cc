@@ -205,6 +205,14 @@ Status UserDevice::attach(const AttachRequest& request, uint32_t* port_index,
     return Status::fail(EINVAL, "%s: expected SWITCH:PORT, as in vale0:%s", n, n);
   }
   if (Status s = split_name(q.name, ENOMEM, &name); !s.ok()) return s;
+  if (!request.agent_name.empty()) {
+    if (request.machine().empty())
+      return Status::fail(EINVAL, "%s: an agent has a name where it serves virtual machines", n);
+    if (request.agent_name.size() >= sizeof AgentRec::name) {
+      return Status::fail(EINVAL, "%s: expected at most %zu bytes for an agent's name", n,
+                          sizeof AgentRec::name - 1);
+    }
+  }
   {
     Look look(*rt_, "attaching a port");
     if (!look.status.ok()) return look.status;

@@ -9,8 +9,6 @@
 namespace vale {
 namespace {
 
-constexpr unsigned kMaxWaits = 16;
-
 // Where frames flow, the next ones are often closer than a sleep and a wake-up, which cost several
 // times this. Giving the processor away meanwhile lets a sender that shares it go on. Who spins does so too,
 // but not at once: an answer that is on its way already would come later by two system calls.
@@ -31,7 +29,7 @@ int look(PortWait* waits, unsigned n) {
 
 int wait_ports(PortWait* waits, unsigned n, int timeout_ms, uint32_t spin_us, int stop_fd,
                bool* stopped) {
-  if (n > kMaxWaits) n = kMaxWaits;
+  if (n > kMostWaits) n = kMostWaits;
   int found = look(waits, n);
   if (found != 0 || timeout_ms == 0) return found;
 
@@ -65,7 +63,7 @@ int wait_ports(PortWait* waits, unsigned n, int timeout_ms, uint32_t spin_us, in
     bool stop = false;
     const uint64_t now = monotonic_ns();
     if (found == 0 && now < deadline) {
-      pollfd fds[kMaxWaits + 1];
+      pollfd fds[kMostWaits + 1];
       nfds_t count = 0;
       for (unsigned i = 0; i < n; i++) {
         const int fd = waits[i].port->fd();

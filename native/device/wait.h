@@ -26,8 +26,10 @@ struct PortWait {
   short revents = 0;  // out
 };
 
+constexpr unsigned kMostWaits = 128;
+
 // How many of waits[0..n) have revents set; 0 = timeout, or stop_fd became readable (stopped is then
-// set when given). timeout_ms < 0 waits for ever. stop_fd < 0: none. n at most 16.
+// set when given). timeout_ms < 0 waits for ever. stop_fd < 0: none. n at most kMostWaits.
 int wait_ports(PortWait* waits, unsigned n, int timeout_ms, uint32_t spin_us, int stop_fd,
                bool* stopped = nullptr);
 

@@ -26,7 +26,7 @@
 namespace vale {
 
 constexpr uint64_t kControlMagic = 0x6c6f72746e6f4356;  // "VControl" in a little-endian file
-constexpr uint32_t kControlVersion = 12;
+constexpr uint32_t kControlVersion = 13;
 
 constexpr size_t kFdbBytes = 2 << 20;  // size of a switch's address table
 
@@ -283,6 +283,7 @@ struct alignas(64) AgentRec {
   AgentFacts facts[2];
   char socket[108];           // of a virtual machine; empty: it serves an interface
   Shared<uint64_t> asked_at;  // ns of CLOCK_MONOTONIC: the first request that is not answered yet
+  char name[32];  // of its process, which serves others of this name as well; empty: it is alone
 };
 
 // A member word: 0 = no port, else everything a sender needs to find a destination.

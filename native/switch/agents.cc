@@ -13,7 +13,8 @@
 namespace vale {
 namespace {
 
-constexpr uint32_t kMostDead = 16;
+constexpr uint32_t kMostDead = 64;                                              // records
+constexpr size_t kMostRequest = 16 * 1024;                                      // bytes
 constexpr uint64_t kSecond = 1'000'000'000, kMs = 1'000'000, kTick = 64 * kMs;  // ns
 
 uint64_t wall_clock() {
@@ -59,6 +60,12 @@ void forget_dead(Runtime& rt, const std::string& port) {
     agent_destroy(rt, static_cast<uint32_t>(i));
 }
 
+AgentFile request_file(uint32_t slot, uint32_t gen, uint32_t number) {
+  AgentFile f;
+  std::snprintf(f.text, sizeof f.text, "w%u.%u.%u", slot, gen, number);
+  return f;
+}
+
 }  // namespace
 
 AgentFile agent_doorbell(uint32_t slot, uint32_t gen) { return file('a', slot, gen); }
@@ -73,6 +80,10 @@ int32_t agent_serving(const Control& c, uint64_t netns_inode, uint32_t interface
   return find(c, [&](const AgentRec& a) {
     return active(a) && a.netns_inode == netns_inode && a.interface_index == interface_index;
   });
+}
+
+int32_t agent_named(const Control& c, const std::string& name) {
+  return find(c, [&](const AgentRec& a) { return active(a) && name == a.name; });
 }
 
 int32_t agent_find_dead(const Control& c, const std::string& port) {
@@ -162,6 +173,47 @@ bool agent_take_back(AgentRec& a, const AgentWish& wish) {
 AgentWish agent_take_wish(AgentRec& a) {
   const AgentWish wish = AgentWish::of(a.wish.exchange(0, std::memory_order_acq_rel));
   return is_open(a, wish) ? wish : AgentWish();
+}
+
+Status agent_write_request(Runtime& rt, uint32_t slot, const std::vector<std::string>& words,
+                           uint32_t* number, int* fd) {
+  *number = rt.control().header().next_gen++ & AgentWish::kMostFirst;
+  const uint32_t gen = rt.control().agent(slot).gen;
+  const AgentFile name = request_file(slot, gen, *number);
+  std::string text;
+  for (const std::string& word : words) text += word + '\0';
+  if (text.size() > kMostRequest) return Status::fail(E2BIG, "a request that is too long");
+  if (Status s = rt.directory.create_file(name.text, fd); !s.ok()) return s;
+  if (pwrite(*fd, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()))
+    return Status::good();
+  const Status s = rt.directory.no_room("a request", text.size());
+  rt.directory.unlink(name.text);
+  close(*fd);
+  return s;
+}
+
+void agent_drop_request(Runtime& rt, uint32_t slot, uint32_t gen, uint32_t number) {
+  rt.directory.unlink(request_file(slot, gen, number).text);
+}
+
+int agent_take_request(Runtime& rt, uint32_t slot, uint32_t number,
+                       std::vector<std::string>* words) {
+  const AgentFile name = request_file(slot, rt.control().agent(slot).gen, number);
+  const int fd = rt.directory.open_file(name.text, O_RDWR | O_NONBLOCK);
+  if (fd < 0) return -1;
+  rt.directory.unlink(name.text);
+  std::string text(kMostRequest, '\0');
+  const ssize_t n = pread(fd, text.data(), text.size(), 0);
+  words->clear();
+  for (size_t at = 0; n > 0 && at < static_cast<size_t>(n); at += words->back().size() + 1)
+    words->emplace_back(text.c_str() + at);
+  return fd;
+}
+
+void agent_answer_request(int fd, const std::string& line) {
+  [[maybe_unused]] const int cut = ftruncate(fd, 0);
+  [[maybe_unused]] const ssize_t n = pwrite(fd, line.data(), line.size(), 0);
+  close(fd);
 }
 
 uint32_t agent_ask(Runtime& rt, uint32_t slot) {

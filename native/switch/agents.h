@@ -5,15 +5,21 @@
 //      with OpenRequest::agent, says agent_live(), and works.
 //   2. Others make a wish (agent_wish()) and wait; agent_take_wish() is the agent's. An asker that waits no
 //      longer takes its wish back, so that what was said to have failed is not done later.
-//   3. agent_destroy(): it has detached its interface and closed its ports; record and files go.
-//   4. If it dies instead, the next look finds out: agents_reap() keeps record and log until they have
+//   3. A process with a name serves several virtual machines, a record each. Who wants it to serve one more
+//      writes what it would start an agent with into a file (agent_write_request()), and wishes for that by
+//      its number; the agent takes the file away (agent_take_request()) and answers into it.
+//   4. agent_destroy(): it has detached its interface and closed its ports; record and files go.
+//   5. If it dies instead, the next look finds out: agents_reap() keeps record and log until they have
 //      been shown, the port is attached again, or a few newer ones have died.
 //
 // Owns. AgentRec, and the files a<slot>.<gen> (doorbell), l<slot>.<gen> and o<slot>.<gen> (its log and
-//   the log's older half).
+//   the log's older half), w<slot>.<gen>.<number> (a request).
 // Invariants. Ports of an agent are ports like others: they go with its registrations.
 // Not here. What it does with frames (agent/), starting it (device/launch.h).
 #pragma once
+
+#include <string>
+#include <vector>
 
 #include "shm/runtime.h"
 #include "types.h"
@@ -30,6 +36,8 @@ AgentFile agent_older_log(uint32_t slot, uint32_t gen);
 // Its record, live or starting; -1 when there is none. By the full name of the port; by interface.
 int32_t agent_find(const Control& c, const std::string& port);
 int32_t agent_serving(const Control& c, uint64_t netns_inode, uint32_t interface_index);
+// One whose process has this name.
+int32_t agent_named(const Control& c, const std::string& name);
 // The one that died last of those that served this port; -1.
 int32_t agent_find_dead(const Control& c, const std::string& port);
 
@@ -42,10 +50,11 @@ void agent_end(Runtime& rt, uint32_t slot, const char* why);
 
 // What is wanted of an agent, and until when: who asks may have died meanwhile.
 struct AgentWish {
-  enum class What : uint64_t { nothing, stop, poll };
+  enum class What : uint64_t { nothing, stop, poll, serve };
   static constexpr uint32_t kMostFirst = 0xfff;
   What what = What::nothing;
   uint32_t cores = 0, first = 0;  // to poll on, at most 3 from at most kMostFirst; 0 cores: no more
+                                  // of `serve`: 0, and the request's number
   uint16_t gen = 0;               // of the agent's record, its low bits
   uint32_t until = 0;             // 64 ms of CLOCK_MONOTONIC
 
@@ -65,6 +74,16 @@ bool agent_wish(AgentRec& a, uint64_t patience_ms, AgentWish* wish);
 bool agent_take_back(AgentRec& a, const AgentWish& wish);
 // By the agent: nothing when what was wanted is too late, or was of another that had this record.
 AgentWish agent_take_wish(AgentRec& a);
+
+// Under the lock: a request of these words for agent `slot`. *fd: its file, into which the answer comes.
+Status agent_write_request(Runtime& rt, uint32_t slot, const std::vector<std::string>& words,
+                           uint32_t* number, int* fd);
+// By whoever made it, when the agent does not take it.
+void agent_drop_request(Runtime& rt, uint32_t slot, uint32_t gen, uint32_t number);
+// By the agent: -1 when it is gone; else where to answer.
+int agent_take_request(Runtime& rt, uint32_t slot, uint32_t number,
+                       std::vector<std::string>* words);
+void agent_answer_request(int fd, const std::string& line);
 
 // Without the directory lock: announces what was written into the record. The value that `answered`
 // will have reached once the agent has acted on it.

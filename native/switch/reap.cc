@@ -126,6 +126,8 @@ void remove_strays(Runtime& rt) {
     if (sscanf(e->d_name, "f%llu.%u.%u%c", &inode, &slot, &gen, &rest) == 3) {
       wanted = slot < h.regs && c.reg(slot).state != State::free && c.reg(slot).gen == gen &&
                c.reg(slot).fifo_inode == inode;
+    } else if (sscanf(e->d_name, "w%u.%u.%llu%c", &slot, &gen, &inode, &rest) == 3) {
+      wanted = slot < h.agents && c.agent(slot).state != State::free && c.agent(slot).gen == gen;
     } else if (sscanf(e->d_name, "%c%u.%u%c", &kind, &slot, &gen, &rest) == 3) {
       switch (kind) {
         case 'm':

@@ -70,6 +70,13 @@ function namespaceName(text: string): string {
   return text;
 }
 
+/** Throws BadValue. */
+function agentName(text: string): string {
+  if (!/^[\w.-]{1,31}$/.test(text))
+    throw new BadValue('a name of 1 to 31 letters, digits and . _ -');
+  return text;
+}
+
 /** How a network interface is attached. */
 export const attachFlags = {
   ...wireFlags,
@@ -98,6 +105,11 @@ export const attachFlags = {
     summary:
       "With --dgram: the socket of the virtual machine's process. Without it, the one that sent last.",
   }),
+  agent: Flags.custom<string>({ parse: async (text) => agentName(text) })({
+    helpValue: 'NAME',
+    summary:
+      'Serve the virtual machine by the process of this name, as all others that name it; it is started if there is none. Without, each has a process of its own, and no other ends with that.',
+  }),
   client: Flags.boolean({
     summary:
       "Connect to the socket of --vhost-user or --stream, again and again, instead of making it: the virtual machine's process does.",
@@ -115,6 +127,7 @@ export function attachHow(
     stream?: string | undefined;
     dgram?: string | undefined;
     remote?: string | undefined;
+    agent?: string | undefined;
     client: boolean;
   },
   host: boolean,
@@ -125,6 +138,10 @@ export function attachHow(
     throw new UsageError('--client goes with --vhost-user or --stream: it says how to meet there');
   if (remote !== undefined && machine?.[0] !== 'dgram')
     throw new UsageError("--remote goes with --dgram: it is the socket of the machine's process");
+  if (flags.agent !== undefined && machine === undefined)
+    throw new UsageError(
+      '--agent goes with --vhost-user, --stream or --dgram: it serves virtual machines',
+    );
   if (machine === undefined) {
     refuseContradiction({ backend, shared, host });
     const given = { host, backend, shared, force, netns };
@@ -146,6 +163,7 @@ export function attachHow(
     );
   const how: Omit<AttachHow, 'agent'> = { [key]: socketPath(`--${option}`, flags[option]!) };
   if (remote !== undefined) how.remote = socketPath('--remote', remote);
+  if (flags.agent !== undefined) how.agentName = flags.agent;
   if (client) how.client = true;
   return how;
 }

@@ -64,6 +64,7 @@ function interfaceJson(port: string, agent: AgentRow | undefined) {
     nic_tx_dropped: agent.state.nicTxDropped,
     polling: agent.pollCores === 0 ? null : { first_core: agent.pollFirst, cores: agent.pollCores },
     process_id: agent.pid,
+    agent: agent.name === '' ? null : agent.name,
     stalled: agent.stalled,
     started: agent.started,
     counters: countersJson(host ? agent.hostSide : agent.wire),

@@ -96,6 +96,7 @@ export function agent(port: string, more: Partial<AgentRow> = {}): AgentRow {
     port,
     interface: name,
     socket: '',
+    name: '',
     netns: '',
     netnsInode: 0,
     alive: true,
