@@ -29,6 +29,8 @@
 
 namespace vale {
 
+class DirectSender;
+
 class Port {
  public:
   virtual ~Port() = default;
@@ -92,6 +94,11 @@ class Port {
   // Map now what syncs would map when they need it: all that this port can send to at the moment. For a
   // process that is about to give up the right to open it.
   virtual void map_peers() {}
+
+  // For who carries frames from a tx ring to the place of another port's rx ring by himself (switch/direct.h):
+  // what counts those, and what that ring is called there. null: this port is none of the switch's.
+  virtual DirectSender* direct_sender(unsigned) { return nullptr; }
+  virtual uint32_t direct_place(unsigned) const { return ~uint32_t{0}; }
 
   // NR_* of the registration.
   uint64_t flags() const { return flags_; }

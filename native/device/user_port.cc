@@ -11,6 +11,7 @@ namespace vale {
 UserPort::UserPort(std::shared_ptr<Runtime> rt, const Registration& reg, const PortInfo& info) {
   adopt(std::move(rt), reg, info);
   senders_.resize(port_->tx_count);
+  direct_.resize(port_->tx_count);
   receivers_.resize(port_->rx_count);
   for (unsigned i = first_tx_; i < last_tx_; i++) {
     auto s = std::make_unique<Sender>();
@@ -26,6 +27,7 @@ UserPort::UserPort(std::shared_ptr<Runtime> rt, const Registration& reg, const P
     s->num_slots = s->tx->num_slots;
     s->buf_size = s->tx->buf_size;
     rt_->mapper->add(&s->tx->lock);
+    direct_[i] = std::make_unique<DirectSender>(*s);
     senders_[i] = std::move(s);
   }
   for (unsigned i = first_rx_; i < last_rx_; i++) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "device/registered_port.h"
+#include "switch/direct.h"
 #include "switch/forward.h"
 #include "switch/receive.h"
 
@@ -27,14 +28,17 @@ class UserPort final : public RegisteredPort {
   short ready(short events) override;
   uint32_t header_length() const override;
   Status set_header_length(uint32_t length) override;
+  DirectSender* direct_sender(unsigned tx_ring) override { return direct_[tx_ring].get(); }
+  uint32_t direct_place(unsigned rx_ring) const override { return port_->rx_base + rx_ring; }
 
  private:
   void send(unsigned i);
   void fetch(unsigned i) { receive(*rt_, receivers_[i], &sequence_); }
 
   uint16_t sequence_ = 0;
-  std::vector<std::unique_ptr<Sender>> senders_;  // by tx ring
-  std::vector<Receiver> receivers_;               // likewise; those not bound are empty
+  std::vector<std::unique_ptr<Sender>> senders_;       // by tx ring
+  std::vector<std::unique_ptr<DirectSender>> direct_;  // of those
+  std::vector<Receiver> receivers_;                    // likewise; those not bound are empty
 };
 
 }  // namespace vale

@@ -6,6 +6,7 @@
 
 #include "device/wait.h"
 #include "engine/loops.h"
+#include "vhost/crossing.h"
 #include "vhost/rules.h"
 
 namespace vale {
@@ -45,6 +46,10 @@ class Serving {
         spin_(config.spin) {}
 
   Status run() {
+    for (const GuestSeat& seat : seats_) {
+      crossing_.add(*seat.port, *seat.guest);
+      seat.guest->meet_neighbours(seats_.size() > 1 ? &crossing_ : nullptr);
+    }
     for (unsigned turn = 0; !engine_.stopping(); turn++) {
       const bool attends = woken_ || turn % kTurnsPerLook == 0;
       woken_ = false;
@@ -53,6 +58,7 @@ class Serving {
         const GuestSeat seat = seats_[i];
         if (attends) seat.guest->attend();
         if (const int err = serve(seat, &moved)) {
+          crossing_.remove(*seat.guest);
           seats_.erase(seats_.begin() + static_cast<long>(i));
           gone_(seat, port_gone(*seat.port, err));
         } else {
@@ -61,6 +67,7 @@ class Serving {
       }
       if (!moved) idle();
     }
+    for (const GuestSeat& seat : seats_) seat.guest->meet_neighbours(nullptr);
     return Status::good();
   }
 
@@ -80,6 +87,7 @@ class Serving {
     if (sent) {
       if (const int err = port.txsync()) return err;
     }
+    crossing_.publish();
     guest.publish();
     return 0;
   }
@@ -109,6 +117,7 @@ class Serving {
   Engine& engine_;
   std::vector<GuestSeat> seats_;  // that are served still
   const Gone& gone_;
+  vhost::Crossing crossing_;
   uint32_t spin_;
   unsigned waits_ = 0;
   bool woken_ = true;

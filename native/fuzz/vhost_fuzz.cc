@@ -156,7 +156,7 @@ class Rig {
 
   void turn() {
     device_.to_guest(port_, &counts_);
-    device_.from_guest(port_, &counts_);
+    device_.from_guest(port_, &counts_, nullptr, nullptr);
     for (unsigned i = 0; i < 2; i++) {
       netmap_ring* ring = port_.tx_ring(i);
       for (uint32_t at = (ring->tail + 1) % ring->num_slots; at != ring->head;

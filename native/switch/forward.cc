@@ -295,6 +295,8 @@ bool is_watched(const TxRing& t) {
 
 }  // namespace
 
+bool on_switch(Sender& s) { return find_switch(s); }
+
 void forward(Sender& s) {
   TxRing& t = *s.tx;
   netmap_ring* const ring = s.own_ring;

@@ -24,6 +24,8 @@ namespace vale {
 
 // Sends what the application put on the Sender's ring.
 void forward(Sender& sender);
+// Under the tx ring's lock: finds the switch that the port is attached to now; false when there is none.
+bool on_switch(Sender& sender);
 
 constexpr uint32_t header_code(uint32_t length) { return length == 0 ? 0 : length == 10 ? 1 : 2; }
 constexpr uint32_t header_of_code(uint32_t code) { return code == 0 ? 0 : code == 1 ? 10 : 12; }

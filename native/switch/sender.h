@@ -125,6 +125,7 @@ struct Sender {
   }
 
  private:
+  friend class DirectSender;
   struct Classifier;
   uint16_t resolve(Mac48 dest, Mac48 source, bool want_learn);
   uint32_t extend_run(const netmap_slot* from, uint32_t count, uint32_t most, uint64_t* bytes);

@@ -3,10 +3,17 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstring>
+#include <functional>
+
+#include "shm/runtime.h"
+#include "switch/direct.h"
 #include "test/support/agents.h"
 #include "test/support/check.h"
+#include "test/support/super_frame.h"
 #include "test/support/switch_fixture.h"
 #include "test/support/vhost_master.h"
+#include "vhost/rules.h"
 
 using namespace vale;
 using namespace vale::vhost;
@@ -30,12 +37,51 @@ struct Together {
     uint32_t index;
     return f.device->attach(q, &index);
   }
+  // After its process was killed, which takes a moment to be gone.
+  bool attach_again(unsigned i) {
+    Status status;
+    for (int turn = 0; turn < 3000; turn++) {
+      status = attach(i);
+      if (status.ok()) return true;
+      usleep(1000);
+    }
+    std::printf("  %s\n", status.text.c_str());
+    return false;
+  }
   Status detach(unsigned i) {
     uint32_t index;
     return f.device->detach(port(i), &index);
   }
   AgentRow row(unsigned i) { return agents::row_of(*f.device, port(i)); }
+  PortCounters counters(unsigned i) {
+    std::vector<PortRow> ports;
+    CHECK_OK(f.device->list(&ports));
+    for (const PortRow& p : ports) {
+      if (p.name == port(i)) return p.counters;
+    }
+    return {};
+  }
+  // Slots that frames for the port have ever been put into, modulo its ring.
+  uint32_t tail(unsigned i) {
+    std::shared_ptr<Runtime> rt;
+    CHECK_OK(Runtime::join(f.dir.c_str(), &rt));
+    const Control& c = rt->control();
+    for (uint32_t p = 0; p < c.ports(); p++) {
+      if (c.port(p).state.load() == State::live &&
+          "vale0:" + std::string(c.port(p).name) == port(i))
+        return word_position(c.rx(c.port(p).rx_base).tail.load());
+    }
+    return ~0u;
+  }
 };
+
+uint64_t drops(const PortCounters& c) {
+  uint64_t sum = 0;
+  for (const uint64_t one : c.drops) sum += one;
+  return sum;
+}
+
+std::string text(const wire::Frame& f) { return std::string(f.begin(), f.end()); }
 
 std::string body(const Master& m, const std::string& received) {
   return received.size() < m.header_bytes() ? "" : received.substr(m.header_bytes());
@@ -79,8 +125,6 @@ TEST(one_process_serves_all_that_name_it_and_ends_with_the_last) {
   REQUIRE(again.meet(t.path(1)));
   introduce(again, b);
   for (unsigned i = 1; i <= 3; i++) CHECK_OK(t.detach(i));
-  for (int i = 0; i < 3000 && kill(pid, 0) == 0; i++) usleep(1000);
-  CHECK(kill(pid, 0) != 0);
   for (const std::string& file : t.f.files()) CHECK(file[0] != 'a' && file[0] != 'w');
 }
 
@@ -93,8 +137,7 @@ TEST(a_name_is_free_again_when_its_process_is_killed) {
   CHECK_EQ(stopped.err, EBUSY);
   CHECK(stopped.text.find("kill -CONT") != std::string::npos);
   kill(pid, SIGKILL);
-  while (kill(pid, 0) == 0) usleep(1000);
-  for (unsigned i = 1; i <= 3; i++) CHECK_OK(t.attach(i));
+  for (unsigned i = 1; i <= 3; i++) CHECK(t.attach_again(i));
   CHECK(t.row(1).pid != static_cast<uint32_t>(pid));
   CHECK_EQ(t.row(1).pid, t.row(3).pid);
   for (const std::string& file : t.f.files()) CHECK(file[0] != 'w');
@@ -127,4 +170,300 @@ TEST(a_guest_that_breaks_the_rules_leaves_the_others_alone) {
   CHECK(a.send(frame(mac(2), mac(1), 60, 3)));
   CHECK(body(b, b.receive()) == frame(mac(2), mac(1), 60, 3));
   CHECK(t.row(1).state.up && t.row(2).state.up && !t.row(3).state.up);
+}
+
+TEST(frames_between_guests_of_one_agent_pass_no_ring_and_are_counted_all_the_same) {
+  Together t;
+  for (unsigned i = 1; i <= 2; i++) CHECK_OK(t.attach(i));
+  struct {
+    const char* what;
+    uint64_t features;
+    bool indirect;
+    uint32_t piece, rx_buffer;
+    uint32_t queue_size = 256;
+  } kinds[] = {
+      {"all", master::kUsual, false, 0, 1600},
+      {"indirect, many pieces", master::kUsual, true, 157, 300},
+      {"no mergeable buffers", kVersion1 | kProtocolFeatures, false, 0, 10000},
+      {"legacy", kProtocolFeatures, false, 0, 10000},
+      {"packed", master::kUsual | kPacked, false, 0, 1600},
+      {"packed, many pieces, an odd size", master::kUsual | kPacked, false, 157, 300, 391},
+  };
+  uint64_t frames = 0, bytes = 0;
+  for (const auto& from : kinds) {
+    for (const auto& to : kinds) {
+      const auto options = [](const auto& kind) {
+        master::Options o;
+        o.features = kind.features;
+        o.indirect = kind.indirect;
+        o.piece = kind.piece;
+        o.rx_buffer = kind.rx_buffer;
+        o.queue_size = kind.queue_size;
+        return o;
+      };
+      Master a(options(from)), b(options(to));
+      REQUIRE(a.meet(t.path(1)));
+      REQUIRE(b.meet(t.path(2)));
+      introduce(a, b);
+      const uint32_t tail = t.tail(2);
+      const PortCounters before = t.counters(2);
+      for (uint32_t i = 0; i < 40; i++) {
+        const size_t size = i % 20 == 19 ? 9000 : 60 + i * 37;
+        const std::string sent = frame(mac(2), mac(1), size, i);
+        CHECK(a.send(sent));
+        CHECK(body(b, b.receive()) == sent);
+        frames++;
+        bytes += size + kPortHeader;
+      }
+      CHECK_EQ(t.tail(2), tail);
+      const PortCounters after = t.counters(2);
+      CHECK_EQ(after.rx_frames, before.rx_frames + 40);
+      CHECK_EQ(after.rx_read, after.rx_frames);
+      if (check::state().failed) {
+        std::printf("  from %s to %s\n", from.what, to.what);
+        return;
+      }
+    }
+  }
+  const PortCounters sent = t.counters(1), got = t.counters(2);
+  const uint64_t rounds = std::size(kinds) * std::size(kinds);
+  CHECK_EQ(sent.tx_frames, frames + rounds);
+  CHECK_EQ(sent.tx_bytes, bytes + rounds * (60 + kPortHeader));
+  CHECK_EQ(sent.tx_copies, sent.tx_delivered + drops(sent));
+  CHECK_EQ(got.rx_frames, sent.tx_delivered);
+  CHECK_EQ(got.rx_bytes, sent.tx_bytes);
+  CHECK_EQ(t.row(1).wire.rx_frames, sent.tx_frames);
+  CHECK_EQ(t.row(2).wire.tx_delivered, got.rx_frames);
+  CHECK_EQ(t.row(2).wire.tx_bytes, got.rx_bytes - got.rx_frames * kPortHeader);
+}
+
+TEST(what_cannot_go_from_guest_to_guest_goes_through_the_ring_in_order) {
+  Together t;
+  for (unsigned i = 1; i <= 2; i++) CHECK_OK(t.attach(i));
+  Master a, b;
+  REQUIRE(a.meet(t.path(1)));
+  REQUIRE(b.meet(t.path(2)));
+  introduce(a, b);
+  uint32_t next = 100, expected = 100;
+  const auto send = [&](const std::string& to) {
+    CHECK(a.send(frame(to, mac(1), 60 + next % 500, next)));
+    next++;
+  };
+  const auto arrives = [&](const std::string& to) {
+    const std::string got = body(b, b.receive());
+    CHECK(got == frame(to, mac(1), 60 + expected % 500, expected));
+    expected++;
+  };
+  // Broadcast and unknown among known, as fast as the queue takes them: the agent sees several at once.
+  const pid_t pid = static_cast<pid_t>(t.row(1).pid);
+  for (int round = 0; round < 20; round++) {
+    kill(pid, SIGSTOP);
+    const std::string to[] = {mac(2), mac(2), kBroadcast, mac(2), mac(77), mac(2), mac(2)};
+    for (const std::string& one : to) send(one);
+    kill(pid, SIGCONT);
+    for (const std::string& one : to) arrives(one);
+  }
+  // A monitor at either end sees all of it.
+  for (const unsigned watched : {1u, 2u}) {
+    OpenRequest q;
+    q.flags = watched == 1 ? NR_MONITOR_TX : NR_MONITOR_RX;
+    auto monitor = t.f.open(t.port(watched), q);
+    const uint32_t first = next;
+    for (int i = 0; i < 10; i++) send(mac(2));
+    for (int i = 0; i < 10; i++) arrives(mac(2));
+    std::vector<std::string> seen;
+    for (int i = 0; i < 200 && seen.size() < 10; i++) {
+      for (std::string& one : t.f.receive(*monitor)) seen.push_back(one);
+      usleep(1000);
+    }
+    CHECK_EQ(seen.size(), 10u);
+    for (uint32_t i = 0; i < seen.size(); i++)
+      CHECK(seen[i].substr(kPortHeader) ==
+            frame(mac(2), mac(1), 60 + (first + i) % 500, first + i));
+  }
+  const uint32_t tail = t.tail(2);
+  for (int i = 0; i < 10; i++) send(mac(2));
+  for (int i = 0; i < 10; i++) arrives(mac(2));
+  CHECK_EQ(t.tail(2), tail);
+  // No buffers: they wait in the ring, behind it the switch drops.
+  Master other;
+  b.part();
+  REQUIRE(other.meet(t.path(2)));
+  const PortCounters before = t.counters(2);
+  uint32_t offered = 0;
+  for (uint32_t i = 0; i < 1500;) {
+    if (!a.send(frame(mac(2), mac(1), 60, i))) {
+      usleep(100);
+      continue;
+    }
+    i++;
+    offered++;
+  }
+  for (int i = 0; i < 3000; i++) {
+    const PortCounters now = t.counters(2);
+    if (now.rx_frames - before.rx_frames + drops(now) - drops(before) == offered) break;
+    usleep(1000);
+  }
+  other.refill();
+  for (uint32_t i = 0; i < 1023; i++)
+    CHECK(body(other, other.receive()) == frame(mac(2), mac(1), 60, i));
+  CHECK(other.receive(50).empty());
+  const PortCounters after = t.counters(2), sent = t.counters(1);
+  CHECK_EQ(after.drops[static_cast<unsigned>(Drop::ring_full)], 1500u - 1023u);
+  CHECK_EQ(sent.tx_copies, sent.tx_delivered + drops(sent) + drops(after));
+  CHECK(a.send(frame(mac(2), mac(1), 60, 7)));
+  CHECK(body(other, other.receive()) == frame(mac(2), mac(1), 60, 7));
+}
+
+TEST(offloads_pass_between_guests_that_have_them_and_are_finished_for_others) {
+  Together t;
+  for (unsigned i = 1; i <= 2; i++) CHECK_OK(t.attach(i));
+  master::Options o;
+  o.features |= kChecksum | kTso4 | kGuestChecksum | kGuestTso4;
+  super::Shape shape;
+  wire::Frame whole = super::build(shape);
+  const VnetHeader vnet = super::half_made(shape, &whole, kGsoTcp4, 1000);
+  const std::string to = text(whole).substr(0, 6), from = text(whole).substr(6, 6);
+  for (const bool able : {true, false}) {
+    Master a(o), b(able ? o : master::Options());
+    REQUIRE(a.meet(t.path(1)));
+    REQUIRE(b.meet(t.path(2)));
+    a.refill();
+    b.refill();
+    CHECK(b.send(frame(from, to, 60, 1)));
+    CHECK(body(a, a.receive()) == frame(from, to, 60, 1));
+    const uint32_t tail = t.tail(2);
+    CHECK(a.send(text(whole), vnet));
+    if (able) {
+      const std::string got = b.receive();
+      CHECK(body(b, got) == text(whole));
+      CHECK(std::memcmp(got.data(), &vnet, sizeof vnet) == 0);
+      CHECK_EQ(t.tail(2), tail);
+    } else {
+      for (int i = 0; i < 3; i++) {
+        const std::string one = body(b, b.receive());
+        CHECK(wire::wrong(wire::Frame(one.begin(), one.end())) == "");
+      }
+      CHECK(t.tail(2) != tail);
+    }
+  }
+}
+
+TEST(a_guest_that_breaks_the_rules_while_others_give_to_it_or_it_gives) {
+  Together t;
+  for (unsigned i = 1; i <= 2; i++) CHECK_OK(t.attach(i));
+  Master a;
+  REQUIRE(a.meet(t.path(1)));
+  using Attack = std::function<void(Master&)>;
+  const std::pair<const char*, Attack> attacks[] = {
+      {"a receive buffer nowhere",
+       [](Master& b) {
+         b.rx().descriptors[0] = {0x10, 2000, kWritable, 0};
+         b.offer(b.rx(), 0);
+       }},
+      {"a loop of receive buffers",
+       [](Master& b) {
+         b.rx().descriptors[0] = {b.guest(0x800000), 2000, kWritable | kNext, 0};
+         b.offer(b.rx(), 0);
+       }},
+      {"a receive buffer that is to be read",
+       [](Master& b) {
+         b.rx().descriptors[0] = {b.guest(0x800000), 2000, 0, 0};
+         b.offer(b.rx(), 0);
+       }},
+      {"memory that is taken away",
+       [](Master& b) {
+         b.refill();
+         if (ftruncate(b.memory_fd, 0x20000) != 0) CHECK(false);
+       }},
+      {"a frame from nowhere",
+       [](Master& b) {
+         b.tx().descriptors[0] = {0x10, 200, 0, 0};
+         b.offer(b.tx(), 0);
+       }},
+  };
+  for (const auto& [what, attack] : attacks) {
+    a.refill();
+    Master b;
+    REQUIRE(b.meet(t.path(2)));
+    CHECK(b.send(frame(mac(1), mac(2), 60, 1)));
+    CHECK(body(a, a.receive()) == frame(mac(1), mac(2), 60, 1));
+    attack(b);
+    for (uint32_t i = 0; i < 5; i++) CHECK(a.send(frame(mac(2), mac(1), 600, i)));
+    CHECK(b.hung_up());
+    CHECK(!t.row(2).state.up);
+    CHECK(t.row(1).state.up);
+    if (check::state().failed) {
+      std::printf("  after: %s\n", what);
+      return;
+    }
+  }
+  Master b;
+  REQUIRE(b.meet(t.path(2)));
+  introduce(a, b);
+  const PortCounters sent = t.counters(1), got = t.counters(2);
+  CHECK_EQ(sent.tx_copies, sent.tx_delivered + drops(sent));
+  CHECK_EQ(got.rx_frames, got.rx_read);
+}
+
+// Killed at any moment: what the receiver has not got, the sender sends again; and all accounts close.
+TEST(an_agent_that_dies_between_two_of_its_guests_loses_nothing) {
+  for (const uint64_t more : {uint64_t{0}, uint64_t{kPacked}}) {
+    Together t;
+    master::Options o;
+    o.features |= more;
+    Master a(o), b(o);
+    uint32_t next = 0, expected = 0;
+    // The receiver first, and it is known where it is: for an unknown address frames go through the rings.
+    const auto begin = [&] {
+      REQUIRE(b.meet(t.path(2)));
+      b.refill();
+      CHECK(b.send(frame(kBroadcast, mac(2), 60, 1)));
+      for (int i = 0; i < 3000 && t.counters(2).tx_frames == 0; i++) usleep(1000);
+      REQUIRE(a.meet(t.path(1)));
+      a.refill();
+    };
+    for (int round = 0; round < 12; round++) {
+      for (unsigned i = 1; i <= 2; i++) CHECK(t.attach_again(i));
+      begin();
+      const pid_t pid = static_cast<pid_t>(t.row(1).pid);
+      const uint64_t end = master::now_us() + 3000 + static_cast<uint64_t>(round) * 700;
+      const auto take = [&](int ms) {
+        const std::string got = body(b, b.receive(ms));
+        if (got.empty()) return false;
+        // Again is no harm: those that were not said to be done with.
+        uint32_t number;
+        std::memcpy(&number, got.data() + 14, sizeof number);
+        CHECK(number <= expected);
+        if (number == expected) expected++;
+        return true;
+      };
+      while (master::now_us() < end) {
+        std::string f = frame(mac(2), mac(1), 60, 0);
+        std::memcpy(f.data() + 14, &next, sizeof next);
+        if (next - expected < 200 && a.send(f)) next++;
+        if (b.rx().has_used()) take(0);
+      }
+      kill(pid, SIGKILL);
+      while (take(0)) {
+      }
+      a.part();
+      b.part();
+    }
+    for (unsigned i = 1; i <= 2; i++) CHECK(t.attach_again(i));
+    begin();
+    for (int i = 0; i < 2000 && expected != next; i++) {
+      const std::string got = body(b, b.receive(100));
+      if (got.size() != 60) continue;
+      uint32_t number;
+      std::memcpy(&number, got.data() + 14, sizeof number);
+      CHECK(number <= expected);
+      if (number == expected) expected++;
+    }
+    CHECK_EQ(expected, next);
+    std::vector<SwitchRow> switches;
+    CHECK_OK(t.f.device->switches(&switches));
+    for (const SwitchRow& row : switches)
+      CHECK_EQ(row.totals.tx_copies, row.totals.tx_delivered + drops(row.totals));
+  }
 }

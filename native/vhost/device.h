@@ -17,6 +17,7 @@
 
 #include "device/device.h"
 #include "vhost/channel.h"
+#include "vhost/crossing.h"
 #include "vhost/from_guest.h"
 #include "vhost/guest_memory.h"
 #include "vhost/queue.h"
@@ -38,7 +39,12 @@ class Device {
   // Frames that wait in the rx rings of `port`, to the guest, and the other way; the caller syncs the
   // port. Whether any moved.
   bool to_guest(Port& port, Counts* counts);
-  bool from_guest(Port& port, Counts* counts);
+  // By way of `crossing`, if any, to other guests at once.
+  bool from_guest(Port& port, Counts* counts, GuestLink* self, Crossing* crossing);
+  // Frames of other guests (guest_link.h).
+  bool offer(unsigned ring, VnetHeader vnet, const Fragment* frame, uint32_t pieces,
+             uint32_t bytes);
+  void settle(unsigned ring, bool keep);
   // What was used since is the guest's again.
   void publish();
   // Whether some queue has what those two did not see.

@@ -52,15 +52,33 @@ bool Device::to_guest(Port& port, Counts* counts) {
   return moved;
 }
 
-bool Device::from_guest(Port& port, Counts* counts) {
+bool Device::offer(unsigned ring, VnetHeader vnet, const Fragment* frame, uint32_t pieces,
+                   uint32_t bytes) {
+  const unsigned queues = broken() ? 0 : receivers();
+  if (queues == 0 || vhost::to_guest(rules_, &vnet, bytes) != Verdict::good) return false;
+  Ring& to = rings_[2 * (ring % queues)];
+  if (to_guest_[ring].offer(to.queue, memory_, rules_, vnet, {frame, pieces, bytes})) return true;
+  if (!to.queue.running()) failed(to);
+  return false;
+}
+
+void Device::settle(unsigned ring, bool keep) {
+  const unsigned queues = receivers();
+  // Where the guest broke the rules meanwhile there is none any more.
+  if (queues != 0) to_guest_[ring].settle(rings_[2 * (ring % queues)].queue, keep);
+}
+
+bool Device::from_guest(Port& port, Counts* counts, GuestLink* self, Crossing* crossing) {
   const unsigned tx_rings = port.last_tx() - port.first_tx();
   bool moved = false;
   for (unsigned p = 0; p < pairs_ && !broken(); p++) {
     Ring& ring = rings_[2 * p + 1];
     if (!active(ring)) continue;
     bool broken = false;
-    const RingView& to = port.tx_view(port.first_tx() + p % tx_rings);
-    moved |= from_guest_.move(ring.queue, rules_, to, kBurst, counts, &broken) != 0;
+    const unsigned r = port.first_tx() + p % tx_rings;
+    if (crossing != nullptr) crossing->aim(self, port, r);
+    moved |= from_guest_.move(ring.queue, rules_, port.tx_view(r), kBurst, counts, &broken,
+                              crossing) != 0;
     if (broken) failed(ring);
   }
   if (memory_.lost()) fail("its memory was taken away");

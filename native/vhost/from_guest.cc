@@ -1,68 +1,147 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vhost/from_guest.h"
 
-#include <linux/if_ether.h>
-
 #include <algorithm>
 #include <cstring>
 
 namespace vale::vhost {
+namespace {
+
+// Frames that another guest's buffers are filled with before they are counted.
+constexpr uint32_t kMostPending = 64;
+
+}  // namespace
+
 uint32_t FromGuest::move(Queue& queue, const Rules& rules, const RingView& to, uint32_t most,
-                         Counts* counts, bool* broken) {
-  uint32_t head = to.head();
-  uint32_t room = to.distance(head, to.tail());
-  uint32_t used = 0, frames = 0;
-  uint64_t bytes = 0;
-  for (; used < most; used++) {
-    const uint32_t before = queue.cursor();
-    const Take taken = queue.take(&chain_);
-    *broken = taken == Take::broken;
-    if (taken != Take::chain) break;
-    if (chain_.readable_bytes < rules.header() + ETH_HLEN) {
-      counts->drop(Drop::runt);
-      queue.use(chain_.id, chain_.slots, 0);
-      continue;
+                         Counts* counts, bool* broken, Crossing* crossing) {
+  crossing_ = crossing;
+  crosses_ = broken_ = false;
+  at_ = {queue.cursor(), to.head(), to.distance(to.head(), to.tail()), 0, 0, 0};
+  settled_ = at_;
+  done_.clear();
+  // Once more, when those given to other guests have come back.
+  do {
+    while (at_.used < most && read(queue, rules, to, counts)) {
     }
-    const uint32_t frame = chain_.readable_bytes - rules.header();
-    const uint32_t slots = (kPortHeader + frame + to.buf_size() - 1) / to.buf_size();
-    if (slots > NETMAP_MAX_FRAGS || slots > to.slots() - 1) {
-      counts->drop(Drop::too_big);
-      queue.use(chain_.id, chain_.slots, 0);
-      continue;
-    }
-    if (slots > room) {
-      queue.rewind(before);
-      break;
-    }
-    if (!header(rules)) {
-      counts->drop(Drop::bad_header);
-      queue.use(chain_.id, chain_.slots, 0);
-      continue;
-    }
-    copy(to, head, frame);
-    queue.use(chain_.id, chain_.slots, 0);
-    head = (head + slots) % to.slots();
-    room -= slots;
-    frames++;
-    bytes += frame;
+  } while (!settle(queue));
+  if (crosses_) crossing_->end();
+  to.release(at_.head);
+  if (at_.frames != 0) {
+    counts->rx_frames.add(at_.frames);
+    counts->rx_bytes.add(at_.bytes);
   }
-  to.release(head);
-  if (frames != 0) {
-    counts->rx_frames.add(frames);
-    counts->rx_bytes.add(bytes);
+  *broken = broken_;
+  return at_.used;
+}
+
+// One chain. False: no more for now.
+bool FromGuest::read(Queue& queue, const Rules& rules, const RingView& to, Counts* counts) {
+  const uint32_t before = queue.cursor();
+  const Take taken = queue.take(&chain_);
+  broken_ = broken_ || taken == Take::broken;
+  if (taken != Take::chain) return false;
+  if (chain_.readable_bytes < rules.header() + ETH_HLEN)
+    return refuse(Drop::runt, before, queue, counts);
+  const uint32_t frame = chain_.readable_bytes - rules.header();
+  const uint32_t slots = (kPortHeader + frame + to.buf_size() - 1) / to.buf_size();
+  if (slots > NETMAP_MAX_FRAGS || slots > to.slots() - 1)
+    return refuse(Drop::too_big, before, queue, counts);
+  if (slots > at_.room) {
+    queue.rewind(before);
+    return false;
   }
-  return used;
+  if (!header(rules)) return refuse(Drop::bad_header, before, queue, counts);
+  if (crossing_ != nullptr && !crosses_) {
+    crosses_ = crossing_->begin();
+    if (!crosses_) crossing_ = nullptr;
+  }
+  const auto given = give(frame, slots);
+  if (given == Crossing::Give::after) {
+    queue.rewind(before);
+    settle(queue);
+    return true;
+  }
+  if (given == Crossing::Give::ring) {
+    copy(to, at_.head, frame);
+    at_.head = (at_.head + slots) % to.slots();
+    at_.room -= slots;
+  }
+  done_.push_back({chain_.id, chain_.slots});
+  at_.used++;
+  at_.frames++;
+  at_.bytes += frame;
+  return true;
+}
+// The frame behind the header to whoever gets it, if that is a guest that is served here.
+Crossing::Give FromGuest::give(uint32_t bytes, uint32_t slots) {
+  if (!crosses_) return Crossing::Give::ring;
+  if (crossing_->pending() == kMostPending) return Crossing::Give::after;
+  const uint32_t piece = piece_, taken = taken_;
+  uint32_t pieces = 1;
+  take(ethernet_, ETH_HLEN);
+  fragment_[0] = {ethernet_, ETH_HLEN};
+  for (; piece_ < chain_.readable && pieces < kMostPieces; piece_++, taken_ = 0) {
+    const Piece& p = chain_.piece[piece_];
+    if (p.bytes != taken_) fragment_[pieces++] = {p.data + taken_, p.bytes - taken_};
+  }
+  auto given = Crossing::Give::ring;
+  if (piece_ == chain_.readable) {
+    given = crossing_->give(vnet_, fragment_, pieces, bytes, slots);
+  } else {
+    crossing_->pass_all();
+  }
+  piece_ = piece;
+  taken_ = taken;
+  return given;
+}
+
+// What was done so far stays so. False: frames that were given have come back, and go through the ring now.
+bool FromGuest::settle(Queue& queue) {
+  if (crosses_ && !crossing_->commit()) {
+    crossing_->end();
+    crosses_ = false;
+    crossing_ = nullptr;
+    at_ = settled_;
+    queue.rewind(at_.cursor);
+    done_.clear();
+    return false;
+  }
+  for (const Done& done : done_) queue.use(done.id, done.slots, 0);
+  done_.clear();
+  at_.cursor = queue.cursor();
+  settled_ = at_;
+  return true;
+}
+
+// The chain that was taken last is of no use. True: as read() has it.
+bool FromGuest::refuse(Drop why, uint32_t before, Queue& queue, Counts* counts) {
+  if (crosses_ && crossing_->pending() != 0) {  // counted once, whatever becomes of those
+    queue.rewind(before);
+    settle(queue);
+    return true;
+  }
+  counts->drop(why);
+  done_.push_back({chain_.id, chain_.slots});
+  at_.used++;
+  settle(queue);
+  return true;
 }
 
 // Reads the chain's header, and leaves piece_ and taken_ behind it.
 bool FromGuest::header(const Rules& rules) {
   char bytes[kPortHeader];
-  uint32_t filled = 0;
   piece_ = taken_ = 0;
-  while (filled < rules.header()) {
+  take(bytes, rules.header());
+  std::memcpy(&vnet_, bytes, sizeof vnet_);
+  return vhost::from_guest(rules, &vnet_, chain_.readable_bytes - rules.header());
+}
+
+// The next bytes of the chain, which has as many.
+void FromGuest::take(char* to, uint32_t bytes) {
+  for (uint32_t filled = 0; filled < bytes;) {
     const Piece& p = chain_.piece[piece_];
-    const uint32_t n = std::min(p.bytes - taken_, rules.header() - filled);
-    std::memcpy(bytes + filled, p.data + taken_, n);
+    const uint32_t n = std::min(p.bytes - taken_, bytes - filled);
+    std::memcpy(to + filled, p.data + taken_, n);
     filled += n;
     taken_ += n;
     if (taken_ == p.bytes) {
@@ -70,8 +149,6 @@ bool FromGuest::header(const Rules& rules) {
       taken_ = 0;
     }
   }
-  std::memcpy(&vnet_, bytes, sizeof vnet_);
-  return vhost::from_guest(rules, &vnet_, chain_.readable_bytes - rules.header());
 }
 
 void FromGuest::copy(const RingView& to, uint32_t at, uint32_t left) {

@@ -2,7 +2,8 @@
 //
 // Flow. move() copies the frames of a guest's transmit queue into a tx ring of its port:
 //   1. take a chain; read its header once, and check it (rules.h);
-//   2. copy what is behind the header into slots, with the port's header in front;
+//   2. give the frame to another guest at once, if it is for one that is served here (crossing.h); else copy
+//      what is behind the header into slots, with the port's header in front;
 //   3. use the chain. The caller syncs the port, then publishes the queue: a frame is given back to
 //      the guest when it is on its way, so one is sent again rather than lost if we die in between.
 // Owns. Nothing but scratch memory.
@@ -10,8 +11,13 @@
 // Not here. The ring's sync, the queue's positions (queue.h).
 #pragma once
 
+#include <linux/if_ether.h>
+
+#include <vector>
+
 #include "device/ring_view.h"
 #include "vhost/counts.h"
+#include "vhost/crossing.h"
 #include "vhost/queue.h"
 #include "vhost/rules.h"
 
@@ -19,17 +25,41 @@ namespace vale::vhost {
 
 class FromGuest {
  public:
-  // How many chains were used; *broken: the queue has failed.
+  // How many chains were used; *broken: the queue has failed. crossing: aimed, or null.
   uint32_t move(Queue& queue, const Rules& rules, const RingView& to, uint32_t most, Counts* counts,
-                bool* broken);
+                bool* broken, Crossing* crossing);
 
  private:
+  static constexpr uint32_t kMostPieces = 64;  // of a frame that goes to another guest at once
+
+  struct Done {
+    uint16_t id, slots;
+  };
+  struct Place {  // how far it has come
+    uint32_t cursor = 0, head = 0, room = 0, used = 0;
+    uint32_t frames = 0;
+    uint64_t bytes = 0;
+  };
+
+  bool read(Queue& queue, const Rules& rules, const RingView& to, Counts* counts);
+  Crossing::Give give(uint32_t bytes, uint32_t slots);
+  bool settle(Queue& queue);
+  bool refuse(Drop why, uint32_t before, Queue& queue, Counts* counts);
+  void take(char* to, uint32_t bytes);
   bool header(const Rules& rules);
   void copy(const RingView& to, uint32_t at, uint32_t bytes);
 
   Chain chain_;
   VnetHeader vnet_;
   uint32_t piece_ = 0, taken_ = 0;  // of the chain: what is behind its header
+
+  // Of a move.
+  Crossing* crossing_ = nullptr;
+  bool crosses_ = false, broken_ = false;
+  Place at_, settled_;       // settled_: up to there nothing is given back any more
+  std::vector<Done> done_;   // chains since settled_
+  char ethernet_[ETH_HLEN];  // of the frame at hand
+  Fragment fragment_[kMostPieces];
 };
 
 }  // namespace vale::vhost

@@ -17,9 +17,13 @@
 
 #include "device/device.h"
 #include "nic/bpf.h"
+#include "offload/vnet_header.h"
+#include "switch/batch.h"
 #include "vhost/counts.h"
 
 namespace vale::vhost {
+
+class Crossing;
 
 class GuestLink : public Port {
  public:
@@ -32,6 +36,15 @@ class GuestLink : public Port {
   // port. Whether any moved.
   virtual bool to_guest(Port& port) = 0;
   virtual bool from_guest(Port& port) = 0;
+  // Frames of its guest may go to others by this from now on; null: no more. It stays the caller's.
+  void meet_neighbours(Crossing* crossing) { crossing_ = crossing; }
+  // A frame from such another one, for the guest's queue that rx ring `ring` leads to; whether it is there.
+  virtual bool offer(unsigned, const VnetHeader&, const Fragment*, uint32_t, uint32_t) {
+    return false;
+  }
+  // All those since the last call are counted, and the guest's with the next publish(); frames 0: none of
+  // them was ever there.
+  virtual void settle(unsigned, uint32_t, uint64_t) {}
   // After that sync: what was sent is the machine's again.
   virtual void publish() {}
   // Whether all that waits for the machine waits for room there.
@@ -73,6 +86,7 @@ class GuestLink : public Port {
   bool discard(Port& port, uint32_t header);
 
   const std::string path_;
+  Crossing* crossing_ = nullptr;
   bool attention_ = true;  // something woke that attend() has not seen
   Counts counts_;
   std::atomic<uint32_t> mtu_{0};

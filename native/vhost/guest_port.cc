@@ -83,9 +83,23 @@ bool GuestPort::to_guest(Port& port) {
 
 bool GuestPort::from_guest(Port& port) {
   if (device_ == nullptr) return false;
-  const bool moved = device_->from_guest(port, &counts_);
+  const bool moved = device_->from_guest(port, &counts_, this, crossing_);
   attention_ |= device_->broken();
   return moved;
+}
+
+bool GuestPort::offer(unsigned ring, const VnetHeader& vnet, const Fragment* frame, uint32_t pieces,
+                      uint32_t bytes) {
+  return device_ != nullptr && device_->offer(ring, vnet, frame, pieces, bytes);
+}
+
+void GuestPort::settle(unsigned ring, uint32_t frames, uint64_t bytes) {
+  device_->settle(ring, frames != 0);
+  if (frames == 0) return;
+  counts_.tx_frames.add(frames);
+  counts_.tx_bytes.add(bytes);
+  counts_.tx_copies.add(frames);
+  counts_.tx_delivered.add(frames);
 }
 
 int GuestPort::patience() const {

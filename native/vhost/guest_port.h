@@ -36,6 +36,9 @@ class GuestPort final : public GuestLink {
   void attend() override;
   bool to_guest(Port& port) override;
   bool from_guest(Port& port) override;
+  bool offer(unsigned ring, const VnetHeader& vnet, const Fragment* frame, uint32_t pieces,
+             uint32_t bytes) override;
+  void settle(unsigned ring, uint32_t frames, uint64_t bytes) override;
   void publish() override {
     if (device_ != nullptr) device_->publish();
   }

@@ -105,8 +105,9 @@ ToGuest::Put ToGuest::deliver(Queue& queue, GuestMemory& memory, const Rules& ru
   while (left_ != 0) {
     if (!waits_) next_ = converter_.next();
     waits_ = true;
-    const Put put = this->put(queue, memory, rules);
+    const Put put = this->put(queue, memory, rules, vnet_, next_);
     if (put == Put::blocked || put == Put::broken) return put;
+    use(queue);
     waits_ = false;
     left_--;
     if (put == Put::done) {
@@ -119,36 +120,61 @@ ToGuest::Put ToGuest::deliver(Queue& queue, GuestMemory& memory, const Rules& ru
   return Put::done;
 }
 
+bool ToGuest::offer(Queue& queue, GuestMemory& memory, const Rules& rules, const VnetHeader& vnet,
+                    const Converter::Pieces& frame) {
+  if (begun_) return false;
+  if (heads_.empty()) offered_ = queue.cursor();
+  return put(queue, memory, rules, vnet, frame) == Put::done;
+}
+
+void ToGuest::settle(Queue& queue, bool keep) {
+  if (keep) return use(queue);
+  heads_.clear();
+  queue.rewind(offered_);
+}
+
+void ToGuest::use(Queue& queue) {
+  for (const Head& head : heads_) queue.use(head.id, head.slots, head.written);
+  heads_.clear();
+}
+
 // One frame, into as many chains as it takes.
-ToGuest::Put ToGuest::put(Queue& queue, GuestMemory& memory, const Rules& rules) {
+ToGuest::Put ToGuest::put(Queue& queue, GuestMemory& memory, const Rules& rules,
+                          const VnetHeader& vnet, const Converter::Pieces& frame) {
   const uint32_t before = queue.cursor();
+  const size_t first = heads_.size();
   const bool logs = memory.logs() && rules.logs();
   char header[kPortHeader] = {};
-  std::memcpy(header, &vnet_, sizeof vnet_);
-  header[sizeof vnet_] = 1;  // chains
-  source_ = next_.piece;
+  std::memcpy(header, &vnet, sizeof vnet);
+  header[sizeof vnet] = 1;  // chains
+  source_ = frame.piece;
   taken_ = 0;
   uint32_t heads = 0;
-  for (uint32_t left = rules.header() + next_.bytes; left != 0;) {
+  for (uint32_t left = rules.header() + frame.bytes; left != 0; heads++) {
     const Take taken = queue.take(&chain_);
-    if (taken == Take::broken) return Put::broken;
+    if (taken == Take::broken) {
+      heads_.resize(first);
+      return Put::broken;
+    }
     const bool too_short =
         taken == Take::chain && !rules.mergeable() && chain_.writable_bytes < left;
     if (taken == Take::none || too_short || heads == Chain::kMost) {
       queue.rewind(before);
+      heads_.resize(first);
       // As many as there can be at once would not do.
       const bool never = too_short || heads == Chain::kMost || heads >= queue.size();
       return never ? Put::never : Put::blocked;
     }
     const uint32_t front = heads == 0 ? rules.header() : 0;
     if (chain_.writable_bytes < std::max(front, 1u)) {
+      heads_.resize(first);
       queue.fail("a receive buffer that does not hold a header");
       return Put::broken;
     }
     const uint32_t here = std::min(left, chain_.writable_bytes);
     fill(header, front, here - front);
     if (logs) log(memory, here);
-    head_[heads++] = {chain_.id, chain_.slots, here};
+    heads_.push_back({chain_.id, chain_.slots, here});
     left -= here;
   }
   if (heads > 1) {
@@ -159,7 +185,6 @@ ToGuest::Put ToGuest::put(Queue& queue, GuestMemory& memory, const Rules& rules)
       if (logs) memory.log(byte.guest, byte.bytes);
     }
   }
-  for (uint32_t i = 0; i < heads; i++) queue.use(head_[i].id, head_[i].slots, head_[i].written);
   return Put::done;
 }
 

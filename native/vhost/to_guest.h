@@ -5,11 +5,14 @@
 //      its checksum completed, a super-frame cut (switch/convert.h);
 //   2. take as many chains as it needs (one, without mergeable buffers), fill them, use them;
 //   3. release the frame's slots. The caller syncs the port, and publishes the queue.
+//   offer() fills chains with a frame that is in no ring (crossing.h); settle() uses them, or gives them back.
 // Owns. What is left of a frame that is being cut.
 // Invariants. A guest gets a frame whole or not at all. Without buffers of the guest's, frames wait in
 //   the ring: the switch drops what finds that full, and counts it.
 // Not here. The ring's sync, the queue's positions (queue.h).
 #pragma once
+
+#include <vector>
 
 #include "device/ring_view.h"
 #include "switch/convert.h"
@@ -28,6 +31,12 @@ class ToGuest {
   };
   Moved move(const RingView& from, Queue& queue, GuestMemory& memory, const Rules& rules,
              uint32_t most, Counts* counts);
+  // A frame from elsewhere, whose header the guest takes as it is. False: a frame of the ring's is under way,
+  // there are no buffers for it now, or the queue has failed.
+  bool offer(Queue& queue, GuestMemory& memory, const Rules& rules, const VnetHeader& vnet,
+             const Converter::Pieces& frame);
+  // Those since the last call are the guest's with the queue's next publish(), or were never there.
+  void settle(Queue& queue, bool keep);
   // What was being cut is forgotten: it was a frame for another guest, or of another ring.
   void reset() { begun_ = false; }
 
@@ -37,7 +46,9 @@ class ToGuest {
   bool gather(const RingView& from);
   bool begin(const Rules& rules, Counts* counts);
   Put deliver(Queue& queue, GuestMemory& memory, const Rules& rules, Counts* counts);
-  Put put(Queue& queue, GuestMemory& memory, const Rules& rules);
+  Put put(Queue& queue, GuestMemory& memory, const Rules& rules, const VnetHeader& vnet,
+          const Converter::Pieces& frame);
+  void use(Queue& queue);
   void fill(const char* header, uint32_t header_bytes, uint32_t bytes);
   void log(GuestMemory& memory, uint32_t bytes) const;
 
@@ -57,8 +68,9 @@ class ToGuest {
   Converter::Pieces next_ = {};
 
   Chain chain_;
-  Head head_[Chain::kMost];
-  const Fragment* source_ = nullptr;  // what of next_ is copied next
+  std::vector<Head> heads_;           // filled, and not used yet
+  uint32_t offered_ = 0;              // the queue's place before those of offer()
+  const Fragment* source_ = nullptr;  // what of the frame is copied next
   uint32_t taken_ = 0;                // bytes of that
   Piece buffers_[2] = {};             // where in its header the number of chains goes
 };

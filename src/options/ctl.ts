@@ -108,7 +108,7 @@ export const attachFlags = {
   agent: Flags.custom<string>({ parse: async (text) => agentName(text) })({
     helpValue: 'NAME',
     summary:
-      'Serve the virtual machine by the process of this name, as all others that name it; it is started if there is none. Without, each has a process of its own, and no other ends with that.',
+      'Serve the virtual machine by the process of this name, as all others that name it; it is started if there is none. Frames between those are copied once, from guest to guest. Without it, each has a process of its own, and no other ends with that.',
   }),
   client: Flags.boolean({
     summary:

@@ -26,6 +26,7 @@ namespace master {
 
 using namespace vale;
 using namespace vale::vhost;
+using vale::vhost::Header;
 
 constexpr uint64_t kGuestBase = 0x40000000;     // where the memory is for the guest
 constexpr uint64_t kUserBase = 0x5a0000000000;  // and where its process says that it has it
