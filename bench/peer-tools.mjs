@@ -59,11 +59,14 @@ export class Tools {
     return this.call(process.execPath, ['bin/vale.js', 'ctl', ...args], environment);
   }
 
-  /** A port with a vhost-user socket for each name until end(), and the processes that serve these. */
-  serveMachines(names) {
+  /**
+   * A port with a vhost-user socket for each name until end(), and the processes that serve these.
+   * @param how further options of attach
+   */
+  serveMachines(names, ...how) {
     const sockets = names.map((name) => join(this.folder, name));
     for (const [i, name] of names.entries()) {
-      this.ctl('-a', `valevhost:${name}`, '--vhost-user', sockets[i]);
+      this.ctl('-a', `valevhost:${name}`, '--vhost-user', sockets[i], ...how);
       this.finally(() => this.ctl('-d', `valevhost:${name}`));
     }
     const { ports } = JSON.parse(this.ctl('--json'));

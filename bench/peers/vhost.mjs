@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // DPDK's vhost library as a switch of two virtual machines: testpmd forwards between two sockets. Both
 // are met by the same two machines without a machine (native/bench/vhost.cc) on one processor; what serves
-// the sockets, testpmd's polling thread or our agents, is on the other.
+// the sockets, testpmd's polling thread, our agents, or one agent of ours, is on the other.
 import { join } from 'node:path';
 
 const PORTS = ['vm1', 'vm2'];
@@ -13,18 +13,19 @@ const machines =
     return tools.runner.window({ tool: 'vhost', args }, tools.runner.options.seconds);
   };
 
-/** A port for each machine, agents on processor 1. */
-const agents = (size) => async (tools) => {
-  const { sockets, processes } = tools.serveMachines(PORTS);
+/** A port for each machine, what serves them on processor 1. */
+const agents = (size, how) => async (tools) => {
+  const { sockets, processes } = tools.serveMachines(PORTS, ...how);
   for (const process of processes) tools.call('taskset', ['-apc', '1', String(process)]);
   return machines(tools, size, sockets, processes);
 };
 
-const figure = (size) => ({
-  name: `${size}`,
+const figure = (size, together) => ({
+  name: together ? `${size}-together` : `${size}`,
   size,
-  ours: { start: agents(size) },
-  bar: size === 60 ? { of: 'ratio', min: 1.5 } : undefined,
+  ours: { start: agents(size, together ? ['--agent', 'vms'] : []) },
+  // Of one process with one thread, as testpmd is.
+  bar: together && size === 60 ? { of: 'ratio', min: 1.5 } : undefined,
   start: async (tools) => {
     const sockets = PORTS.map((name) => join(tools.folder, name));
     const pmd = await tools.testpmd({
@@ -41,11 +42,11 @@ const figure = (size) => ({
 
 export default {
   name: 'vhost',
-  title: "DPDK testpmd's vhost between two vhost-user masters, against our agents",
+  title: "DPDK testpmd's vhost between two vhost-user masters, against one agent of ours, or two",
   needs: {
     commands: ['dpdk-testpmd', 'stdbuf', 'taskset'],
     packages: 'dpdk util-linux',
     root: true,
   },
-  figures: [60, 1514].map(figure),
+  figures: [60, 1514].flatMap((size) => [figure(size, true), figure(size, false)]),
 };

@@ -72,6 +72,7 @@ bool FromGuest::read(Queue& queue, const Rules& rules, const RingView& to, Count
   at_.bytes += frame;
   return true;
 }
+
 // The frame behind the header to whoever gets it, if that is a guest that is served here.
 Crossing::Give FromGuest::give(uint32_t bytes, uint32_t slots) {
   if (!crosses_) return Crossing::Give::ring;
