@@ -72,7 +72,7 @@ class Batch {
 uint16_t of(int message) { return static_cast<uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message); }
 
 void add_chain(Batch& batch, const char* table, const char* name, uint32_t hook,
-               const char* interface, uint32_t policy) {
+               const char* interface) {
   batch.begin(of(NFT_MSG_NEWCHAIN), NLM_F_CREATE | NLM_F_ACK, NFPROTO_NETDEV, 0);
   batch.text(NFTA_CHAIN_TABLE, table);
   batch.text(NFTA_CHAIN_NAME, name);
@@ -81,51 +81,67 @@ void add_chain(Batch& batch, const char* table, const char* name, uint32_t hook,
     batch.number(NFTA_HOOK_PRIORITY, 0);
     batch.text(NFTA_HOOK_DEV, interface);
   });
-  batch.number(NFTA_CHAIN_POLICY, policy);
+  batch.number(NFTA_CHAIN_POLICY, NF_ACCEPT);
   batch.text(NFTA_CHAIN_TYPE, "filter");
   batch.end();
 }
 
-// Frames with this mark go on, without it.
-void add_exception(Batch& batch, const char* table, const char* chain, uint32_t mark) {
-  const auto expression = [&](const char* name, auto body) {
-    batch.nest(NFTA_LIST_ELEM, [&] {
-      batch.text(NFTA_EXPR_NAME, name);
-      batch.nest(NFTA_EXPR_DATA, body);
-    });
-  };
-  const auto value = [&](uint16_t attribute, uint32_t number) {
-    batch.nest(attribute, [&] { batch.add(NFTA_DATA_VALUE, &number, sizeof number); });
-  };
+template <typename F>
+void expression(Batch& batch, const char* name, F body) {
+  batch.nest(NFTA_LIST_ELEM, [&] {
+    batch.text(NFTA_EXPR_NAME, name);
+    batch.nest(NFTA_EXPR_DATA, body);
+  });
+}
+
+void value(Batch& batch, uint16_t attribute, uint32_t number) {
+  batch.nest(attribute, [&] { batch.add(NFTA_DATA_VALUE, &number, sizeof number); });
+}
+
+// What `then` says, for frames of which `key` is that number.
+template <typename F>
+void add_rule(Batch& batch, const char* table, const char* chain, uint32_t key, uint32_t number,
+              F then) {
   batch.begin(of(NFT_MSG_NEWRULE), NLM_F_CREATE | NLM_F_APPEND | NLM_F_ACK, NFPROTO_NETDEV, 0);
   batch.text(NFTA_RULE_TABLE, table);
   batch.text(NFTA_RULE_CHAIN, chain);
   batch.nest(NFTA_RULE_EXPRESSIONS, [&] {
-    expression("meta", [&] {
-      batch.number(NFTA_META_KEY, NFT_META_MARK);
+    expression(batch, "meta", [&] {
+      batch.number(NFTA_META_KEY, key);
       batch.number(NFTA_META_DREG, NFT_REG_1);
     });
-    expression("cmp", [&] {
+    expression(batch, "cmp", [&] {
       batch.number(NFTA_CMP_SREG, NFT_REG_1);
       batch.number(NFTA_CMP_OP, NFT_CMP_EQ);
-      value(NFTA_CMP_DATA, mark);
+      value(batch, NFTA_CMP_DATA, number);
     });
-    expression("immediate", [&] {
+    then();
+  });
+  batch.end();
+}
+
+void add_verdict(Batch& batch, uint32_t verdict) {
+  expression(batch, "immediate", [&] {
+    batch.number(NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
+    batch.nest(NFTA_IMMEDIATE_DATA, [&] {
+      batch.nest(NFTA_DATA_VERDICT, [&] { batch.number(NFTA_VERDICT_CODE, verdict); });
+    });
+  });
+}
+
+// Frames with kOwnMark go on, without it.
+void add_exception(Batch& batch, const char* table, const char* chain) {
+  add_rule(batch, table, chain, NFT_META_MARK, kOwnMark, [&] {
+    expression(batch, "immediate", [&] {
       batch.number(NFTA_IMMEDIATE_DREG, NFT_REG_1);
-      value(NFTA_IMMEDIATE_DATA, 0);
+      value(batch, NFTA_IMMEDIATE_DATA, 0);
     });
-    expression("meta", [&] {
+    expression(batch, "meta", [&] {
       batch.number(NFTA_META_KEY, NFT_META_MARK);
       batch.number(NFTA_META_SREG, NFT_REG_1);
     });
-    expression("immediate", [&] {
-      batch.number(NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
-      batch.nest(NFTA_IMMEDIATE_DATA, [&] {
-        batch.nest(NFTA_DATA_VERDICT, [&] { batch.number(NFTA_VERDICT_CODE, NF_ACCEPT); });
-      });
-    });
+    add_verdict(batch, NF_ACCEPT);
   });
-  batch.end();
 }
 
 // The first error among the answers, up to the one to message `last`.
@@ -154,14 +170,19 @@ void end(Batch& batch) {
   batch.end();
 }
 
-void add_table(Batch& batch, const char* table, const char* interface, uint32_t policy) {
+// The hooks go by the interface's name, in new kernels also when another one has it by now: what is dropped
+// goes by the index.
+void add_table(Batch& batch, const char* table, const char* interface, int index) {
   batch.begin(of(NFT_MSG_NEWTABLE), NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, NFPROTO_NETDEV, 0);
   batch.text(NFTA_TABLE_NAME, table);
   batch.number(NFTA_TABLE_FLAGS, kOwned);
   batch.end();
-  add_chain(batch, table, "received", NF_NETDEV_INGRESS, interface, policy);
-  add_chain(batch, table, "sent", kEgressHook, interface, policy);
-  add_exception(batch, table, "sent", kOwnMark);
+  add_chain(batch, table, "received", NF_NETDEV_INGRESS, interface);
+  add_chain(batch, table, "sent", kEgressHook, interface);
+  add_exception(batch, table, "sent");
+  const auto drop = [&] { add_verdict(batch, NF_DROP); };
+  add_rule(batch, table, "received", NFT_META_IIF, static_cast<uint32_t>(index), drop);
+  add_rule(batch, table, "sent", NFT_META_OIF, static_cast<uint32_t>(index), drop);
 }
 
 // A socket that speaks netfilter's netlink.
@@ -203,7 +224,7 @@ int netfilter_take(const Interface& interface, Handle* out) {
   std::snprintf(table, sizeof table, "vale_%d_%u", interface.index, with.id);
   Batch batch;
   begin(batch);
-  add_table(batch, table, interface.name.c_str(), NF_DROP);
+  add_table(batch, table, interface.name.c_str(), interface.index);
   const uint32_t last = batch.last();
   end(batch);
   if (const int err = with.say(batch, last)) return err;
@@ -219,7 +240,7 @@ int netfilter_probe() {
   std::snprintf(nobody, sizeof nobody, "%s_", table);
   Batch batch;
   begin(batch);
-  add_table(batch, table, "lo", NF_ACCEPT);
+  add_table(batch, table, "lo", 0);
   const uint32_t last = batch.last();
   // There is no such table: with this the kernel takes back all of it.
   batch.begin(of(NFT_MSG_DELTABLE), NLM_F_ACK, NFPROTO_NETDEV, 0);

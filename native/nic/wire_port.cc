@@ -98,6 +98,8 @@ bool WirePort::wire_state(WireState* out) const {
     return true;
   }
   state.interface = now.name;
+  // Its hooks go by the name; whether the kernel has them follow, it tells nobody without privilege.
+  if (state.take_over == "nftables" && now.name != parts_.interface.name) state.take_over = "none";
   state.removed = removed_.load(std::memory_order_relaxed);
   state.up = now.up;
   state.link = now.running;
