@@ -117,7 +117,7 @@ function limits(caller: Caller): Check[] {
 }
 
 function hugePages(): Check {
-  const text = readFileSync('/proc/meminfo', 'utf8');
+  const text = existsSync('/proc/meminfo') ? readFileSync('/proc/meminfo', 'utf8') : '';
   const number = (name: string) =>
     Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0);
   const found = `${number('HugePages_Free')} free of ${number('HugePages_Total')}, ${number('Hugepagesize') / 1024} MiB each; none are needed`;
