@@ -284,6 +284,14 @@ needs(...labTools('ping', 'tc', 'flock', 'ethtool')).describe('attached interfac
       expect(await good('log', name)).toContain('detaching');
     });
 
+    test('so does one that was down all the time', async () => {
+      await lab.must('ip link add agb type veth peer name agbpeer');
+      await good('-a', `${freshSwitch()}:agb`);
+      await lab.must('ip link del agb');
+      const told = async () => (await ctl('list')).stderr;
+      await expect.poll(told, { timeout: 10_000 }).toContain('its interface agb was removed');
+    });
+
     test('one that goes to another namespace is not called removed', async () => {
       await lab.must('ip link add ag8 type veth peer name ag8peer');
       await lab.must('ip link set ag8 up');

@@ -322,7 +322,11 @@ void Agent::look_at_link() {
   if (!has_guest() && !link_.backend.empty() && (now.up != link_.up || now.link != link_.link))
     log_.say("interface %s: %s", now.interface.c_str(), link_text(now));
   if (!link_.backend.empty() && now.interface != link_.interface)
-    log_.say("interface %s is called %s now", link_.interface.c_str(), now.interface.c_str());
+    log_.say("interface %s is called %s now%s", link_.interface.c_str(), now.interface.c_str(),
+             now.take_over == link_.take_over || now.take_over != "none"
+                 ? ""
+                 : ", and nftables goes by the name: the host may see its frames until it is "
+                   "attached again");
   link_ = now;
 }
 
@@ -369,6 +373,9 @@ std::string Agent::trouble() {
     if (ended == side.engines.end()) continue;
     WireState state;
     if (side.wire->wire_state(&state) && state.removed) {
+      Interface there;
+      if (is_host(side) && find_interface(interface_index_, &there) == 0)
+        return "the device of its host side, " + interface_name_ + "^, was removed";
       return "its interface " + link_.interface +
              (watch_.moved() ? " was moved to another network namespace" : " was removed");
     }

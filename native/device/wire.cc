@@ -138,13 +138,17 @@ std::string host_device(const Interface& interface) {
 // The device of a host's side that somebody has open is no interface to open.
 Status refuse_host_device(const Interface& interface) {
   const std::string& name = interface.name;
-  if (name.back() != '^' && name.rfind(kHostPrefix, 0) != 0) return Status::good();
-  for (const Interface& owner : list_interfaces()) {
-    if (host_device(owner) != name) continue;
+  const auto refused = [&](const std::string& owner) {
     return Status::fail(EBUSY,
                         "\"%s\" is the host's side of interface \"%s\", which is attached or open; "
                         "see vale ctl, which lists it if it is attached",
-                        name.c_str(), owner.name.c_str());
+                        name.c_str(), owner.c_str());
+  };
+  // That interface may have got another name since.
+  if (name.back() == '^') return refused(name.substr(0, name.size() - 1));
+  if (name.rfind(kHostPrefix, 0) != 0) return Status::good();
+  for (const Interface& owner : list_interfaces()) {
+    if (host_device(owner) == name) return refused(owner.name);
   }
   return Status::good();
 }

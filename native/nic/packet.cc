@@ -17,6 +17,7 @@ Status PacketPort::open(WireParts parts, std::unique_ptr<FrameSocket> socket, co
                         std::unique_ptr<Port>* out) {
   std::unique_ptr<PacketPort> port(new PacketPort);
   port->socket_ = std::move(socket);
+  port->down_ = !parts.interface.up;  // the socket's own word of that was taken when it was opened
   port->bind(std::move(parts), backend);
   Status status = port->sleep_.open({port->socket_->fd()}, port->sends());
   if (!status.ok()) return status;

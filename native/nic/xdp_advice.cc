@@ -31,10 +31,15 @@ Status no_lockable_memory(const std::string& interface, uint64_t bytes) {
                         "ulimit -l unlimited, or use --backend packet",
                         interface.c_str(), kib(bytes), kib(most));
   }
+  rlimit limit = {};
+  const bool own = getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_max >= bytes;
+  const std::string raise = own ? "ulimit -l " + std::to_string(kib(bytes))
+                                : "sudo prlimit --pid $$ --memlock=" + std::to_string(bytes) + ":" +
+                                      std::to_string(bytes);
   return Status::fail(ENOBUFS,
                       "cannot open interface \"%s\" by AF_XDP: it locks %llu KiB of memory and "
-                      "this process may lock %llu; run: ulimit -l %llu, or use --backend packet",
-                      interface.c_str(), kib(bytes), kib(most), kib(bytes));
+                      "this process may lock %llu; run: %s, or use --backend packet",
+                      interface.c_str(), kib(bytes), kib(most), raise.c_str());
 }
 
 std::string too_few_queues(const XdpPlace& place) {
