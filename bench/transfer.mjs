@@ -19,11 +19,12 @@ const usage = `usage: npm run bench -- transfer [options]
 `;
 
 const BAR = 3; // s
+const STUCK = 60; // s
 const PORTS = ['vm1', 'vm2'];
 const WHO = ['sender', 'receiver'];
 const RECEIVED = '/sys/class/net/eth0/statistics/rx_bytes';
 /** Of what the receiving machine has received, by its own clock. */
-const SAMPLE = `read up rest </proc/uptime; read got <${RECEIVED}; echo $up $got; usleep 20000`;
+const SAMPLE = `read up rest </proc/uptime; read got <${RECEIVED}; echo $up $got; usleep 50000`;
 
 function readOptions() {
   try {
@@ -38,7 +39,7 @@ function readOptions() {
       },
     });
     for (const [key, least, most] of [
-      ['mib', 1, 1 << 20],
+      ['mib', 1, 2048],
       ['kills', 0, 1000],
     ]) {
       const number = Number(values[key]);
@@ -59,6 +60,17 @@ async function received(guest) {
   return { at: Number(at), bytes: Number(bytes) };
 }
 
+/** Waits until it has received as much, and says what then. */
+async function comeTo(wanted, guest, tools) {
+  for (let last = await received(guest), at = Date.now(); ;) {
+    const now = await received(guest);
+    if (now.bytes >= wanted) return now;
+    if (now.bytes !== last.bytes) [last, at] = [now, Date.now()];
+    if (Date.now() - at > STUCK * 1000) throw new Error(`nothing was received for ${STUCK} s`);
+    await tools.sleep(0.1);
+  }
+}
+
 /** The longest time without a byte that begins in [from, to), s. */
 function silence(samples, from, to) {
   let longest = 0;
@@ -73,18 +85,18 @@ function silence(samples, from, to) {
 
 async function run({ mib, kills }, guests, tools, sockets) {
   const [from, to] = guests;
-  const source = `dd if=/dev/urandom bs=65536 count=${mib * 16}`;
-  const sends = `mkfifo /tmp/f; (sha256sum </tmp/f >/tmp/sum) & ${source} | tee /tmp/f | nc -l -p 5001; wait`;
-  await inside(from, `(${sends}; touch /tmp/done) >/dev/null 2>&1 &`, 1);
+  const fill = `dd if=/dev/urandom of=/tmp/www/file bs=1048576 count=${mib}`;
+  await inside(from, 'mkdir /tmp/www; mount -o remount,size=100% /tmp; httpd -h /tmp/www', 1);
+  await inside(from, `${fill} >/dev/null 2>&1`, mib);
+  const sum = (source) => `(${source} | sha256sum >/tmp/sum; touch /tmp/done) >/dev/null 2>&1 &`;
   await inside(to, `(while [ ! -e /tmp/done ]; do ${SAMPLE}; done >/tmp/samples) &`, 1);
   const first = await received(to);
-  const receives = `nc ${address(0)} 5001 </dev/null | sha256sum >/tmp/sum`;
-  await inside(to, `sleep 0.5; (${receives}; touch /tmp/done) >/dev/null 2>&1 &`, 1);
+  await inside(to, sum(`wget -q -O - http://${address(0)}/file`), 1);
+  await inside(from, sum('cat /tmp/www/file'), 1);
   const killed = [];
   for (let i = 0; i < kills; i++) {
     const wanted = first.bytes + ((i + 1) * mib * 2 ** 20) / (kills + 1);
-    let now = await received(to);
-    for (; now.bytes < wanted; now = await received(to)) await tools.sleep(0.1);
+    const now = await comeTo(wanted, to, tools);
     const port = `valevhost:${PORTS[i % 2]}`;
     const { ports } = JSON.parse(tools.ctl('--json'));
     const { interface: served } = ports.find(({ name }) => name === port);
@@ -96,8 +108,9 @@ async function run({ mib, kills }, guests, tools, sockets) {
       `killed the ${WHO[i % 2]}'s agent after ${Math.round((now.bytes - first.bytes) / 2 ** 20)} MiB`,
     );
   }
+  await comeTo(first.bytes + mib * 2 ** 20, to, tools);
   for (const guest of [to, from])
-    while ((await guest.run('test -e /tmp/done')).code !== 0) await tools.sleep(0.2);
+    await inside(guest, 'while [ ! -e /tmp/done ]; do usleep 100000; done', mib);
   const last = await received(to);
   const [sent, got] = await Promise.all(guests.map((guest) => inside(guest, 'cat /tmp/sum', 5)));
   const samples = (await inside(to, 'cat /tmp/samples', 30))
@@ -144,11 +157,13 @@ export async function transfer({ environment, scratch }) {
     const { sockets } = tools.serveMachines(PORTS);
     const boot = async (i) => {
       const network = modules.vhostUser(sockets[i], accelerator);
+      const memory = i === 0 ? 256 + options.mib : 192; // the first has it all in its memory
       guests[i] = await modules.Guest.boot({
         image,
         accelerator,
         address: `${address(i)}/24`,
         network,
+        memory,
       });
     };
     await Promise.all(PORTS.map((_, i) => boot(i)));

@@ -17,30 +17,34 @@ import { median, spread } from './statistics.mjs';
 import { FIGURES } from './vm-figures.mjs';
 
 const usage = `usage: npm run bench -- vm [options]
-  --only NAME    only this transport: vhost-user, stream, tap-bridge, testpmd-vhost; may be repeated
+  --only NAME    only this transport: vhost-user, vhost-user-apart, stream, tap-bridge, testpmd-vhost;
+                 may be repeated
   --figure NAME  only this figure: udp, tcp, ping, generator; may be repeated
   --rounds N     how often each figure is taken (default 5)
-  --seconds S    length of each (default 2)
+  --seconds S    length of each (default 1)
   --json         the result on stdout as one JSON object; it is in bench/results/ in any case
   --check        exit 3 if a bar is missed or could not be measured
 `;
 
 const GUESTS = ['vm1', 'vm2'];
 
+const ours = (name, title, ...options) => ({
+  name,
+  title,
+  needs: { commands: [], packages: '' },
+  join: async (tools, { vhostUser }, how) => {
+    const { sockets, processes } = tools.serveMachines(GUESTS, ...options);
+    return { networks: sockets.map((socket) => vhostUser(socket, how)), processes };
+  },
+});
+
 /**
  * What joins two guests. `join` prepares it and resolves to the guests' arguments for QEMU and the processes that
  * are the switch.
  */
 const TRANSPORTS = [
-  {
-    name: 'vhost-user',
-    title: 'vale, vhost-user',
-    needs: { commands: [], packages: '' },
-    join: async (tools, { vhostUser }, how) => {
-      const { sockets, processes } = tools.serveMachines(GUESTS);
-      return { networks: sockets.map((socket) => vhostUser(socket, how)), processes };
-    },
-  },
+  ours('vhost-user', 'vale, vhost-user', '--agent', 'bench'),
+  ours('vhost-user-apart', 'vale, vhost-user, two agents'),
   {
     name: 'stream',
     title: 'QEMU stream sockets',
@@ -206,7 +210,7 @@ function readOptions() {
         only: { type: 'string', multiple: true },
         figure: { type: 'string', multiple: true },
         rounds: { type: 'string', default: '5' },
-        seconds: { type: 'string', default: '2' },
+        seconds: { type: 'string', default: '1' },
         json: { type: 'boolean', default: false },
         check: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
