@@ -90,6 +90,10 @@ export function native(): NativeBinding {
   try {
     binding = createRequire(import.meta.url)(file) as NativeBinding;
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_DLOPEN_DISABLED')
+      throw new ValeError(
+        'cannot load the native addon, which node was told not to do: run it without --no-addons, in $NODE_OPTIONS too',
+      );
     const reason = (error as Error).message.split('\n')[0];
     throw new ValeError(
       `cannot load the native addon (${reason}): rebuild it with: ${buildCommand(root)}`,

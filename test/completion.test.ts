@@ -72,6 +72,9 @@ needs('bash').describe('bash', () => {
     ['vale pkt-gen --function=pi', ['ping']],
     ['vale ctl -n ', []],
     ['vale-switch ctl inf', ['info']],
+    ['vale   ctl  fdb   f', ['flush']],
+    ['vale  completion   ', ['bash', 'zsh', 'fish']],
+    ['vale nosuch ', []],
   ])('%s', (line, offered) => {
     expect(bash(line)).toEqual(expect.arrayContaining(offered));
     if (offered.length < 3) expect(bash(line)).toHaveLength(offered.length);

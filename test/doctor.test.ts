@@ -76,6 +76,33 @@ test('without an addon, what else is missing is told as it is', () => {
   );
 });
 
+test('an addon that node was told not to load', () => {
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    ['--no-addons', join(packageRoot(), 'bin/vale.js'), 'doctor', '--json'],
+    { encoding: 'utf8', env: { ...process.env, VALE_DIR: base } },
+  );
+  const { checks } = JSON.parse(stdout) as Report;
+  expect(status).toBe(3);
+  expect(checks.find(({ id }) => id === 'addon')).toMatchObject({
+    verdict: 'missing',
+    mend: 'run it without --no-addons, in $NODE_OPTIONS too',
+  });
+});
+
+needs('user namespaces').test('without /proc', () => {
+  const { status, stderr, stdout } = spawnSync(
+    'unshare',
+    ['-Urm', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', 'sh']
+      .concat([process.execPath, join(packageRoot(), 'bin/vale.js'), 'doctor', '--json'])
+      .map(String),
+    { encoding: 'utf8', env: { ...process.env, VALE_DIR: base } },
+  );
+  expect({ status, stderr }).toEqual({ status: 0, stderr: expect.not.stringContaining('vale:') });
+  const { checks } = JSON.parse(stdout) as Report;
+  expect(checks.find(({ id }) => id === 'huge_pages')?.found).toMatch(/cannot tell/);
+});
+
 test('what a killed process left is told, and left alone', async () => {
   const victim = await new Vale(['pkt-gen', '-i', 'vale0:a'], { VALE_DIR: base }).says(/Receiving/);
   expect((await look(base)).of('contents')?.found).toMatch(/of 1 process$/);

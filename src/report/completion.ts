@@ -56,17 +56,23 @@ export function bashScript(verbs: readonly Verb[], root: readonly string[]): str
   return `# vale: completion for bash, and for zsh after bashcompinit.
 _vale() {
   [ -z "\${ZSH_VERSION-}" ] || setopt localoptions shwordsplit ksharrays
-  local line=\${COMP_LINE:0:$COMP_POINT} opts= offer= kind= word place= option=
+  local line=\${COMP_LINE:0:$COMP_POINT} opts= offer= kind= word words place= option=
   local current=\${line##*[[:space:]]}
-  local typed=\${line% "$current"} before
+  local typed=\${line%"$current"} before
+  typed=\${typed%"\${typed##*[![:space:]]}"}
   before=\${typed##*[[:space:]]}
   case $current in
     --*=*) option=\${current%%=*}= before=\${current%%=*} current=\${current#*=} ;;
   esac
   set -f
-  for word in \${typed#* }; do
+  words=\${typed#*[[:space:]]}
+  [ "$words" != "$typed" ] || words=
+  for word in $words; do
     case $word in -*) continue ;; esac
-    case "\${place:+$place }$word" in ${paths}) place="\${place:+$place }$word" ;; esac
+    case "\${place:+$place }$word" in
+      ${paths}) place="\${place:+$place }$word" ;;
+      *) [ -n "$place" ] || place=unknown ;;
+    esac
   done
   set +f
   case $place in

@@ -17,7 +17,8 @@ export interface Caller {
   limit(name: string): { soft: number; hard: number };
 }
 
-function read(file: string): string {
+/** Empty where there is no such file, as without /proc. */
+export function read(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch {

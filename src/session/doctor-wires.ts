@@ -25,7 +25,7 @@ function asRoot(path: string, { uid, contained }: Caller): string {
   const attach = `sudo VALE_DIR=${path} vale ctl -a vale0:eth0`;
   if (contained) return `outside of this user namespace: ${attach} --netns ${process.ppid}`;
   if (uid !== 0) return attach;
-  return 'start this container with --cap-add NET_ADMIN --cap-add NET_RAW --cap-add BPF';
+  return `start it with ${OPENING.join(', ')}; a container has them by --cap-add NET_ADMIN --cap-add NET_RAW --cap-add BPF`;
 }
 
 function capabilities(caller: Caller, root: string): Check {
@@ -69,7 +69,7 @@ function namespaces({ contained }: Caller): Check {
     mend:
       set.length > 0
         ? `sudo sysctl -w ${set.map(([name, , open]) => `${name}=${open}`).join(' ')}`
-        : 'start this container with --security-opt seccomp=unconfined',
+        : 'in a container: start it with --security-opt seccomp=unconfined; as root: keep CAP_SETFCAP',
   };
 }
 

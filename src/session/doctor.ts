@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What this machine allows, and the command that mends what it does not. Reads only.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { release } from 'node:os';
 
 import { addonFile, native } from '../native.js';
 import type { NativeBinding } from '../native-types.js';
 import { byteCount } from '../report/units.js';
 import { deviceWish, type DeviceWish } from '../port/device.js';
-import { thisCaller, type Caller } from './doctor-caller.js';
+import { read, thisCaller, type Caller } from './doctor-caller.js';
 import { directory, room } from './doctor-directory.js';
 import { wires } from './doctor-wires.js';
 import { runtimeDirectory } from './runtime-directory.js';
@@ -68,7 +68,7 @@ function addon(): { check: Check; binding?: NativeBinding } {
     const found = `${addonFile() ?? ''} (${binding.version})`;
     return { check: { ...common, verdict: 'good', found }, binding };
   } catch (error) {
-    const [found = '', mend = ''] = (error as Error).message.split(/: (?=install |rebuild )/);
+    const [found = '', mend = ''] = (error as Error).message.split(/: (?=install |rebuild |run )/);
     return { check: { ...common, verdict: 'missing', found, mend } };
   }
 }
@@ -117,10 +117,13 @@ function limits(caller: Caller): Check[] {
 }
 
 function hugePages(): Check {
-  const text = existsSync('/proc/meminfo') ? readFileSync('/proc/meminfo', 'utf8') : '';
+  const text = read('/proc/meminfo');
   const number = (name: string) =>
     Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0);
-  const found = `${number('HugePages_Free')} free of ${number('HugePages_Total')}, ${number('Hugepagesize') / 1024} MiB each; none are needed`;
+  const found =
+    text === ''
+      ? 'cannot tell without /proc; none are needed'
+      : `${number('HugePages_Free')} free of ${number('HugePages_Total')}, ${number('Hugepagesize') / 1024} MiB each; none are needed`;
   return { id: 'huge_pages', title: 'huge pages', verdict: 'good', found };
 }
 
