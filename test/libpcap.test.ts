@@ -198,10 +198,13 @@ needs('python3', 'tcpdump').test(
       'index = socket.if_nametoindex("sender0")',
       's.setsockopt(263, 1, struct.pack("iHH8s", index, 1, 0, b""))',
       's.bind(("sender0", 3))',
+      'name, protocol, _, hardware, address = s.getsockname()',
+      'print(name, protocol, hardware, len(address))',
       's.send(bytes.fromhex(sys.argv[1]))',
     ].join('\n');
     const sent = run('python3', '-c', script, hex(frames[3]!));
     expect(sent.stderr).toBe('');
+    expect(sent.stdout).toBe('sender0 3 1 6\n');
     await dump.ended;
     expect(framesOf('out.pcap')).toEqual([hex(frames[3]!)]);
   },

@@ -48,6 +48,7 @@ void find_real() {
   FIND(posix_spawnp);
   FIND(socket);
   FIND(bind);
+  FIND(getsockname);
   FIND(setsockopt);
   FIND(send);
   FIND(sendto);

@@ -69,6 +69,7 @@ struct Real {
                       const posix_spawnattr_t*, char* const*, char* const*);
   int (*socket)(int, int, int);
   int (*bind)(int, const sockaddr*, socklen_t);
+  int (*getsockname)(int, sockaddr*, socklen_t*);
   int (*setsockopt)(int, int, int, const void*, socklen_t);
   ssize_t (*send)(int, const void*, size_t, int);
   ssize_t (*sendto)(int, const void*, size_t, int, const sockaddr*, socklen_t);

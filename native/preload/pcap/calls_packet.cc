@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <new>
 
@@ -117,6 +118,7 @@ class PacketSocket final : public Object {
   PacketSocket() : Object(Kind::packet) {}
   void ended() override { index = 0; }
   int index = 0;
+  uint16_t protocol = 0;  // as it was bound, in network order
 };
 
 PacketSocket* packet_of(int fd) {
@@ -128,6 +130,14 @@ PacketSocket* make_packet(int fd) {
   Guard table(g_table_lock);
   auto* socket = new (std::nothrow) PacketSocket;
   return table.held && socket != nullptr && add(fd, socket) ? socket : nullptr;
+}
+
+// Locally administered, the same for the same name.
+void hardware_address(const char* name, unsigned char* address) {
+  uint64_t sum = 1469598103934665603u;
+  for (; *name != 0; name++) sum = (sum ^ static_cast<unsigned char>(*name)) * 1099511628211u;
+  std::memcpy(address, &sum, 6);
+  address[0] = 2;
 }
 
 int index_in(const sockaddr* address, socklen_t length) {
@@ -159,16 +169,10 @@ bool port_ioctl(unsigned long request, void* argument, int* result) {
       r->ifr_ifindex = index_of(r->ifr_name);
       if (r->ifr_ifindex == 0) *result = fail(ENODEV);
       break;
-    case SIOCGIFHWADDR: {
-      // Locally administered, the same for the same name.
-      uint64_t sum = 1469598103934665603u;
-      for (const char* c = r->ifr_name; *c != 0; c++)
-        sum = (sum ^ static_cast<unsigned char>(*c)) * 1099511628211u;
+    case SIOCGIFHWADDR:
       r->ifr_hwaddr.sa_family = ARPHRD_ETHER;
-      std::memcpy(r->ifr_hwaddr.sa_data, &sum, 6);
-      r->ifr_hwaddr.sa_data[0] = 2;
+      hardware_address(r->ifr_name, reinterpret_cast<unsigned char*>(r->ifr_hwaddr.sa_data));
       break;
-    }
     case SIOCGIFFLAGS:
       r->ifr_flags = IFF_UP | IFF_RUNNING | IFF_BROADCAST | IFF_MULTICAST;
       break;
@@ -216,6 +220,27 @@ EXPORT(int, bind, (int fd, const sockaddr* address, socklen_t length)) {
   PacketSocket* socket = make_packet(fd);
   if (socket == nullptr) return fail(ENOMEM);
   socket->index = index;
+  socket->protocol = reinterpret_cast<const sockaddr_ll*>(address)->sll_protocol;
+  return 0;
+}
+
+// As of a packet socket on that interface; scapy asks what kind of link it is.
+EXPORT(int, getsockname, (int fd, sockaddr* address, socklen_t* length)) {
+  const PacketSocket* socket = packet_of(fd);
+  if (socket == nullptr || address == nullptr || length == nullptr)
+    return real().getsockname(fd, address, length);
+  sockaddr_ll ll = {};
+  ll.sll_family = AF_PACKET;
+  ll.sll_protocol = socket->protocol;
+  ll.sll_ifindex = socket->index;
+  if (const Link* link = link_of(socket->index)) {
+    ll.sll_hatype = ARPHRD_ETHER;
+    ll.sll_halen = 6;
+    hardware_address(link->name, ll.sll_addr);
+  }
+  const socklen_t whole = offsetof(sockaddr_ll, sll_addr) + 6;
+  std::memcpy(address, &ll, *length < whole ? *length : whole);
+  *length = whole;
   return 0;
 }
 
