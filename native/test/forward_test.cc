@@ -95,6 +95,40 @@ TEST(mixed_destinations_stay_in_order) {
   CHECK_EQ(n.tx_copies, n.tx_delivered);
 }
 
+// Runs, chunks and lists are nobody's business: a batch ends as if each of its frames had been a sync.
+TEST(a_batch_does_what_its_frames_do_one_by_one) {
+  Fixture f;
+  std::unique_ptr<Port> ports[2][3];
+  for (size_t i = 0; i < 6; i++)
+    ports[i / 3][i % 3] = f.open("vale" + std::to_string(i / 3) + ":p" + std::to_string(i % 3));
+  uint32_t x = 12345;
+  const auto below = [&](uint32_t n) {
+    x = x * 1664525 + 1013904223;
+    return (x >> 16) % n;
+  };
+  // Few addresses, so that they are learned, met and moved within a batch; some with the group bit. There
+  // are rounds with many such frames and with few.
+  uint32_t calm = 1;
+  const auto address = [&](uint32_t first) {
+    std::string m = mac(below(calm) == 0 ? below(32) : first + below(8));
+    if (below(4 * calm) == 0) m[0] = static_cast<char>(m[0] | 1);
+    return m;
+  };
+  for (int round = 0; round < 1000; round++) {
+    calm = 8u << 2 * below(4);
+    const uint32_t from = below(4) == 0 ? 1 + below(2) : 0;
+    const uint32_t to = 8 * (from == 0 ? 1 : below(2)), spread = 1 + below(3);
+    for (uint32_t left = 1 + below(120), i = 0; left > 0; left--, i++) {
+      const std::string s = frame(address(i % spread == 0 ? to : 16), address(8 * from), 60, i);
+      f.put(*ports[0][from], s);
+      f.send(*ports[1][from], s);
+    }
+    ports[0][from]->txsync();
+    for (uint32_t p = 0; p < 3; p++) REQUIRE(f.receive(*ports[0][p]) == f.receive(*ports[1][p]));
+  }
+  CHECK_EQ(ports[0][0]->counters().tx_copies, ports[1][0]->counters().tx_copies);
+}
+
 TEST(a_full_ring_drops_and_counts) {
   Fixture f;
   auto a = f.open("vale0:a"), b = f.open("vale0:b");

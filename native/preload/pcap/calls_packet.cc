@@ -162,8 +162,13 @@ void send_through(const char* name, int fd) {
 bool port_ioctl(unsigned long request, void* argument, int* result) {
   if (request < SIOCGIFNAME || request > SIOCGIFTXQLEN || argument == nullptr) return false;
   auto* r = static_cast<ifreq*>(argument);
-  if (!is_port_name(r->ifr_name)) return false;
   *result = 0;
+  if (request == SIOCGIFNAME) {
+    const Link* link = link_of(r->ifr_ifindex);
+    if (link != nullptr) std::strcpy(r->ifr_name, link->name);
+    return link != nullptr;
+  }
+  if (!is_port_name(r->ifr_name)) return false;
   switch (request) {
     case SIOCGIFINDEX:
       r->ifr_ifindex = index_of(r->ifr_name);
