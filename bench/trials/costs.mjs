@@ -11,6 +11,7 @@ const wires = ['packet', 'xdp'].flatMap((socket) =>
     args: { socket, way },
     floor: { name: 'bare socket', field: 'bare' },
     privileged: true,
+    bar: { of: 'ratio', min: 0.9 },
     windows: 3,
     quick: false,
   })),
