@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Who begins again where another has ended: machines, agents that are killed, and machines that move, for
 // which pages that are written are logged.
+#include "test/support/child.h"
 #include "test/support/vhost_bench.h"
 #include "vhost/queue.h"
 
@@ -17,8 +18,7 @@ TEST(a_socket_is_taken_over_only_from_the_dead) {
   uint32_t index;
   CHECK_EQ(bench.f.device->attach(q, &index).err, EBUSY);
   const pid_t pid = static_cast<pid_t>(bench.row().pid);
-  kill(pid, SIGKILL);
-  while (kill(pid, 0) == 0) usleep(1000);
+  kill_other(pid);
   CHECK_OK(bench.attach());
   bench.detach();
   FILE* file = std::fopen(bench.path.c_str(), "w");
@@ -56,8 +56,7 @@ void comes_and_goes(const master::Options& options, uint32_t rounds) {
       const pid_t pid = static_cast<pid_t>(bench.row().pid);
       kill(pid, SIGSTOP);
       for (uint32_t i = 0; i < 5; i++) CHECK(m.send(frame(mac(2), mac(1), 60, 100 + i)));
-      kill(pid, SIGKILL);
-      while (kill(pid, 0) == 0) usleep(1000);
+      kill_other(pid);
       CHECK(m.hung_up());
       m.part();
       CHECK_OK(bench.attach());

@@ -4,11 +4,14 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstring>
 #include <memory>
+#include <string>
 
 #include "device/user.h"
 
@@ -28,6 +31,26 @@ pid_t spawn(F&& body) {
 inline void end(pid_t pid) {
   kill(pid, SIGKILL);
   waitpid(pid, nullptr, 0);
+}
+
+// Kills a process that is not this one's child, and waits until nothing of it is left but, at most, its
+// entry in the process table, which whoever adopted it takes away when it likes.
+inline void kill_other(pid_t pid) {
+  kill(pid, SIGKILL);
+  const std::string place = "/proc/" + std::to_string(pid);
+  for (;; usleep(1000)) {
+    FILE* file = std::fopen((place + "/stat").c_str(), "re");
+    if (file == nullptr) return;
+    char line[256] = "";
+    const bool whole = std::fgets(line, sizeof line, file) != nullptr;
+    std::fclose(file);
+    // The name in brackets may hold anything but ends with the last one.
+    const char* name_end = std::strrchr(line, ')');
+    if (!whole || name_end == nullptr || name_end[1] != ' ' || name_end[2] != 'Z') continue;
+    // The first thread waits like that for the others: a link for each beside the two of a directory.
+    struct stat threads;
+    if (stat((place + "/task").c_str(), &threads) != 0 || threads.st_nlink <= 3) return;
+  }
 }
 
 // A process that holds what open() gave it, to be ended; 0 when open() says false.
