@@ -3,17 +3,22 @@
 
 const pair = (receiver) => ({ tool: 'switch', args: { size: 60, batch: 256, receiver } });
 
+/** Two programs that differ little: many short windows in turns. */
+const many = { windows: 15, seconds: { quick: 0.1, full: 0.1 } };
+
 const preloaded = [
   {
     name: 'preload-busy-60-256',
     args: { what: 'netmap', size: 60, batch: 256 },
     limit: { name: 'busy', ...pair('busy') },
+    ...many,
     bar: { of: 'ratio', min: 0.9 },
   },
   {
     name: 'preload-poll-60-256',
     args: { what: 'netmap', size: 60, batch: 256, receiver: 'poll' },
     limit: { name: 'spin', ...pair('spin') },
+    ...many,
     bar: { of: 'ratio', min: 0.9 },
   },
   {
