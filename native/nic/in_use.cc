@@ -90,7 +90,22 @@ struct Below {
   int upper, lower;
 };
 
-// Which interfaces others are made of: of a bridge or bond its ports, of a VLAN its base.
+// Of a VXLAN device made with `dev`, which has no IFLA_LINK, the interface its frames leave by; else 0.
+int tunnel_base(const Attribute& info) {
+  std::string kind;
+  int base = 0;
+  if (info.type != IFLA_LINKINFO) return 0;
+  netlink::nested(info, [&](const Attribute& one) {
+    if (one.type == IFLA_INFO_KIND) kind = one.text();
+    if (one.type != IFLA_INFO_DATA) return;
+    netlink::nested(one, [&](const Attribute& inner) {
+      if (inner.type == IFLA_VXLAN_LINK) base = inner.as<int>();
+    });
+  });
+  return kind == "vxlan" ? base : 0;
+}
+
+// Which interfaces others are made of: of a bridge or bond its ports, of a VLAN or VXLAN its base.
 std::vector<Below> stacking() {
   std::vector<Below> all;
   netlink::dump<ifinfomsg>(RTM_GETLINK, [&](const nlmsghdr* message) {
@@ -101,6 +116,7 @@ std::vector<Below> stacking() {
       if (one.type == IFLA_MASTER) all.push_back({one.as<int>(), index});
       if (one.type == IFLA_LINK) base = one.as<int>();
       if (one.type == IFLA_LINK_NETNSID) elsewhere = true;
+      if (const int under = tunnel_base(one)) all.push_back({index, under});
     });
     // The other end of a veth pair is no base: that of a pair names its own back.
     if (base != 0 && base != index && !elsewhere) all.push_back({index, base});

@@ -2,7 +2,7 @@
 //
 // Flow. Before an interface is taken from the host: does anything the user would miss run over it?
 // Owns. Nothing.
-// Invariants. An interface below the one in question (of a bridge, bond, VLAN) counts as it does.
+// Invariants. An interface below the one in question (of a bridge, bond, VLAN, VXLAN) counts as it does.
 //   Answers come from the kernel's tables of this network namespace.
 // Not here. Taking it (take_over.h).
 #pragma once

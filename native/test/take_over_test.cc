@@ -305,6 +305,18 @@ TEST(what_carries_the_default_route_is_refused) {
   CHECK(status.text.find("through tb") != std::string::npos);
   netns::run("ip link del tb");
   CHECK_OK(open_wire(request, options, &port));
+  port.reset();
+
+  // What the route's VXLAN device sends leaves by it, of which no IFLA_LINK tells.
+  if (!netns::run("ip link add tv type vxlan id 7 remote 10.9.0.2 dstport 4789 dev t0"))
+    SKIP("the kernel has no VXLAN here");
+  REQUIRE(
+      netns::run("ip addr add 10.7.0.1/24 dev tv && ip link set tv up &&"
+                 "ip route add default via 10.7.0.2"));
+  status = open_wire(request, options, &port);
+  CHECK_EQ(status.err, EBUSY);
+  CHECK(status.text.find("default route (through tv)") != std::string::npos);
+  netns::run("ip link del tv");
 }
 
 TEST(a_tap_device_is_the_hosts_other_end) {
