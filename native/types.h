@@ -116,6 +116,8 @@ struct WireState {
   uint32_t mtu = 0;         // bytes, without the Ethernet header
   uint8_t mac[6] = {};      // zeros when it has none
   bool promiscuous = false;
+  // Receive queues that the driver has got since it was opened by AF_XDP: their frames are lost, uncounted.
+  uint32_t unserved_queues = 0;
   uint64_t kernel_drops = 0;    // frames the kernel received for this port and had no room for
   uint64_t nic_rx_dropped = 0;  // the interface's own counts, since it exists
   uint64_t nic_tx_dropped = 0;

@@ -95,6 +95,8 @@ export interface WireState {
   /** "02:00:00:00:00:01"; zeros when it has none. */
   mac: string;
   promiscuous: boolean;
+  /** Receive queues that the driver has got since it was opened by AF_XDP: their frames are lost, uncounted. */
+  unservedQueues: number;
   /** Frames the kernel received for this port and had no room for. */
   kernelDrops: bigint;
   /** The interface's own counts, since it exists. */

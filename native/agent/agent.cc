@@ -316,11 +316,25 @@ void Agent::poll_on(uint32_t cores, uint32_t first) {
   }
 }
 
+void Agent::say_queues(const WireState& now) {
+  const char* name = now.interface.c_str();
+  if (now.unserved_queues == 0) {
+    log_.say("interface %s: all its queues are served again", name);
+    return;
+  }
+  log_.say(
+      "interface %s has %u receive %s more than when it was attached: what arrives there is lost "
+      "and "
+      "not counted; detach it and attach it again",
+      name, now.unserved_queues, now.unserved_queues == 1 ? "queue" : "queues");
+}
+
 void Agent::look_at_link() {
   WireState now;
   if (!sides_[0].wire->wire_state(&now) || now.removed) return;  // the engine will hear of it
   if (!has_guest() && !link_.backend.empty() && (now.up != link_.up || now.link != link_.link))
     log_.say("interface %s: %s", now.interface.c_str(), link_text(now));
+  if (!link_.backend.empty() && now.unserved_queues != link_.unserved_queues) say_queues(now);
   if (!link_.backend.empty() && now.interface != link_.interface)
     log_.say("interface %s is called %s now%s", link_.interface.c_str(), now.interface.c_str(),
              now.take_over == link_.take_over || now.take_over != "none"
@@ -338,6 +352,7 @@ void Agent::publish() {
   facts.speed_mbps = link_.speed_mbps;
   facts.mtu = link_.mtu;
   facts.link_downs = link_.link_downs;
+  facts.unserved_queues = link_.unserved_queues;
   facts.kernel_drops = link_.kernel_drops;
   facts.nic_rx_dropped = link_.nic_rx_dropped;
   facts.nic_tx_dropped = link_.nic_tx_dropped;

@@ -94,6 +94,7 @@ class Agent {
   Turn answer(uint32_t* number);
   void poll_on(uint32_t cores, uint32_t first);
   void look_at_link();
+  void say_queues(const WireState& now);
   void publish();
   void log_messages(Side& side);
   void log_news();

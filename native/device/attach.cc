@@ -311,6 +311,7 @@ Status list_agents(Runtime& rt, std::vector<AgentRow>* out) {
     r.state.speed_mbps = facts.speed_mbps;
     r.state.mtu = facts.mtu;
     r.state.link_downs = facts.link_downs;
+    r.state.unserved_queues = static_cast<uint32_t>(facts.unserved_queues);
     r.state.kernel_drops = facts.kernel_drops;
     r.state.nic_rx_dropped = facts.nic_rx_dropped;
     r.state.nic_tx_dropped = facts.nic_tx_dropped;

@@ -107,6 +107,10 @@ bool WirePort::wire_state(WireState* out) const {
   state.speed_mbps = link_speed(now.name);
   state.mtu = now.mtu;
   std::memcpy(state.mac, now.mac, sizeof state.mac);
+  if (const uint32_t served = queues_served(); served != 0) {
+    const Queues queues = queues_of(now.name);
+    if (queues.known && queues.rx > served) state.unserved_queues = queues.rx - served;
+  }
   state.promiscuous = facts.promiscuity != 0;
   state.nic_rx_dropped = facts.rx_dropped + facts.rx_missed;
   state.nic_tx_dropped = facts.tx_dropped;

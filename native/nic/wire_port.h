@@ -31,6 +31,7 @@ struct WireParts {
   std::shared_ptr<PrivateRegion> region;
   uint64_t memory_key = 0;
   TakeOver take_over;
+  std::shared_ptr<const Handle> claim;  // of the interface, for as long as it is open (claim.h)
   std::string warning;
   bool busy = false;
   Port* share = nullptr;  // whose extra buffers the rings hold; they go back at the end
@@ -89,6 +90,8 @@ class WirePort : public Port {
   uint32_t rx_room() const { return rx().slots() - 1 - rx().distance(rx_hwcur_, rx_hwtail_); }
   // Puts frames into slots from rx_hwtail_ on, moves it, and marks their ends in rx_ends_.
   virtual void fill(const RingView& ring) = 0;
+  // Of the interface, 0 when it is not received by queues.
+  virtual uint32_t queues_served() const { return 0; }
   // Sets removed_ when the interface is gone.
   virtual void look_for_removal() = 0;
 

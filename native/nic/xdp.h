@@ -82,6 +82,7 @@ class XdpPort final : public WirePort {
   void give(unsigned queue, uint32_t buffer);
 
   bool unsent() const override { return handed_over(tx(), tx_done_); }
+  uint32_t queues_served() const override { return socket_.queues(); }
   void look_for_removal() override;
 
   XdpSocket socket_;

@@ -26,7 +26,7 @@
 namespace vale {
 
 constexpr uint64_t kControlMagic = 0x6c6f72746e6f4356;  // "VControl" in a little-endian file
-constexpr uint32_t kControlVersion = 13;
+constexpr uint32_t kControlVersion = 14;
 
 constexpr size_t kFdbBytes = 2 << 20;  // size of a switch's address table
 
@@ -250,6 +250,7 @@ struct AgentFacts {
   Totals wire, host;
   char interface[16];  // its name now
   uint8_t mac[8];      // 6 of them
+  uint64_t unserved_queues;
 };
 
 // An agent: a process that moves frames between a port and a network interface (agent/agent.h).

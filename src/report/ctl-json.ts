@@ -59,6 +59,7 @@ function interfaceJson(port: string, agent: AgentRow | undefined) {
     link_downs: agent.state.linkDowns,
     speed_bits_per_second: agent.state.speed === 0 ? null : agent.state.speed * 1e6,
     mtu_bytes: agent.state.mtu,
+    unserved_queues: agent.state.unservedQueues,
     kernel_drops: agent.state.kernelDrops,
     nic_rx_dropped: agent.state.nicRxDropped,
     nic_tx_dropped: agent.state.nicTxDropped,

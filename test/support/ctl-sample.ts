@@ -117,6 +117,7 @@ export function agent(port: string, more: Partial<AgentRow> = {}): AgentRow {
       mtu: 1500,
       mac: '02:00:00:00:00:01',
       promiscuous: true,
+      unservedQueues: 0,
       kernelDrops: 0n,
       nicRxDropped: 0n,
       nicTxDropped: 0n,
