@@ -162,6 +162,40 @@ needs(...labTools('ping', 'tc', 'flock', 'ethtool')).describe('attached interfac
         );
       });
 
+      test('nor of another runtime directory, unless they are shared', async () => {
+        const elsewhere = mkdtempSync(join(process.env['VALE_DIR'] ?? '', 'agent-other-'));
+        const other = (...args: string[]) =>
+          new Vale(args, { VALE_DIR: elsewhere }, lab.inside).result();
+        try {
+          const held = `interface "ag1" is attached as ${sw}:ag1 by process ${await pid(`${sw}:ag1`)}, `;
+          const attach = ['ctl', '-a', `${sw}:ag1`];
+          for (const args of [attach, ['pkt-gen', '-i', 'ag1', '-f', 'tx', '-n', '1', '-w', '0']]) {
+            const { code, stderr } = await other(...args);
+            expect({ code, held: stderr.includes(held) }, stderr).toEqual({ code: 1, held: true });
+            expect(stderr).toContain('or use --shared to get its frames too');
+          }
+          expect(await other(...attach, '--shared')).toMatchObject({ code: 0, stderr: '' });
+          expect(await other('ctl', '-d', `${sw}:ag1`)).toMatchObject({ code: 0, stderr: '' });
+        } finally {
+          rmSync(elsewhere, { recursive: true, force: true });
+        }
+      });
+
+      test('are not attached while a program has them open', async () => {
+        await lab.must('ip link add ag8 up type veth peer name ag9');
+        const receiver = vale('pkt-gen', '-i', 'ag8', '-f', 'rx', '-w', '0');
+        await receiver.says(/Receiving from netmap:ag8/);
+        expect(await failure('-a', `${sw}:ag8`)).toMatch(
+          /interface "ag8" is open in process \d+, which takes its frames; end that first, or use --shared/,
+        );
+        await receiver.stop('SIGINT');
+        const { code, stderr } = await ctl('-a', `${sw}:ag8@conf:host-rings=3`);
+        expect(code, stderr).toBe(0);
+        expect(stderr).toMatch(/^vale: .*host-rings does nothing here: .* attached with -h\n$/);
+        await good('-d', `${sw}:ag8`);
+        await lab.must('ip link del ag8');
+      });
+
       test('are polled by two cores at most, and not left alone before', async () => {
         const name = `${sw}:ag1`;
         expect(await failure('-P', name)).toContain('Bad address (it is not being polled)');

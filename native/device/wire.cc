@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "nic/both_port.h"
+#include "nic/claim.h"
 #include "nic/in_use.h"
 #include "nic/packet.h"
 #include "nic/packet_socket.h"
@@ -199,6 +200,7 @@ struct Opening {
   const OpenRequest& request;
   const WireOptions& options;
   const Interface& interface;
+  std::shared_ptr<const Handle> claimed = nullptr;
 
   Status open(std::unique_ptr<Port>* out) {
     const bool nic = request.mode != NR_REG_SW && request.mode != NR_REG_ONE_SW;
@@ -245,13 +247,23 @@ struct Opening {
     made.interface = interface;
     made.host = host;
     made.region = std::move(region);
+    made.claim = claimed;
     made.busy = options.busy;
     made.share = options.share;
     if (options.share != nullptr) made.memory_key = options.share->memory_key();
     return made;
   }
 
+  Status claim_it() {
+    auto handle = std::make_shared<Handle>();
+    const std::string port = options.share != nullptr ? options.share->info().name : "";
+    const Status status = claim(interface, port, !options.take_over, handle.get());
+    claimed = std::move(handle);
+    return status;
+  }
+
   Status open_nic(std::shared_ptr<PrivateRegion> region, std::unique_ptr<Port>* out) {
+    if (Status s = claim_it(); !s.ok()) return s;
     if (wants_xdp(request, options, interface.name)) {
       const Status status = open_xdp(region, out);
       if (status.ok() || is_xdp(options.backend)) return status;
@@ -261,6 +273,12 @@ struct Opening {
     Status status = socket->open(interface, (request.flags & NR_TX_RINGS_ONLY) == 0);
     if (!status.ok()) return status;
     if (status = take(&made); !status.ok()) return status;
+    if (LinkFacts facts; link_facts(interface.index, &facts) == 0 && facts.xdp_program != 0) {
+      const std::string id = std::to_string(facts.xdp_program);
+      made.warning =
+          "interface \"" + interface.name + "\" has another's XDP program, number " + id +
+          ": what it redirects or drops never arrives here; see: bpftool prog show id " + id;
+    }
     return PacketPort::open(std::move(made), std::move(socket), "packet", out);
   }
 

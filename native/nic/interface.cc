@@ -77,6 +77,9 @@ int link_facts(int index, LinkFacts* out) {
       netlink::nested(one, [&](const netlink::Attribute& inner) {
         if (inner.type == IFLA_XDP_ATTACHED)
           out->generic_xdp = inner.as<uint8_t>() == XDP_ATTACHED_SKB;
+        // Of several at once, one for each mode, any.
+        if (inner.type >= IFLA_XDP_PROG_ID && inner.type <= IFLA_XDP_HW_PROG_ID)
+          out->xdp_program = inner.as<uint32_t>();
       });
     }
     if (one.type == IFLA_STATS64) {

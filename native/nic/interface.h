@@ -33,6 +33,7 @@ struct LinkFacts {
   uint64_t rx_missed = 0;    // by the hardware
   uint64_t link_downs = 0;   // how often carrier was lost
   bool generic_xdp = false;  // an XDP program of the generic mode is attached
+  uint32_t xdp_program = 0;  // id of an XDP program that is attached, 0: none
 };
 // 0 or an errno: ENODEV when there is none.
 int link_facts(int index, LinkFacts* out);

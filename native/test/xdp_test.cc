@@ -112,6 +112,41 @@ TEST(a_refused_mode_is_followed_by_the_next_within_the_lockable_memory) {
   netns::run("ip link del v0");
 }
 
+TEST(a_packet_socket_behind_an_xdp_program_says_that_it_gets_the_rest) {
+  NEED_ROOT_NAMESPACE();
+  Veth veth;
+  WireState state;
+  auto first = open_xdp("v0", WireBackend::packet);
+  REQUIRE(first != nullptr && first->wire_state(&state));
+  CHECK_EQ(state.warning, "");
+  auto taker = open_xdp("v0", WireBackend::xdp_native);
+  auto second = open_xdp("v0", WireBackend::packet);
+  REQUIRE(taker != nullptr && second != nullptr && second->wire_state(&state));
+  CHECK(state.warning.find("\"v0\" has another's XDP program, number ") != std::string::npos);
+}
+
+TEST(queues_that_come_later_are_told_while_they_are_there) {
+  NEED_ROOT_NAMESPACE();
+  if (!netns::run("command -v ethtool")) SKIP("needs the tool \"ethtool\"");
+  const char* const queues = "numtxqueues 4 numrxqueues 4";
+  REQUIRE(
+      netns::run(std::string("ip link add v0 ") + queues + " type veth peer name v1 " + queues));
+  REQUIRE(netns::run("ethtool -L v0 rx 2 tx 2 && ethtool -L v1 rx 2 tx 2"));
+  REQUIRE(netns::run("ip link set v0 up && ip link set v1 up"));
+  auto port = open_xdp("v0", WireBackend::xdp_native);
+  WireState state;
+  REQUIRE(port != nullptr && port->wire_state(&state));
+  CHECK_EQ(state.unserved_queues, 0u);
+  REQUIRE(netns::run("ethtool -L v0 rx 4"));
+  CHECK(port->wire_state(&state));
+  CHECK_EQ(state.unserved_queues, 2u);
+  REQUIRE(netns::run("ethtool -L v0 rx 2"));
+  CHECK(port->wire_state(&state));
+  CHECK_EQ(state.unserved_queues, 0u);
+  port.reset();
+  netns::run("ip link del v0");
+}
+
 TEST(zero_copy_is_refused_where_the_driver_has_none) {
   NEED_ROOT_NAMESPACE();
   Veth veth;

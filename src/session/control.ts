@@ -94,6 +94,11 @@ export class Control {
       const made = this.runtime.list().find((row) => row.name === spec.fullName);
       const rings = made && otherRings(spec, made.info, wishes.config);
       if (rings !== undefined) this.warn(rings);
+      const { hostTxRings, hostRxRings } = spec.options.conf ?? {};
+      if (!names.exists('port', spec.port) && (hostTxRings ?? hostRxRings) !== undefined)
+        this.warn(
+          `${spec.text}: host-rings does nothing here: a host stack has one ring each way, and is attached with -h`,
+        );
       const agents = this.runtime.agents();
       const attached = agents.find((row) => row.alive && row.port === spec.fullName);
       const mtus = attached && unequalOnSwitch(attached, agents);
