@@ -15,6 +15,8 @@
 namespace vale {
 namespace {
 
+// Of 20 ms: the descriptors of a killed process are closed one after the other.
+constexpr int kTries = 25;
 constexpr const char* kSockets = "/proc/thread-self/net/unix";  // of this network namespace
 
 struct Holder {
@@ -66,7 +68,15 @@ Status claim(const Interface& interface, const std::string& port, bool shared, H
     return Status::fail(errno, "cannot bind a socket: %s", std::strerror(errno));
   *out = std::move(fd);
   Holder holder;
-  if (shared || !find_holder(prefix, own, &holder)) return Status::good();
+  if (shared) return Status::good();
+  const auto refused = [&] {
+    holder = {};
+    return find_holder(prefix, own, &holder) && (!port.empty() || !holder.port.empty());
+  };
+  for (int i = 1; refused(); i++) {
+    if (i == kTries) break;
+    usleep(20'000);
+  }
   const char* name = interface.name.c_str();
   const char* process = holder.process.c_str();
   if (!holder.port.empty()) {
@@ -76,7 +86,7 @@ Status claim(const Interface& interface, const std::string& port, bool shared, H
                         "--shared to get its frames too",
                         name, holder.port.c_str(), process);
   }
-  if (port.empty()) return Status::good();
+  if (port.empty() || holder.process.empty()) return Status::good();
   return Status::fail(EBUSY,
                       "interface \"%s\" is open in process %s, which takes its frames; end that "
                       "first, or use --shared to get them too",
