@@ -160,6 +160,18 @@ describe('tcpreplay to tcpdump', () => {
     LONG,
   );
 
+  needs('tcpdump', 'setpriv').test(
+    'an interface that its user may not capture on is refused',
+    () => {
+      const words = ['-A', '-n', '-i', 'lo', '-c', '1'];
+      const dropped = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', 'tcpdump'];
+      const mine = process.getuid!() === 0 ? dropped : ['tcpdump'];
+      const { status, stderr } = run(...mine, ...words);
+      expect(stderr).toMatch(/You don't have permission to perform this capture/);
+      expect(status).toBe(1);
+    },
+  );
+
   needs('tcpdump').test('says in one line why a port cannot be opened', () => {
     const { status, stderr } = run('tcpdump', '-i', 'vale0:a/q', '-c', '1');
     expect(stderr).toMatch(/expected letters of r t z x R T after \/ but found q/);

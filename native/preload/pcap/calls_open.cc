@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "preload/pcap/calls_packet.h"
 #include "preload/pcap/device_name.h"
 #include "preload/pcap/handle.h"
 #include "preload/pcap/library.h"
@@ -97,12 +98,14 @@ EXPORT(void*, pcap_create, (const char* device, char* error)) {
 EXPORT(int, pcap_activate, (void* p)) {
   if (Handle* h = handle_of(p)) return h->activate();
   NEXT(int (*)(void*), "pcap_activate");
+  NoStandIn received_on;
   return next(p);
 }
 
 EXPORT(void*, pcap_open_live, (const char* device, int snaplen, int promisc, int ms, char* error)) {
   if (!is_our_device(device)) {
     NEXT(void* (*)(const char*, int, int, int, char*), "pcap_open_live");
+    NoStandIn received_on;
     return next(device, snaplen, promisc, ms, error);
   }
   Handle* h = make_handle(device);

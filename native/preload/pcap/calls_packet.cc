@@ -34,6 +34,7 @@ struct Link {
 };
 Link g_links[kNames];
 std::atomic<unsigned> g_link_count{0};
+thread_local bool t_no_stand_in = false;
 
 int fail(int err) {
   errno = err;
@@ -150,6 +151,9 @@ int index_in(const sockaddr* address, socklen_t length) {
 
 }  // namespace
 
+NoStandIn::NoStandIn() : before_(t_no_stand_in) { t_no_stand_in = true; }
+NoStandIn::~NoStandIn() { t_no_stand_in = before_; }
+
 void send_through(const char* name, int fd) {
   if (std::strlen(name) >= IFNAMSIZ) return;
   const int index = index_of(name);
@@ -206,7 +210,8 @@ EXPORT(char*, if_indextoname, (unsigned index, char* name)) {
 
 EXPORT(int, socket, (int domain, int type, int protocol)) {
   const int fd = real().socket(domain, type, protocol);
-  if (fd >= 0 || domain != AF_PACKET || (errno != EPERM && errno != EACCES)) return fd;
+  if (fd >= 0 || domain != AF_PACKET || (errno != EPERM && errno != EACCES) || t_no_stand_in)
+    return fd;
   // Who may not have one can still send on ports.
   const int stand_in = real().socket(AF_UNIX, SOCK_DGRAM | (type & SOCK_CLOEXEC), 0);
   if (stand_in >= 0) make_packet(stand_in);

@@ -15,5 +15,17 @@ void send_through(const char* name, int fd);
 bool port_ioctl(unsigned long request, void* argument, int* result);
 // A frame for a port that this socket was bound to; false when it was not.
 bool write_to_port(int fd, const void* frame, size_t size, ssize_t* result);
+// While it lives, this thread gets no stand-in for a packet socket that the system refuses: libpcap, which
+// would receive on it, says what it always says of an interface that its user may not capture on.
+class NoStandIn {
+ public:
+  NoStandIn();
+  ~NoStandIn();
+  NoStandIn(const NoStandIn&) = delete;
+  NoStandIn& operator=(const NoStandIn&) = delete;
+
+ private:
+  bool before_;
+};
 
 }  // namespace vale::preload
