@@ -12,7 +12,6 @@ using Verdict = Converter::Verdict;
 
 namespace {
 
-std::string text(const Bytes& f) { return {f.begin(), f.end()}; }
 Bytes bytes(const std::string& s) { return {s.begin(), s.end()}; }
 
 std::string with(const VnetHeader& header, uint32_t length, const Bytes& frame) {

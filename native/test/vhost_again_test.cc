@@ -82,6 +82,26 @@ TEST(the_same_with_packed_rings) {
   }
 }
 
+namespace {
+
+// What a driver sends through, for queues that serve it one after the other, each as if it were the first.
+struct Served {
+  GuestMemory memory;
+
+  bool by(Queue* queue, Master& m) {
+    const Driver& q = m.tx();
+    const MemoryRegion all = {master::kGuestBase, m.options.memory, master::kUserBase, 0};
+    QueueSetup setup;
+    setup.size = q.size;
+    setup.address = {q.index, 0, m.user(q.descriptors), m.user(q.used), m.user(q.available), 0};
+    setup.base = q.packed ? kLap : 0u;
+    if (memory.regions() == 0 && memory.set(&all, &m.memory_fd, 1) != nullptr) return false;
+    return queue->start(setup, &memory, m.options.features) == nullptr;
+  }
+};
+
+}  // namespace
+
 // At each moment of marking a chain as used, at each place of the ring, also across its end.
 TEST(a_packed_ring_tells_where_one_died_in_the_midst_of_a_chain) {
   master::Options o;
@@ -91,15 +111,9 @@ TEST(a_packed_ring_tells_where_one_died_in_the_midst_of_a_chain) {
     o.piece = 72 / pieces + 1;
     Master m(o);
     Driver& q = m.tx();
-    GuestMemory memory;
-    const MemoryRegion all = {master::kGuestBase, o.memory, master::kUserBase, 0};
-    REQUIRE(memory.set(&all, &m.memory_fd, 1) == nullptr);
-    QueueSetup setup;
-    setup.size = q.size;
-    setup.address = {q.index, 0, m.user(q.descriptors), m.user(q.used), m.user(q.available), 0};
-    setup.base = kLap;
+    Served served;
     Queue device;
-    REQUIRE(device.start(setup, &memory, o.features) == nullptr);
+    REQUIRE(served.by(&device, m));
     Chain chain;
     for (uint32_t n = 0; n < 3 * q.size; n++) {
       REQUIRE(m.send(frame(mac(2), mac(1), 60, n)));
@@ -116,12 +130,12 @@ TEST(a_packed_ring_tells_where_one_died_in_the_midst_of_a_chain) {
           *q.slot(at) = i != 0 && i <= marked ? after[at] : before[at];
         }
         Queue next;
-        REQUIRE(next.start(setup, &memory, o.features) == nullptr);
+        REQUIRE(served.by(&next, m));
         CHECK_EQ(next.cursor(), head);
       }
       std::copy(after.begin(), after.end(), q.slot(0));
       Queue next;
-      REQUIRE(next.start(setup, &memory, o.features) == nullptr);
+      REQUIRE(served.by(&next, m));
       CHECK_EQ(next.cursor(), device.cursor());
     }
   }
@@ -134,17 +148,11 @@ TEST(whoever_serves_a_ring_next_is_kicked) {
     o.features = kVersion1 | kMergeable | kProtocolFeatures | more;
     Master m(o);
     const Driver& q = m.tx();
-    GuestMemory memory;
-    const MemoryRegion all = {master::kGuestBase, o.memory, master::kUserBase, 0};
-    REQUIRE(memory.set(&all, &m.memory_fd, 1) == nullptr);
-    QueueSetup setup;
-    setup.size = q.size;
-    setup.address = {q.index, 0, m.user(q.descriptors), m.user(q.used), m.user(q.available), 0};
-    setup.base = q.packed ? kLap : 0u;
+    Served served;
     Queue dead, next;
-    REQUIRE(dead.start(setup, &memory, o.features) == nullptr);
+    REQUIRE(served.by(&dead, m));
     dead.want_kicks(false);
-    REQUIRE(next.start(setup, &memory, o.features) == nullptr);
+    REQUIRE(served.by(&next, m));
     CHECK(m.send(frame(mac(2), mac(1), 60, 1)));
     CHECK_EQ(q.kicks, 1u);
   }

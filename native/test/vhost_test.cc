@@ -11,23 +11,11 @@ using namespace vale;
 using namespace vale::vhost;
 using master::Master;
 
-namespace {
-
-std::string text(const wire::Frame& f) { return std::string(f.begin(), f.end()); }
-
-}  // namespace
-
 TEST(frames_go_both_ways_whatever_the_driver_can) {
   Bench bench;
   CHECK_OK(bench.attach());
   auto x = bench.f.open("vale0:x");
-  struct {
-    const char* what;
-    uint64_t features;
-    bool indirect;
-    uint32_t piece, rx_buffer;
-    uint32_t queue_size = 256;
-  } kinds[] = {
+  constexpr DriverKind kinds[] = {
       {"all", master::kUsual, false, 0, 1600},
       {"indirect tables", master::kUsual, true, 0, 1600},
       {"many pieces", master::kUsual, true, 37, 300},
@@ -41,14 +29,8 @@ TEST(frames_go_both_ways_whatever_the_driver_can) {
       {"packed, no events", kVersion1 | kPacked | kMergeable | kProtocolFeatures, false, 100, 1600},
       {"packed, no mergeable buffers", kVersion1 | kPacked | kProtocolFeatures, false, 0, 10000},
   };
-  for (const auto& kind : kinds) {
-    master::Options o;
-    o.features = kind.features;
-    o.indirect = kind.indirect;
-    o.piece = kind.piece;
-    o.rx_buffer = kind.rx_buffer;
-    o.queue_size = kind.queue_size;
-    Master m(o);
+  for (const DriverKind& kind : kinds) {
+    Master m(kind.options());
     REQUIRE(m.meet(bench.path));
     m.refill();
     for (uint32_t i = 0; i < 300; i++) {
@@ -94,7 +76,7 @@ TEST(super_frames_and_half_made_checksums_between_ports_that_know_them_and_do_no
     REQUIRE(m.meet(bench.path));
     m.refill();
     // To a port without headers: three segments, each complete.
-    CHECK(m.send(text(whole), vnet));
+    CHECK(m.send(super::text(whole), vnet));
     for (int i = 0; i < 3; i++) {
       const std::string got = bench.next(*x);
       CHECK(wire::wrong(wire::Frame(got.begin(), got.end())) == "");
@@ -104,9 +86,9 @@ TEST(super_frames_and_half_made_checksums_between_ports_that_know_them_and_do_no
     CHECK_OK(x->set_header_length(12));
     std::string with(12, '\0');
     std::memcpy(with.data(), &vnet, sizeof vnet);
-    bench.f.send(*x, with + text(whole));
+    bench.f.send(*x, with + super::text(whole));
     const std::string got = m.receive();
-    CHECK(body(m, got) == text(whole));
+    CHECK(body(m, got) == super::text(whole));
     CHECK(std::memcmp(got.data(), &vnet, sizeof vnet) == 0);
   }
   {
@@ -116,7 +98,7 @@ TEST(super_frames_and_half_made_checksums_between_ports_that_know_them_and_do_no
     m.refill();
     std::string with(12, '\0');
     std::memcpy(with.data(), &vnet, sizeof vnet);
-    bench.f.send(*x, with + text(whole));
+    bench.f.send(*x, with + super::text(whole));
     for (int i = 0; i < 3; i++) {
       const std::string got = m.receive();
       CHECK(got.substr(0, 10) == std::string(10, '\0'));
@@ -125,7 +107,7 @@ TEST(super_frames_and_half_made_checksums_between_ports_that_know_them_and_do_no
       CHECK(one.size() == whole.size() - 2000);
     }
     // What it may not ask for, it does not get.
-    CHECK(m.send(text(whole), vnet));
+    CHECK(m.send(super::text(whole), vnet));
     CHECK(m.send(frame(mac(2), mac(1), 100, 7)));
     CHECK(bench.next(*x).substr(12) == frame(mac(2), mac(1), 100, 7));
     CHECK_EQ(bench.row().wire.drops[static_cast<unsigned>(Drop::bad_header)], 1u);
@@ -140,7 +122,7 @@ TEST(super_frames_and_half_made_checksums_between_ports_that_know_them_and_do_no
     wrong[2].gso_type = 77;
     wrong[3].flags = 0;
     wrong[4].gso_type = kGsoNone | kGsoEcn;
-    for (const VnetHeader& one : wrong) CHECK(m.send(text(whole), one));
+    for (const VnetHeader& one : wrong) CHECK(m.send(super::text(whole), one));
     CHECK(m.send(frame(mac(2), mac(1), 100, 8)));
     CHECK(bench.next(*x).substr(12) == frame(mac(2), mac(1), 100, 8));
     CHECK_EQ(bench.row().wire.drops[static_cast<unsigned>(Drop::bad_header)], 6u);
@@ -271,7 +253,7 @@ TEST(a_guest_without_shared_memory) {
   const VnetHeader vnet = super::half_made(shape, &whole, kGsoTcp4, 1000);
   std::string with(12, '\0');
   std::memcpy(with.data(), &vnet, sizeof vnet);
-  bench.f.send(*x, with + text(whole));
+  bench.f.send(*x, with + super::text(whole));
   for (int i = 0; i < 3; i++) {
     const std::string got = exactly(fd, whole.size() - 2000 + 4).substr(4);
     CHECK(wire::wrong(wire::Frame(got.begin(), got.end())) == "");

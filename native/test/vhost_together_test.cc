@@ -12,7 +12,7 @@
 #include "test/support/check.h"
 #include "test/support/super_frame.h"
 #include "test/support/switch_fixture.h"
-#include "test/support/vhost_master.h"
+#include "test/support/vhost_bench.h"
 #include "vhost/rules.h"
 
 using namespace vale;
@@ -81,12 +81,6 @@ uint64_t drops(const PortCounters& c) {
   return sum;
 }
 
-std::string text(const wire::Frame& f) { return std::string(f.begin(), f.end()); }
-
-std::string body(const Master& m, const std::string& received) {
-  return received.size() < m.header_bytes() ? "" : received.substr(m.header_bytes());
-}
-
 // Both know where the other is.
 void introduce(Master& a, Master& b) {
   a.refill();
@@ -95,6 +89,13 @@ void introduce(Master& a, Master& b) {
   CHECK(body(b, b.receive()) == frame(mac(2), mac(1), 60, 0));
   CHECK(b.send(frame(mac(1), mac(2), 60, 1)));
   CHECK(body(a, a.receive()) == frame(mac(1), mac(2), 60, 1));
+}
+
+// The first two ports' machines come, and know each other.
+bool meet(const Together& t, Master& a, Master& b) {
+  if (!a.meet(t.path(1)) || !b.meet(t.path(2))) return false;
+  introduce(a, b);
+  return true;
 }
 
 }  // namespace
@@ -109,9 +110,7 @@ TEST(one_process_serves_all_that_name_it_and_ends_with_the_last) {
   }
   CHECK_EQ(t.attach(2).err, EBUSY);
   Master a, b;
-  REQUIRE(a.meet(t.path(1)));
-  REQUIRE(b.meet(t.path(2)));
-  introduce(a, b);
+  REQUIRE(meet(t, a, b));
   // The first one goes, and comes again, while the others are served.
   a.part();
   CHECK_OK(t.detach(1));
@@ -147,9 +146,7 @@ TEST(a_guest_that_breaks_the_rules_leaves_the_others_alone) {
   Together t;
   for (unsigned i = 1; i <= 3; i++) CHECK_OK(t.attach(i));
   Master a, b;
-  REQUIRE(a.meet(t.path(1)));
-  REQUIRE(b.meet(t.path(2)));
-  introduce(a, b);
+  REQUIRE(meet(t, a, b));
   {
     Master c;
     REQUIRE(c.meet(t.path(3)));
@@ -175,13 +172,7 @@ TEST(a_guest_that_breaks_the_rules_leaves_the_others_alone) {
 TEST(frames_between_guests_of_one_agent_pass_no_ring_and_are_counted_all_the_same) {
   Together t;
   for (unsigned i = 1; i <= 2; i++) CHECK_OK(t.attach(i));
-  struct {
-    const char* what;
-    uint64_t features;
-    bool indirect;
-    uint32_t piece, rx_buffer;
-    uint32_t queue_size = 256;
-  } kinds[] = {
+  constexpr DriverKind kinds[] = {
       {"all", master::kUsual, false, 0, 1600},
       {"indirect, many pieces", master::kUsual, true, 157, 300},
       {"no mergeable buffers", kVersion1 | kProtocolFeatures, false, 0, 10000},
@@ -190,21 +181,10 @@ TEST(frames_between_guests_of_one_agent_pass_no_ring_and_are_counted_all_the_sam
       {"packed, many pieces, an odd size", master::kUsual | kPacked, false, 157, 300, 391},
   };
   uint64_t frames = 0, bytes = 0;
-  for (const auto& from : kinds) {
-    for (const auto& to : kinds) {
-      const auto options = [](const auto& kind) {
-        master::Options o;
-        o.features = kind.features;
-        o.indirect = kind.indirect;
-        o.piece = kind.piece;
-        o.rx_buffer = kind.rx_buffer;
-        o.queue_size = kind.queue_size;
-        return o;
-      };
-      Master a(options(from)), b(options(to));
-      REQUIRE(a.meet(t.path(1)));
-      REQUIRE(b.meet(t.path(2)));
-      introduce(a, b);
+  for (const DriverKind& from : kinds) {
+    for (const DriverKind& to : kinds) {
+      Master a(from.options()), b(to.options());
+      REQUIRE(meet(t, a, b));
       const uint32_t tail = t.tail(2);
       const PortCounters before = t.counters(2);
       for (uint32_t i = 0; i < 40; i++) {
@@ -241,9 +221,7 @@ TEST(what_cannot_go_from_guest_to_guest_goes_through_the_ring_in_order) {
   Together t;
   for (unsigned i = 1; i <= 2; i++) CHECK_OK(t.attach(i));
   Master a, b;
-  REQUIRE(a.meet(t.path(1)));
-  REQUIRE(b.meet(t.path(2)));
-  introduce(a, b);
+  REQUIRE(meet(t, a, b));
   uint32_t next = 100, expected = 100;
   const auto send = [&](const std::string& to) {
     CHECK(a.send(frame(to, mac(1), 60 + next % 500, next)));
@@ -323,7 +301,7 @@ TEST(offloads_pass_between_guests_that_have_them_and_are_finished_for_others) {
   super::Shape shape;
   wire::Frame whole = super::build(shape);
   const VnetHeader vnet = super::half_made(shape, &whole, kGsoTcp4, 1000);
-  const std::string to = text(whole).substr(0, 6), from = text(whole).substr(6, 6);
+  const std::string to = super::text(whole).substr(0, 6), from = super::text(whole).substr(6, 6);
   for (const bool able : {true, false}) {
     Master a(o), b(able ? o : master::Options());
     REQUIRE(a.meet(t.path(1)));
@@ -333,10 +311,10 @@ TEST(offloads_pass_between_guests_that_have_them_and_are_finished_for_others) {
     CHECK(b.send(frame(from, to, 60, 1)));
     CHECK(body(a, a.receive()) == frame(from, to, 60, 1));
     const uint32_t tail = t.tail(2);
-    CHECK(a.send(text(whole), vnet));
+    CHECK(a.send(super::text(whole), vnet));
     if (able) {
       const std::string got = b.receive();
-      CHECK(body(b, got) == text(whole));
+      CHECK(body(b, got) == super::text(whole));
       CHECK(std::memcmp(got.data(), &vnet, sizeof vnet) == 0);
       CHECK_EQ(t.tail(2), tail);
     } else {

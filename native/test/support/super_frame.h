@@ -132,4 +132,6 @@ inline Bytes put_together(const std::vector<Bytes>& fragments) {
   return whole;
 }
 
+inline std::string text(const Bytes& f) { return std::string(f.begin(), f.end()); }
+
 }  // namespace super

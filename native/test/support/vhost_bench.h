@@ -55,6 +55,25 @@ struct Bench {
   }
 };
 
+// What a driver can, as tests go through it.
+struct DriverKind {
+  const char* what;
+  uint64_t features;
+  bool indirect;
+  uint32_t piece, rx_buffer;
+  uint32_t queue_size = 256;
+
+  master::Options options() const {
+    master::Options o;
+    o.features = features;
+    o.indirect = indirect;
+    o.piece = piece;
+    o.rx_buffer = rx_buffer;
+    o.queue_size = queue_size;
+    return o;
+  }
+};
+
 // A frame as the machine got it, without the header in front.
 inline std::string body(const master::Master& m, const std::string& received) {
   return received.size() < m.header_bytes() ? "" : received.substr(m.header_bytes());
