@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // npm run bench -- transfer: many bytes from one virtual machine to another while the agents that serve them are
 // killed in turns: is every byte there, and how long is nothing received?
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { inRoot, say } from '../scripts/lib.mjs';
-import { address, guestModules, inside } from './guests.mjs';
-import { Interrupted, Runner } from './measure.mjs';
+import { say } from '../scripts/lib.mjs';
+import { address, inside, keep, prepareGuests } from './guests.mjs';
+import { Interrupted } from './measure.mjs';
 import { Tools } from './peer-tools.mjs';
 
 const usage = `usage: npm run bench -- transfer [options]
@@ -134,22 +132,9 @@ export async function transfer({ environment, scratch }) {
     process.stdout.write(usage);
     return 0;
   }
-  if (spawnSync('qemu-system-x86_64', ['--version']).error !== undefined) {
-    say('skipped: qemu-system-x86_64 is missing: apt-get install qemu-system-x86');
-    return options.check ? 3 : 0;
-  }
-  const modules = await guestModules();
-  const image = modules.builtImage() ?? modules.buildImage(say);
-  const accelerator = modules.accelerator();
-  const runner = new Runner({
-    environment,
-    scratch,
-    seconds: 1,
-    pairs: 1,
-    retrySeconds: 0,
-    budget: 0,
-  });
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => runner.interrupt());
+  const prepared = await prepareGuests({ environment, scratch, seconds: 1, pairs: 1 });
+  if (prepared === undefined) return options.check ? 3 : 0;
+  const { modules, image, accelerator, runner } = prepared;
   const tools = new Tools({ runner, folder: join(scratch, 'transfer'), seconds: 1 });
   const guests = [];
   let found;
@@ -176,11 +161,7 @@ export async function transfer({ environment, scratch }) {
     await Promise.all(guests.filter(Boolean).map((guest) => guest.close()));
     await tools.end();
   }
-  const time = new Date().toISOString();
-  const result = { schema: 'vale-bench-transfer/1', time, accelerator, mib: options.mib, ...found };
-  mkdirSync(inRoot('bench/results'), { recursive: true });
-  const file = join('bench/results', `transfer-${time.replaceAll(':', '-')}.json`);
-  writeFileSync(inRoot(file), `${JSON.stringify(result, undefined, 2)}\n`);
+  const { result, file } = keep('transfer', { accelerator, mib: options.mib, ...found });
   if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
   else {
     const speed = (options.mib / found.seconds).toFixed(1);

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // npm run bench -- vm: two virtual machines on one machine, by what joins them. Each transport boots its own
 // pair of the image (npm run image), one pair at a time, so that nothing but it runs.
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import Table from 'cli-table3';
 
-import { inRoot, say } from '../scripts/lib.mjs';
-import { address, guestModules, inside } from './guests.mjs';
-import { Interrupted, Runner, Skip } from './measure.mjs';
+import { say } from '../scripts/lib.mjs';
+import { address, inside, keep, prepareGuests } from './guests.mjs';
+import { Interrupted, Skip } from './measure.mjs';
 import { checkNeeds } from './peers.mjs';
 import { Tools } from './peer-tools.mjs';
 import { median, spread } from './statistics.mjs';
@@ -250,25 +248,19 @@ export async function virtualMachines({ environment, scratch }) {
     return 0;
   }
   const chosen = TRANSPORTS.filter(({ name }) => options.only?.includes(name) ?? true);
-  if (spawnSync('qemu-system-x86_64', ['--version']).error !== undefined) {
-    say('skipped: qemu-system-x86_64 is missing: apt-get install qemu-system-x86');
-    return options.check ? 3 : 0;
-  }
-  const modules = await guestModules();
-  const image = modules.builtImage() ?? modules.buildImage(say);
-  const how = modules.accelerator();
-  const runBy = how === 'kvm' ? 'KVM' : 'emulation (TCG): the kernel runs no guests here';
-  say(`guests run by ${runBy}`);
-  const runner = new Runner({
+  const { rounds, seconds } = options;
+  const prepared = await prepareGuests({
     environment,
     scratch,
-    seconds: options.seconds,
-    pairs: options.rounds,
-    retrySeconds: 0,
+    seconds,
+    pairs: rounds,
     budget: 3600,
     quick: false,
   });
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => runner.interrupt());
+  if (prepared === undefined) return options.check ? 3 : 0;
+  const { modules, image, accelerator: how, runner } = prepared;
+  const runBy = how === 'kvm' ? 'KVM' : 'emulation (TCG): the kernel runs no guests here';
+  say(`guests run by ${runBy}`);
   const results = {};
   let failed = false;
   for (const transport of chosen) {
@@ -292,20 +284,8 @@ export async function virtualMachines({ environment, scratch }) {
   }
   const figures = figuresOf(options);
   const bars = judged(results, figures);
-  const time = new Date().toISOString();
-  const { rounds, seconds } = options;
-  const result = {
-    schema: 'vale-bench-vm/1',
-    time,
-    accelerator: how,
-    rounds,
-    seconds,
-    results,
-    bars,
-  };
-  mkdirSync(inRoot('bench/results'), { recursive: true });
-  const file = join('bench/results', `vm-${time.replaceAll(':', '-')}.json`);
-  writeFileSync(inRoot(file), `${JSON.stringify(result, undefined, 2)}\n`);
+  const found = { accelerator: how, rounds, seconds, results, bars };
+  const { result, file } = keep('vm', found);
   if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
   else {
     process.stdout.write(`${table(results, chosen, figures)}Guests run by ${runBy}.\n`);
