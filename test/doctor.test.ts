@@ -91,14 +91,13 @@ test('an addon that node was told not to load', () => {
 });
 
 needs('user namespaces').test('without /proc', () => {
+  const doctor = [process.execPath, join(packageRoot(), 'bin/vale.js'), 'doctor', '--json'];
   const { status, stderr, stdout } = spawnSync(
     'unshare',
-    ['-Urm', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', 'sh']
-      .concat([process.execPath, join(packageRoot(), 'bin/vale.js'), 'doctor', '--json'])
-      .map(String),
+    ['-Urm', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', 'sh', ...doctor],
     { encoding: 'utf8', env: { ...process.env, VALE_DIR: base } },
   );
-  expect({ status, stderr }).toEqual({ status: 0, stderr: expect.not.stringContaining('vale:') });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   const { checks } = JSON.parse(stdout) as Report;
   expect(checks.find(({ id }) => id === 'huge_pages')?.found).toMatch(/cannot tell/);
 });
