@@ -26,30 +26,23 @@ uint32_t Sender::scan_run(uint32_t slot, uint32_t head, uint16_t* dest, uint64_t
   uint64_t* const to = run;
   uint64_t w = load_slot(from[0]);
   if (!plain(w)) return 0;
-  const char* p = base + static_cast<uint32_t>(w) * stride;
-  uint64_t first;
-  uint32_t second;
-  std::memcpy(&first, p, 8);
-  std::memcpy(&second, p + 8, 4);
+  Addresses first, next;
+  first.read(base + static_cast<uint32_t>(w) * stride);
   to[0] = w;
   uint64_t sum = slot_length(w), flags = w;
   uint32_t count = 1;
   for (; count < most; count++) {
     w = load_slot(from[count]);
     if (!plain(w, to[0])) break;
-    p = base + static_cast<uint32_t>(w) * stride;
-    uint64_t a;
-    uint32_t b;
-    std::memcpy(&a, p, 8);
-    std::memcpy(&b, p + 8, 4);
-    if (a != first || b != second) break;
+    next.read(base + static_cast<uint32_t>(w) * stride);
+    if (next.dest_and_more != first.dest_and_more || next.more != first.more) break;
     to[count] = w;
     flags |= w;
     sum += slot_length(w);
   }
   seen |= flags;
   *bytes = sum;
-  *dest = resolve(first & kMacMask, first >> 48 | static_cast<uint64_t>(second) << 16, true);
+  *dest = resolve(first.dest() & kMacMask, first.source(), true);
   return count == most || *dest == kFlood ? count : extend_run(from, count, most, bytes);
 }
 
