@@ -17,11 +17,9 @@ bool DirectSender::begin() {
   if (locked == Locked::taken) [[unlikely]]
     recover_tx(*s_.rt, s_.tx_index);
   s_.now = now_seconds();
-  const bool watched =
-      (t.monitors.load(std::memory_order_relaxed) | t.zcopy.load(std::memory_order_relaxed)) != 0;
   const uint32_t from = word_position(t.take_word.load(std::memory_order_relaxed));
   const bool waits = __atomic_load_n(&s_.own_ring->head, __ATOMIC_ACQUIRE) != from;
-  if (!watched && !waits && on_switch(s_)) return true;
+  if (!is_watched(t) && !waits && on_switch(s_)) return true;
   unlock(t.lock);
   return false;
 }

@@ -288,11 +288,6 @@ bool alone(const Sender& s) { return s.sw->active.load(std::memory_order_relaxed
     watch_released(*s.rt, s.watched, z, t.port, {s.own_base, t.ring_ofs, n, from, head, true});
 }
 
-bool is_watched(const TxRing& t) {
-  return (t.monitors.load(std::memory_order_relaxed) | t.zcopy.load(std::memory_order_relaxed)) !=
-         0;
-}
-
 }  // namespace
 
 bool on_switch(Sender& s) { return find_switch(s); }

@@ -37,6 +37,12 @@ constexpr uint64_t monitor_tag(uint32_t parent_gen) { return uint64_t{1} << 63 |
 // Whether what the monitor watches is still open.
 bool monitor_alive(const Control& c, const PortRec& monitor);
 
+// Whether anybody looks at what is sent by this ring, or at its slots when they are released.
+inline bool is_watched(const TxRing& tx) {
+  return (tx.monitors.load(std::memory_order_relaxed) | tx.zcopy.load(std::memory_order_relaxed)) !=
+         0;
+}
+
 // What a thread that feeds monitors remembers between syncs.
 struct Watched {
   std::unordered_map<uint32_t, uint64_t> stalled;  // rx ring → lock word that did not move
