@@ -126,7 +126,7 @@ uint32_t send_run(Sender& s, uint32_t slot, uint32_t head) {
   const uint32_t count = s.scan_run(slot, head, &dest, &bytes);
   if (count == 0) return 0;
   uint32_t end = slot + count;
-  if (end >= s.num_slots) end -= s.num_slots;
+  if (end == s.num_slots) end = 0;
   uint64_t members[4], member = 0;
   uint64_t targets = 0, no_destination = 0, same_port = 0;
   if (dest == kFlood) {
@@ -267,7 +267,7 @@ bool alone(const Sender& s) { return s.sw->active.load(std::memory_order_relaxed
   }
   // Runs until two of them were short; then whatever comes is sorted by destination, and so is the next
   // sync's, until a batch could have been runs.
-  for (; slot != head;) {
+  while (slot != head) {
     const bool runs = s.short_runs < kShortRuns && !s.offsets.any();
     const uint32_t count = runs ? send_run(s, slot, head) : 0;
     if (count == 0) {
@@ -280,7 +280,7 @@ bool alone(const Sender& s) { return s.sw->active.load(std::memory_order_relaxed
       continue;
     }
     slot += count;
-    if (slot >= n) slot -= n;
+    if (slot == n) slot = 0;
     if (count < kShortRun && slot != head && slot != 0) s.short_runs++;
   }
   if (s.seen & uint64_t{NS_BUF_CHANGED} << 48) clear_changed(s, from, head);
