@@ -3,12 +3,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "switch/sender.h"
 #include "switch/tx_slots.h"
 
 namespace vale {
+
 void Sender::learn(Mac48 source) {
   if (source == last_source && source_ref.entry != nullptr &&
       source_ref.entry->load(std::memory_order_relaxed) == source_ref.word) {

@@ -20,6 +20,7 @@ struct Sender::Classifier {
   Sender& s;
   Batch& b;
   uint64_t copies = 0, bytes = 0, drops[6] = {};
+
   explicit Classifier(Sender& sender) : s(sender), b(sender.batch) {
     b.count = b.fragments = b.staged = b.steady = 0;
     b.uniform = b.simple = true;
@@ -34,13 +35,13 @@ struct Sender::Classifier {
   }
 
   void drop(Frame& f, Drop why) {
-    f.dest = kDropped;
-    drops[static_cast<unsigned>(why)]++;
+    f.dest = lost(why);
     copies++;
     b.uniform = false;
   }
 
-  // Frame::dest of a frame for `where`, which is more, or less, than one copy.
+  // Frame::dest of a frame for `where`, which is counted as one copy: more of a flood are added here, and where
+  // nobody would get it that one is a drop.
   uint16_t place(uint16_t where) {
     if (where == kFlood) {
       if (b.flood_count == 0) return lost(Drop::no_destination);
