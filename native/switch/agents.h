@@ -10,7 +10,7 @@
 //      its number; the agent takes the file away (agent_take_request()) and answers into it.
 //   4. agent_destroy(): it has detached its interface and closed its ports; record and files go.
 //   5. If it dies instead, the next look finds out: agents_reap() keeps record and log until they have
-//      been shown, the port is attached again, or a few newer ones have died.
+//      been shown, the port is attached again, or as many newer ones have died as are kept.
 //
 // Owns. AgentRec, and the files a<slot>.<gen> (doorbell), l<slot>.<gen> and o<slot>.<gen> (its log and
 //   the log's older half), w<slot>.<gen>.<number> (a request).

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Flow. What classify.cc reads from a tx ring and deliver.cc copies: up to kMaxFrames frames, each with
-//   where its bytes are and where it goes.
+// Flow. What mixed.cc and classify.cc read from a tx ring and deliver.cc copies: up to kMaxFrames frames, each
+//   with where its bytes are and where it goes.
 //
 // Owns. Memory of the sending thread, reused by each sync.
 // Invariants. Indices and lengths in here were read once from the ring and validated; the ring is not

@@ -3,9 +3,9 @@
 // Flow. The sender runs the switch in its own txsync; a frame's way, for one tx ring:
 //   1. lock the tx ring (skip it if another thread syncs it); read head once; check it.
 //   2. a run (Sender::scan_run): up to 256 frames in a row to one port; one lookup while addresses stay the same.
-//      After two short runs, and for frames with flags or fragments, classify(): up to 256 frames of
-//      any kind, sorted into one list per destination, in order of appearance; a flooded frame is on
-//      the list of every member.
+//      After two short runs, until frames come that could have been runs, and for those with flags or
+//      fragments, classify(): up to 256 frames of any kind, sorted into one list per destination, in order of
+//      appearance; a flooded frame is on the list of every member.
 //   3. take: these slots leave the application, counted.
 //   4. deliver (deliver.cc): lock the rx ring, copy payloads, then descriptors, then the tail.
 //   5. publish the new tail of the tx ring: all of it is free again, transmission is complete.

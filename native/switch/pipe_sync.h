@@ -2,7 +2,8 @@
 //
 // Flow. A frame passes a pipe by its descriptors alone; its bytes stay where they are:
 //   1. pipe_send():    lock the tx ring; copy slots from the last position up to head, checked, into
-//                      the peer's rx ring; commit its tail up to the last whole frame.
+//                      the peer's rx ring; commit its tail, some slots at a time, up to the last whole
+//                      frame.
 //   2. pipe_receive(): lock the rx ring's sync; where the application swapped a buffer, hand it back
 //                      into the peer's tx slot; move hwcur, which is the sender's limit.
 //   3. Both show their own ring's new tail and wake the peer if it sleeps: for frames, or for room.
@@ -10,7 +11,7 @@
 // Owns. The sender: RxRing line 0, `tail` and statistics, under TxRing::lock. The receiver: `hwcur`,
 //   under RxRing::sync_lock. Slots: who owns a slot's buffer may write it.
 // Invariants. Nothing is dropped: what has no room stays with the sender, whose tail says so. Slot k of
-//   one ring corresponds to slot k of the other. The tail is the one commit of a transfer, hwcur of a
+//   one ring corresponds to slot k of the other. The tail is the commit of what was copied, hwcur of a
 //   release: whatever was copied beyond them when a process died is copied again.
 // Not here. Making and ending a pipe (pipe.h).
 #pragma once

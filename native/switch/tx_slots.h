@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Flow. How the slots of a tx ring are read: each one once, as one word, and judged from that word.
+// Flow. How the slots of a tx ring are read: each one once, as one word, and judged from that word; then the
+//   two addresses of its frame, once as well.
 // Owns. Nothing.
-// Invariants. What the application writes into a slot after it was loaded is not seen.
+// Invariants. What the application writes into a slot or an address after that decides nothing.
 // Not here. What is done with a slot that is not plain (classify.cc).
 #pragma once
+
+#include <cstring>
 
 #include "switch/fdb.h"
 #include "types.h"
