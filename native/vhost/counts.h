@@ -24,6 +24,13 @@ struct Counts {
   Count tx_frames, tx_bytes, tx_copies, tx_delivered;
   Count drops[kDropReasons];
 
+  // Each frame is one copy, and there.
+  void sent(uint64_t frames, uint64_t bytes) {
+    tx_frames.add(frames);
+    tx_bytes.add(bytes);
+    tx_copies.add(frames);
+    tx_delivered.add(frames);
+  }
   void drop(Drop why, uint64_t frames = 1) { drops[static_cast<unsigned>(why)].add(frames); }
   void drop_sent(Drop why, uint64_t frames = 1) {
     tx_copies.add(frames);

@@ -122,12 +122,12 @@ bool DgramPort::send_some(const RingView& ring) {
     messages[i].msg_hdr.msg_iov = &parts[frame[i].first];
     messages[i].msg_hdr.msg_iovlen = frame[i].parts;
   }
-  const int gone = sendmmsg(sends_.fd(), messages, frames, MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (gone > 0) {
+  const int sent = sendmmsg(sends_.fd(), messages, frames, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent > 0) {
     uint64_t bytes = 0;
-    for (int i = 0; i < gone; i++) bytes += frame[i].bytes;
-    sent(static_cast<uint64_t>(gone), bytes);
-    ring.release(frame[gone - 1].end);
+    for (int i = 0; i < sent; i++) bytes += frame[i].bytes;
+    counts_.sent(static_cast<uint64_t>(sent), bytes);
+    ring.release(frame[sent - 1].end);
     return true;
   }
   if (errno == EMSGSIZE) {

@@ -95,11 +95,7 @@ bool GuestPort::offer(unsigned ring, const VnetHeader& vnet, const Fragment* fra
 
 void GuestPort::settle(unsigned ring, uint32_t frames, uint64_t bytes) {
   device_->settle(ring, frames != 0);
-  if (frames == 0) return;
-  counts_.tx_frames.add(frames);
-  counts_.tx_bytes.add(bytes);
-  counts_.tx_copies.add(frames);
-  counts_.tx_delivered.add(frames);
+  if (frames != 0) counts_.sent(frames, bytes);
 }
 
 int GuestPort::patience() const {

@@ -20,13 +20,6 @@ bool SocketPort::to_guest(Port& port) {
   return moved;
 }
 
-void SocketPort::sent(uint64_t frames, uint64_t bytes) {
-  counts_.tx_frames.add(frames);
-  counts_.tx_copies.add(frames);
-  counts_.tx_delivered.add(frames);
-  counts_.tx_bytes.add(bytes);
-}
-
 Status SocketPort::watch() {
   watches_room_ = there() && full_;
   return watch_socket(watches_room_);

@@ -38,8 +38,6 @@ class SocketPort : public GuestLink {
   virtual Status watch_socket(bool with_room) = 0;
 
   Status watch();
-  // These went.
-  void sent(uint64_t frames, uint64_t bytes);
 
   Endpoint endpoint_;
   bool full_ = false;  // it takes no more for now

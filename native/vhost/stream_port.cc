@@ -125,27 +125,27 @@ bool StreamPort::send_some(const RingView& ring) {
   msghdr m = {};
   m.msg_iov = parts;
   m.msg_iovlen = frame[frames - 1].first + frame[frames - 1].parts;
-  const ssize_t took = sendmsg(socket_.fd(), &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (took <= 0) {
-    full_ = took < 0 && (errno == EAGAIN || errno == EINTR);
+  const ssize_t sent = sendmsg(socket_.fd(), &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent <= 0) {
+    full_ = sent < 0 && (errno == EAGAIN || errno == EINTR);
     ended_ |= !full_;
     attention_ |= ended_;
     return false;
   }
-  size_t left = static_cast<size_t>(took);
+  size_t left = static_cast<size_t>(sent);
   unsigned gone = 0;
   uint64_t bytes = 0;
   for (; gone < frames && left != 0; gone++) {
     bytes += frame[gone].bytes;
     for (unsigned i = 0; i < frame[gone].parts; i++) {
       const iovec& part = parts[frame[gone].first + i];
-      const size_t whole = std::min(left, part.iov_len);
-      rest_.append(static_cast<char*>(part.iov_base) + whole, part.iov_len - whole);
-      left -= whole;
+      const size_t took = std::min(left, part.iov_len);
+      rest_.append(static_cast<char*>(part.iov_base) + took, part.iov_len - took);
+      left -= took;
     }
   }
   full_ = !rest_.empty() || gone != frames;
-  sent(gone, bytes);
+  counts_.sent(gone, bytes);
   ring.release(frame[gone - 1].end);
   return true;
 }
