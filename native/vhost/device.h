@@ -2,7 +2,8 @@
 //
 // Flow. The network device that a guest sees, from the first message of its process to the last:
 //   1. handle(): features are agreed on, memory is mapped, queues are described, started, stopped.
-//   2. to_guest(), from_guest(): frames between its queues and the rings of its port.
+//   2. to_guest(), from_guest(): frames between its queues and the rings of its port; offer(), settle(): those of
+//      other guests.
 //   3. Whatever the guest or its process does that cannot be is trouble(): then nothing more is done
 //      for it, and the owner throws the device away.
 //

@@ -3,7 +3,8 @@
 // Flow. What the engine between a virtual machine and its port (engine/guest.h) knows of the machine's side:
 //   a Port without rings, which takes part in wait_ports(), and by one thread
 //   1. attend(): the machine's process is met, or its end noticed;
-//   2. to_guest(), from_guest(), publish(): frames.
+//   2. to_guest(), from_guest(), publish(): frames; offer(), settle(): those from a machine that the same thread
+//      serves (crossing.h).
 //   Here is what all kinds of machines do alike: being there or not, and being slept on.
 // Owns. What is slept on, what is counted, what is told of the machine.
 // Invariants. wire_state() and counters() may be called by any thread.
@@ -38,7 +39,7 @@ class GuestLink : public Port {
   virtual bool from_guest(Port& port) = 0;
   // Frames of its guest may go to others by this from now on; null: no more. It stays the caller's.
   void meet_neighbours(Crossing* crossing) { crossing_ = crossing; }
-  // A frame from such another one, for the guest's queue that rx ring `ring` leads to; whether it is there.
+  // A frame from a neighbour, for the guest's queue that rx ring `ring` leads to; whether it is there.
   virtual bool offer(unsigned, const VnetHeader&, const Fragment*, uint32_t, uint32_t) {
     return false;
   }
