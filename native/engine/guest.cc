@@ -59,6 +59,7 @@ class Serving {
         if (attends) seat.guest->attend();
         if (const int err = serve(seat, &moved)) {
           crossing_.remove(*seat.guest);
+          seat.guest->meet_neighbours(nullptr);
           seats_.erase(seats_.begin() + static_cast<long>(i));
           gone_(seat, port_gone(*seat.port, err));
         } else {
