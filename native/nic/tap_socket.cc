@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
@@ -111,8 +112,9 @@ uint64_t TapSocket::take_drops() {
 int TapSocket::take_error() { return removed() ? ENODEV : 0; }
 
 bool TapSocket::removed() const {
-  ifreq request = {};
-  return ioctl(fd_.fd(), TUNGETIFF, &request) != 0 && errno == EBADFD;
+  // TUNGETIFF would tell too, but waits for whoever makes or removes any interface.
+  pollfd wait = {fd_.fd(), 0, 0};
+  return poll(&wait, 1, 0) > 0 && (wait.revents & POLLERR) != 0;
 }
 
 }  // namespace vale
