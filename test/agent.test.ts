@@ -189,8 +189,11 @@ needs(...labTools('ping', 'tc', 'flock', 'ethtool')).describe('attached interfac
           /interface "ag8" is open in process \d+, which takes its frames; end that first, or use --shared/,
         );
         await receiver.stop('SIGINT');
+        const listener = vale('pkt-gen', '-i', 'ag8', '-f', 'rx', '-w', '0', '--shared');
+        await listener.says(/Receiving from netmap:ag8/);
         const { code, stderr } = await ctl('-a', `${sw}:ag8@conf:host-rings=3`);
         expect(code, stderr).toBe(0);
+        await listener.stop('SIGINT');
         expect(stderr).toMatch(/^vale: .*host-rings does nothing here: .* attached with -h\n$/);
         await good('-d', `${sw}:ag8`);
         await lab.must('ip link del ag8');

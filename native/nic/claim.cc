@@ -3,20 +3,20 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
 namespace vale {
 namespace {
 
-// Of 20 ms: the descriptors of a killed process are closed one after the other.
-constexpr int kTries = 25;
+// 20 ms apart: the descriptors of a killed process are closed one after the other.
+constexpr int kLooks = 25;
 constexpr const char* kSockets = "/proc/thread-self/net/unix";  // of this network namespace
 
 struct Holder {
@@ -40,7 +40,8 @@ bool find_holder(const std::string& prefix, const std::string& own, Holder* out)
     if (port == std::string::npos) continue;
     const Holder one = {name.substr(prefix.size(), number - prefix.size()), name.substr(port + 1)};
     // Anybody may have written that, and it is shown to people.
-    if (!std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isgraph(c); }) ||
+    if (one.process.empty() ||
+        !std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isgraph(c); }) ||
         !std::all_of(one.process.begin(), one.process.end(), ::isdigit))
       continue;
     if (!found || !one.port.empty()) *out = one;
@@ -50,9 +51,26 @@ bool find_holder(const std::string& prefix, const std::string& own, Holder* out)
   return found;
 }
 
+Status held(const Interface& interface, const Holder& holder) {
+  const char* name = interface.name.c_str();
+  const char* process = holder.process.c_str();
+  if (!holder.port.empty()) {
+    return Status::fail(EBUSY,
+                        "interface \"%s\" is attached as %s by process %s, of another runtime "
+                        "directory if vale ctl does not list it; detach it there first, or use "
+                        "--shared to get its frames too",
+                        name, holder.port.c_str(), process);
+  }
+  return Status::fail(EBUSY,
+                      "interface \"%s\" is open in process %s, which takes its frames; end that "
+                      "first, or use --shared to get them too",
+                      name, process);
+}
+
 }  // namespace
 
 Status claim(const Interface& interface, const std::string& port, bool shared, Handle* out) {
+  if (shared && port.empty()) return Status::good();
   Handle fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return Status::fail(errno, "cannot make a socket: %s", std::strerror(errno));
   const std::string prefix = "vale-wire/" + std::to_string(interface.index) + "/";
@@ -67,30 +85,16 @@ Status claim(const Interface& interface, const std::string& port, bool shared, H
   if (bind(fd.fd(), reinterpret_cast<sockaddr*>(&address), length) != 0 && errno != EADDRINUSE)
     return Status::fail(errno, "cannot bind a socket: %s", std::strerror(errno));
   *out = std::move(fd);
-  Holder holder;
   if (shared) return Status::good();
+  Holder holder;
   const auto refused = [&] {
-    holder = {};
     return find_holder(prefix, own, &holder) && (!port.empty() || !holder.port.empty());
   };
-  for (int i = 1; refused(); i++) {
-    if (i == kTries) break;
+  for (int looks = 1; refused(); looks++) {
+    if (looks == kLooks) return held(interface, holder);
     usleep(20'000);
   }
-  const char* name = interface.name.c_str();
-  const char* process = holder.process.c_str();
-  if (!holder.port.empty()) {
-    return Status::fail(EBUSY,
-                        "interface \"%s\" is attached as %s by process %s, of another runtime "
-                        "directory if vale ctl does not list it; detach it there first, or use "
-                        "--shared to get its frames too",
-                        name, holder.port.c_str(), process);
-  }
-  if (port.empty() || holder.process.empty()) return Status::good();
-  return Status::fail(EBUSY,
-                      "interface \"%s\" is open in process %s, which takes its frames; end that "
-                      "first, or use --shared to get them too",
-                      name, process);
+  return Status::good();
 }
 
 }  // namespace vale

@@ -20,7 +20,7 @@
 namespace vale {
 
 // port: of the switch that the interface is attached to as, "" when it is opened by its name. shared: others do
-// not matter. EBUSY: somebody excludes it; the text says who. Without /proc nobody is seen.
+// not matter, and by its name nothing is claimed: who listens beside the host keeps nobody away. EBUSY: somebody excludes it; the text says who. Without /proc nobody is seen.
 Status claim(const Interface& interface, const std::string& port, bool shared, Handle* out);
 
 }  // namespace vale
