@@ -66,8 +66,8 @@ uint32_t wire_buffers(const OpenRequest& request, const WireOptions& options);
 
 // "tap:NAME" is NAME with the backend tap. ENXIO: no interface of that name (the text names the
 // nearest, or those there are). EPERM: needs CAP_NET_RAW, or for a host side CAP_BPF and
-// CAP_NET_ADMIN. EBUSY: it must not be taken without `force`. EINVAL, EOPNOTSUPP: it cannot be opened
-// in that way. ENOMEM. EPERM, EOPNOTSUPP: the kernel does not let it be taken.
+// CAP_NET_ADMIN. EBUSY: it must not be taken without `force`, or another holds it (nic/claim.h). EINVAL,
+// EOPNOTSUPP: it cannot be opened in that way. ENOMEM. EPERM, EOPNOTSUPP: the kernel does not let it be taken.
 Status open_wire(const OpenRequest& request, const WireOptions& options,
                  std::unique_ptr<Port>* out);
 

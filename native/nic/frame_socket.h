@@ -48,7 +48,8 @@ class FrameSocket {
   virtual unsigned send(mmsghdr* messages, unsigned count, int* error) = 0;
   // Frames dropped by the kernel for want of a free place, since the last call.
   virtual uint64_t take_drops() = 0;
-  // The error the kernel has for this descriptor, and forgets: ENETDOWN when the interface went down.
+  // The error the kernel has for this descriptor, and may forget: ENETDOWN when the interface went down,
+  // ENODEV when a TAP device was removed.
   virtual int take_error() = 0;
   // Whether the interface is gone for good.
   virtual bool removed() const = 0;
