@@ -323,9 +323,8 @@ void Agent::say_queues(const WireState& now) {
     return;
   }
   log_.say(
-      "interface %s has %u receive %s more than when it was attached: what arrives there is lost "
-      "and "
-      "not counted; detach it and attach it again",
+      "interface %s has %u receive %s more than when it was attached: what arrives there is "
+      "lost and not counted; detach it and attach it again",
       name, now.unserved_queues, now.unserved_queues == 1 ? "queue" : "queues");
 }
 

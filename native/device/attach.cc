@@ -117,11 +117,10 @@ Status serve_too(Runtime& rt, uint32_t slot, const AttachRequest& q, uint32_t* p
     *gone = q.agent_name != a.name;
     if (*gone) return Status::good();
     if (agent_elsewhere(a)) {
-      return Status::fail(
-          EBUSY,
-          "%s: agent %s runs in another container, with other files; choose another "
-          "name",
-          q.port.name.c_str(), a.name);
+      return Status::fail(EBUSY,
+                          "%s: agent %s runs in another container, with other files; choose "
+                          "another name",
+                          q.port.name.c_str(), a.name);
     }
     gen = a.gen;
     const std::vector<std::string> words = agent_words(q, rt.directory.path());

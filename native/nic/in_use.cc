@@ -18,8 +18,8 @@ namespace {
 using netlink::Attribute;
 
 constexpr unsigned kMostAncestors = 64;
-constexpr unsigned kHalf =
-    1;  // bits: two routes of half of all addresses each hide a default route
+// Bits of a prefix: two routes of half of all addresses each hide a default route.
+constexpr unsigned kHalf = 1;
 
 // Interfaces of default routes; those of tables the kernel keeps for itself are not asked for.
 std::set<int> default_routes() {

@@ -19,7 +19,6 @@
 
 #include <atomic>
 #include <memory>
-#include <vector>
 
 #include "nic/frame_socket.h"
 #include "nic/wire_port.h"
