@@ -44,10 +44,6 @@ Status look(Runtime& rt, const char* what) {
   return Status::good();
 }
 
-Status ended(const char* port) {
-  return Status::fail(ENXIO, "%s: its agent ended meanwhile; see: vale ctl log %s", port, port);
-}
-
 Status stuck(const AgentRec& a, const char* then = "does not answer, and nothing was done") {
   if (agent_elsewhere(a)) {
     return Status::fail(EBUSY,
@@ -261,7 +257,8 @@ Status poll_interface(Runtime& rt, const std::string& port, uint32_t cores, uint
   bool gone;
   const AgentWish wish = {AgentWish::What::poll, cores, first};
   if (Status s = act(rt, static_cast<uint32_t>(slot), wish, &gone); !s.ok()) return s;
-  return gone ? ended(n) : Status::good();
+  return gone ? Status::fail(ENXIO, "%s: its agent ended meanwhile; see: vale ctl log %s", n, n)
+              : Status::good();
 }
 
 Status list_agents(Runtime& rt, std::vector<AgentRow>* out) {
