@@ -33,8 +33,8 @@ const char* link_text(const WireState& state) {
 
 }  // namespace
 
-Agent::Agent(AgentOptions options, int ended, Machines* machines)
-    : options_(std::move(options)), ended_(ended), machines_(machines) {
+Agent::Agent(AgentOptions options, std::function<void()> on_end, Machines* machines)
+    : options_(std::move(options)), on_end_(std::move(on_end)), machines_(machines) {
   const std::string& port = options_.attach.port.name;
   interface_name_ = port.substr(port.find(':') + 1);
 }
@@ -238,12 +238,8 @@ Status Agent::start_engines(Side& side) {
 }
 
 Status Agent::start_engine(Side& side, const BridgeConfig& config, Port* from, Port* to) {
-  const auto ended = [fd = ended_] {
-    const uint64_t one = 1;
-    [[maybe_unused]] const ssize_t n = write(fd, &one, sizeof one);
-  };
   std::unique_ptr<Engine> engine;
-  const Status status = start_bridge(config, from, to, ended, &engine);
+  const Status status = start_bridge(config, from, to, on_end_, &engine);
   if (status.ok()) side.engines.push_back(std::move(engine));
   return status;
 }

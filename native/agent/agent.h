@@ -21,7 +21,9 @@
 // Not here. How an interface is driven (device/wire.h), what others ask of it (device/attach.h).
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -40,8 +42,8 @@ namespace vale {
 
 class Agent {
  public:
-  // ended: an eventfd for the ends of engines. Both stay the caller's.
-  Agent(AgentOptions options, int ended, Machines* machines);
+  // on_end: by the thread of an engine that has ended. machines stay the caller's.
+  Agent(AgentOptions options, std::function<void()> on_end, Machines* machines);
   ~Agent();
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
@@ -104,7 +106,7 @@ class Agent {
   AgentRec& record() const;
 
   const AgentOptions options_;
-  const int ended_;
+  const std::function<void()> on_end_;
   Machines* const machines_;
   std::string interface_name_;
   int interface_index_ = 0;

@@ -11,9 +11,11 @@
 // Not here. Records and logs (agent.h), which process serves whom (service.h).
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "engine/guest.h"

@@ -16,10 +16,7 @@ constexpr int kLookMs = 1000;
 }  // namespace
 
 Service::Service()
-    : ended_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), machines_([this] {
-        const uint64_t one = 1;
-        [[maybe_unused]] const ssize_t n = write(ended_, &one, sizeof one);
-      }) {}
+    : ended_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), machines_([this] { note_end(); }) {}
 
 Service::~Service() {
   machines_.stop();
@@ -27,8 +24,14 @@ Service::~Service() {
   if (ended_ >= 0) close(ended_);
 }
 
+void Service::note_end() const {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t n = write(ended_, &one, sizeof one);
+}
+
 Status Service::attach(const AgentOptions& options, uint32_t* port_index, std::string* warning) {
-  auto agent = std::make_unique<Agent>(options, ended_, &machines_);
+  auto agent = std::make_unique<Agent>(
+      options, [this] { note_end(); }, &machines_);
   auto rt = agents_.empty() ? nullptr : agents_.front()->runtime();
   Status status = agent->attach(std::move(rt), port_index, warning);
   if (status.ok()) agents_.push_back(std::move(agent));
@@ -36,9 +39,8 @@ Status Service::attach(const AgentOptions& options, uint32_t* port_index, std::s
 }
 
 void Service::serve(int signal_fd) {
-  for (bool asked = false; !agents_.empty();) {
-    wait(signal_fd, &asked);
-    if (asked) {
+  while (!agents_.empty()) {
+    if (wait(signal_fd)) {
       machines_.stop();
       for (auto& agent : agents_) agent->say_signalled();
       return;
@@ -60,13 +62,13 @@ void Service::serve(int signal_fd) {
   }
 }
 
-void Service::wait(int signal_fd, bool* asked) {
+bool Service::wait(int signal_fd) const {
   std::vector<pollfd> waits = {{signal_fd, POLLIN, 0}, {ended_, POLLIN, 0}};
   for (const auto& agent : agents_) waits.push_back({agent->doorbell(), POLLIN, 0});
   poll(waits.data(), waits.size(), kLookMs);
-  *asked = waits[0].revents != 0;
   uint64_t count;
   [[maybe_unused]] const ssize_t n = read(ended_, &count, sizeof count);
+  return waits[0].revents != 0;
 }
 
 void Service::serve_too(const Agent& asked, uint32_t number) {

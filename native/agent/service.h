@@ -33,7 +33,8 @@ class Service {
   void serve(int signal_fd);
 
  private:
-  void wait(int signal_fd, bool* asked);
+  bool wait(int signal_fd) const;  // whether a signal asks to end
+  void note_end() const;           // by any thread
   void serve_too(const Agent& asked, uint32_t number);
 
   int ended_ = -1;  // an eventfd: something has ended
