@@ -19,8 +19,6 @@
 namespace vale {
 namespace {
 
-constexpr uint32_t kSpinUs = 50;
-
 void drain(int fd) {
   char bytes[64];
   while (read(fd, bytes, sizeof bytes) > 0) {
@@ -223,7 +221,7 @@ Status Agent::start_engines(Side& side) {
   const AgentRec& a = record();
   if (side.guest != nullptr) return machines_->join({side.guest, side.port.get()});
   BridgeConfig config;
-  config.spin = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? kSpinUs : 0;
+  config.spin = spin_before_sleep();
   Port *wire = side.wire.get(), *port = side.port.get();
   if (is_host(side)) return start_engine(side, config, wire, port);
   const uint32_t cores = a.poll_cores.load(std::memory_order_relaxed);

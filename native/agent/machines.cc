@@ -13,6 +13,8 @@ constexpr uint32_t kSpinUs = 50;
 
 }  // namespace
 
+uint32_t spin_before_sleep() { return sysconf(_SC_NPROCESSORS_ONLN) > 1 ? kSpinUs : 0; }
+
 Machines::Machines(std::function<void()> on_trouble) : on_trouble_(std::move(on_trouble)) {}
 
 Machines::Served* Machines::find(const vhost::GuestLink* guest) {
@@ -77,7 +79,7 @@ void Machines::stop() {
 
 Status Machines::start() {
   GuestConfig config;
-  config.spin = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? kSpinUs : 0;
+  config.spin = spin_before_sleep();
   std::vector<GuestSeat> seats;
   for (const Served& one : served_) {
     if (one.polled && !config.busy) {

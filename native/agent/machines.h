@@ -22,6 +22,9 @@
 
 namespace vale {
 
+// µs, of every engine of an agent: none where the spinner would keep the only core from who sends.
+uint32_t spin_before_sleep();
+
 class Machines {
  public:
   explicit Machines(std::function<void()> on_trouble);
