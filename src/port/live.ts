@@ -42,8 +42,12 @@ export function existing(binding: NativeBinding, runtime: NativeRuntime): Exists
 }
 
 /** The memory of a port: 0 while it has none; undefined where there is no such port. */
-export function memoryOf(runtime: NativeRuntime, { kind, fullName }: PortSpec): number | undefined {
-  const row = runtime.list().find(({ name }) => name === fullName);
+export function memoryOf(
+  runtime: NativeRuntime,
+  { kind, fullName }: PortSpec,
+  ports = runtime.list(),
+): number | undefined {
+  const row = ports.find(({ name }) => name === fullName);
   // The kernel lists no port that is on no switch. One of a switch must not be asked about, which would
   // make it for a moment.
   if (row === undefined && runtime.device === 'kernel' && kind === 'interface')

@@ -84,7 +84,7 @@ export class Names {
       throw new UsageError(
         `${config === undefined ? text : '-C'}: ${port} has had its rings and slots since it was made: leave them out, or remove it and make it again with them`,
       );
-    const own = this.runtime.list().find(({ name }) => name === port)?.info.memId;
+    const own = this.live.ports.find(({ name }) => name === port)?.info.memId;
     const wanted = this.request(spec, { memid }).memId;
     if (wanted !== undefined && own !== undefined && wanted !== own)
       throw new UsageError(
@@ -119,7 +119,7 @@ export class Names {
   }
 
   private memoryOf(port: PortSpec): number {
-    const id = memoryOf(this.runtime, port);
+    const id = memoryOf(this.runtime, port, this.live.ports);
     if (id === undefined) throw failure('ENXIO', `${port.fullName}: no such port; see: vale ctl`);
     if (id === 0)
       throw failure('EINVAL', `${port.fullName} has no memory to share while nobody has it open`);

@@ -23,7 +23,6 @@ import {
   parseSwitch,
   parseSwitchOrPort,
   quote,
-  type Exists,
   type PortSpec,
 } from '../port/name.js';
 import { reason } from './control-failure.js';
@@ -91,8 +90,9 @@ export class Control {
         agent: agentPath(),
       });
       if (warning !== '') this.warn(warning);
-      const made = this.runtime.list().find((row) => row.name === spec.fullName);
-      const rings = made && otherRings(spec, made.info, wishes.config);
+      const { config } = wishes;
+      const made = config && this.runtime.list().find((row) => row.name === spec.fullName);
+      const rings = made && otherRings(spec, made.info, config);
       if (rings !== undefined) this.warn(rings);
       const { hostTxRings, hostRxRings } = spec.options.conf ?? {};
       if (!names.exists('port', spec.port) && (hostTxRings ?? hostRxRings) !== undefined)
@@ -111,16 +111,14 @@ export class Control {
   detach(name: string): number {
     return this.attempt('detach', name, (names) => {
       const spec = names.wholePort(name, 'detached');
-      if (!names.exists('port', spec.fullName)) this.explainAbsence(spec, names.exists);
+      if (!names.exists('port', spec.fullName)) this.explainAbsence(spec, names);
       return this.runtime.detach(spec.fullName).portIndex;
     });
   }
 
   /** Of a port that is not on its switch, where it is instead. */
-  private explainAbsence({ port, switch: sw }: PortSpec, exists: Exists): void {
-    const other = this.runtime
-      .list()
-      .find(({ name, attached }) => attached && name.endsWith(`:${port}`));
+  private explainAbsence({ port, switch: sw }: PortSpec, { live, exists }: Names): void {
+    const other = live.ports.find(({ name, attached }) => attached && name.endsWith(`:${port}`));
     if (other !== undefined)
       throw failure(
         'ENXIO',
