@@ -36,11 +36,6 @@ export class Live {
   }
 }
 
-/** As {@link Live.exists}, for who needs no more. */
-export function existing(binding: NativeBinding, runtime: NativeRuntime): Exists {
-  return new Live(binding, runtime).exists;
-}
-
 /** The memory of a port: 0 while it has none; undefined where there is no such port. */
 export function memoryOf(
   runtime: NativeRuntime,

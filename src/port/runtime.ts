@@ -16,7 +16,7 @@ import type {
   SwitchRow,
   WireOptions,
 } from '../native-types.js';
-import { existing, memoryOf } from './live.js';
+import { Live, memoryOf } from './live.js';
 import {
   attachable,
   parse,
@@ -110,21 +110,19 @@ export class Runtime implements Disposable {
 
   /** Indices of a port; of a switch, with 255 for the port's. */
   index(name: string): { switchIndex: number; portIndex: number } {
-    const target = parseSwitchOrPort(name, { exists: existing(this.#binding, this.#runtime) });
+    const target = parseSwitchOrPort(name, this.#names);
     return this.#runtime.index(target.kind === 'switch' ? `${target.switch}:` : target.fullName);
   }
 
   /** Makes a persistent port, which stays when nobody has it open, until remove(). */
   create(name: string, wishes: PortWishes = {}): PortInfo {
-    const spec = parsePersistent(name, { exists: existing(this.#binding, this.#runtime) });
+    const spec = parsePersistent(name, this.#names);
     return this.#runtime.create(this.#request(spec, wishes));
   }
 
   /** Removes a persistent port. */
   remove(name: string): void {
-    this.#runtime.remove(
-      parsePersistent(name, { exists: existing(this.#binding, this.#runtime) }).fullName,
-    );
+    this.#runtime.remove(parsePersistent(name, this.#names).fullName);
   }
 
   /**
@@ -155,7 +153,7 @@ export class Runtime implements Disposable {
     const given = { host, backend, shared, force, netns, ...Object.fromEntries(sockets), client };
     for (const [key, value] of Object.entries(given))
       if (value !== undefined) Object.assign(how, { [key]: value });
-    const spec = parse(port, { exists: attachable(existing(this.#binding, this.#runtime), how) });
+    const spec = parse(port, { exists: attachable(this.#names.exists, how) });
     const { portIndex, warning } = this.#runtime.attach(this.#request(spec, made), how);
     if (warning !== '') process.emitWarning(warning, 'ValeWarning');
     return portIndex;
@@ -233,8 +231,13 @@ export class Runtime implements Disposable {
     this.close();
   }
 
+  /** What is there now, for the names of one request. */
+  get #names(): Live {
+    return new Live(this.#binding, this.#runtime);
+  }
+
   #parse(name: string): PortSpec {
-    return parse(name, { exists: existing(this.#binding, this.#runtime) });
+    return parse(name, this.#names);
   }
 
   #request(spec: PortSpec, wishes: PortWishes): OpenRequest {

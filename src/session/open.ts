@@ -10,7 +10,7 @@ import type {
 } from '../native-types.js';
 import type { RingConfig } from '../options/ring-config.js';
 import { openDevice } from '../port/device.js';
-import { existing, memoryOf } from '../port/live.js';
+import { Live, memoryOf } from '../port/live.js';
 import { parse, quote, toOpenRequest, type Exists, type PortSpec } from '../port/name.js';
 import { RegMode } from '../port/registration.js';
 import { elsewhere } from './sudo.js';
@@ -49,7 +49,7 @@ export function resolvePort(
     throw new UsageError(
       '-i null: the dummy device is not supported; to send without a receiver open a port of its own, as in -i vale-null',
     );
-  const exists = existing(binding, runtime);
+  const { exists } = new Live(binding, runtime);
   const spec = { ...parse(text, { exists }), wire: false };
   spec.wire = runtime.device === 'user' && isWire(spec, exists);
   if (spec.wire) refuseWireRings(spec);
