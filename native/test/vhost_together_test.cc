@@ -29,11 +29,10 @@ struct Together {
   }
   std::string port(unsigned i) const { return "vale0:vm" + std::to_string(i); }
   std::string path(unsigned i) const { return f.dir + ".sock" + std::to_string(i); }
-  Status attach(unsigned i, uint16_t rings = 1) {
+  Status attach(unsigned i) {
     AttachRequest q = agents::request(port(i));
     q.vhost_user = path(i);
     q.agent_name = "vms";
-    q.port.tx_rings = q.port.rx_rings = rings;
     uint32_t index;
     return f.device->attach(q, &index);
   }
