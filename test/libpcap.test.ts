@@ -147,11 +147,18 @@ describe('tcpreplay to tcpdump', () => {
     async () => {
       await using port = await runtime.openPort('vale0:live');
       writeFileSync(join(scratch, 'in.pcap'), pcap(frames.slice(0, 4)));
-      const number = /^(\d+)\.vale0:live\/rt/m.exec(run('tcpdump', '-D').stdout)![1]!;
-      const dump = await start(
-        /listening on/,
-        ...['tcpdump', '-i', number, '-n', '-c', '4', '-w', 'out.pcap'],
-      );
+      const listed = () => /^(\d+)\.vale0:live\/rt/m.exec(run('tcpdump', '-D').stdout)![1]!;
+      const open = (number: string) =>
+        start(/listening on/, ...['tcpdump', '-i', number, '-n', '-c', '4', '-w', 'out.pcap']);
+      // The numbers of ports follow those of the machine's interfaces, which come and go as others like.
+      let dump: Awaited<ReturnType<typeof open>> | undefined;
+      while (dump === undefined) {
+        const number = listed();
+        dump = await open(number).catch((error: unknown) => {
+          if (listed() === number) throw error;
+          return undefined;
+        });
+      }
       run('tcpreplay', '-t', '-i', 'sender0', 'in.pcap');
       expect((await dump.ended).code).toBe(0);
       expect(framesOf('out.pcap')).toEqual(frames.slice(0, 4).map((bytes) => hex(bytes)));
