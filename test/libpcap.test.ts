@@ -53,7 +53,7 @@ async function start(says: RegExp, ...words: string[]) {
     child.stderr.on('data', look);
     child.on('close', () => reject(new Error(output)));
   });
-  return { child, ended };
+  return { child, ended, said: () => output };
 }
 
 const run = (...words: string[]) =>
@@ -150,14 +150,16 @@ describe('tcpreplay to tcpdump', () => {
       const listed = () => /^(\d+)\.vale0:live\/rt/m.exec(run('tcpdump', '-D').stdout)![1]!;
       const open = (number: string) =>
         start(/listening on/, ...['tcpdump', '-i', number, '-n', '-c', '4', '-w', 'out.pcap']);
-      // The numbers of ports follow those of the machine's interfaces, which come and go as others like.
+      // The numbers of ports follow those of the machine's interfaces, which come and go as others like:
+      // one that became another's is refused, or opens what it is of now, and is asked for again.
       let dump: Awaited<ReturnType<typeof open>> | undefined;
-      while (dump === undefined) {
-        const number = listed();
-        dump = await open(number).catch((error: unknown) => {
-          if (listed() === number) throw error;
+      for (let tries = 0; dump === undefined; tries++) {
+        const opened = await open(listed()).catch((error: unknown) => {
+          if (tries === 20) throw error;
           return undefined;
         });
+        if (opened?.said().includes('listening on vale0:live/rt') === true) dump = opened;
+        else opened?.child.kill('SIGKILL');
       }
       run('tcpreplay', '-t', '-i', 'sender0', 'in.pcap');
       expect((await dump.ended).code).toBe(0);
