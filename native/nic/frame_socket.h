@@ -18,6 +18,9 @@
 
 namespace vale {
 
+// The largest super-frame Linux makes (BIG TCP) has 8 x 65535 bytes.
+constexpr uint32_t kMaxSuperFrame = 512 << 10;
+
 struct ReceivedFrame {
   char* data = nullptr;  // may be written
   uint32_t bytes = 0;
@@ -30,7 +33,7 @@ enum class Receive {
   none,     // the kernel has nothing
   frame,    // shown
   no_room,  // there was one, of which the kernel could not keep all; release() it
-  too_big   // there was one beyond 128 KB; release() it
+  too_big   // there was one beyond kMaxSuperFrame; release() it
 };
 
 class FrameSocket {

@@ -19,7 +19,6 @@ namespace {
 constexpr uint32_t kRingBytes = 4 << 20;
 constexpr uint32_t kBlockBytes = 64 << 10;
 constexpr uint32_t kMaxPlace = 16 << 10;  // beyond this the socket's queue does it
-constexpr uint32_t kMaxLarge = 128 << 10;
 constexpr int kQueueBytes = 8 << 20;
 
 template <typename T>
@@ -150,8 +149,8 @@ Receive PacketSocket::receive(ReceivedFrame* out) {
 }
 
 Receive PacketSocket::receive_large(ReceivedFrame* out) {
-  if (large_.empty()) large_.resize(kMaxLarge);
-  iovec parts[2] = {{&out->vnet, sizeof(VnetHeader)}, {large_.data(), large_.size()}};
+  if (large_ == nullptr) large_ = std::make_unique_for_overwrite<char[]>(kMaxSuperFrame);
+  iovec parts[2] = {{&out->vnet, sizeof(VnetHeader)}, {large_.get(), kMaxSuperFrame}};
   msghdr message = {};
   message.msg_iov = parts;
   message.msg_iovlen = 2;
@@ -160,7 +159,7 @@ Receive PacketSocket::receive_large(ReceivedFrame* out) {
     got = recvmsg(fd_, &message, MSG_DONTWAIT | MSG_TRUNC);
   } while (got < 0 && errno != EAGAIN && errno != EBADF);
   if (got < static_cast<ssize_t>(sizeof(VnetHeader))) return Receive::no_room;
-  out->data = large_.data();
+  out->data = large_.get();
   out->bytes = static_cast<uint32_t>(got - ssize_t{sizeof(VnetHeader)});
   if ((message.msg_flags & MSG_TRUNC) != 0) return Receive::too_big;
   return Receive::frame;

@@ -22,7 +22,7 @@
 #include <sys/socket.h>
 
 #include <cstdint>
-#include <vector>
+#include <memory>
 
 #include "nic/frame_socket.h"
 #include "nic/interface.h"
@@ -62,7 +62,7 @@ class PacketSocket final : public FrameSocket {
   uint32_t places_per_block_ = 1;
   uint32_t places_ = 0;
   uint32_t next_ = 0;
-  std::vector<char> large_;
+  std::unique_ptr<char[]> large_;  // of kMaxSuperFrame bytes, once one is needed
 };
 
 }  // namespace vale

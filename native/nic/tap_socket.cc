@@ -14,7 +14,6 @@
 namespace vale {
 namespace {
 
-constexpr uint32_t kMaxFrame = 128 << 10;
 constexpr unsigned kSegmentUdp = 0x20 | 0x40;  // TUN_F_USO4, TUN_F_USO6; Linux 6.2
 
 }  // namespace
@@ -52,7 +51,7 @@ Status TapSocket::open(const std::string& name, uint32_t mtu) {
   if (ioctl(fd_.fd(), TUNSETOFFLOAD, known | kSegmentUdp) != 0) {
     ioctl(fd_.fd(), TUNSETOFFLOAD, known);
   }
-  frame_.resize(kMaxFrame);
+  frame_ = std::make_unique_for_overwrite<char[]>(kMaxSuperFrame);
 
   const Handle query(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifreq set = {};
@@ -76,13 +75,13 @@ Status TapSocket::open(const std::string& name, uint32_t mtu) {
 }
 
 Receive TapSocket::receive(ReceivedFrame* out) {
-  const iovec parts[2] = {{&out->vnet, sizeof(VnetHeader)}, {frame_.data(), frame_.size()}};
+  const iovec parts[2] = {{&out->vnet, sizeof(VnetHeader)}, {frame_.get(), kMaxSuperFrame}};
   ssize_t got;
   do {
     got = readv(fd_.fd(), parts, 2);
   } while (got < 0 && errno == EINTR);
   if (got < static_cast<ssize_t>(sizeof(VnetHeader))) return Receive::none;
-  out->data = frame_.data();
+  out->data = frame_.get();
   out->bytes = static_cast<uint32_t>(got - ssize_t{sizeof(VnetHeader)});
   out->tagged = false;  // a tag stands in the frame
   return Receive::frame;

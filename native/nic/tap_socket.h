@@ -8,8 +8,8 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <string>
-#include <vector>
 
 #include "nic/bpf.h"
 #include "nic/frame_socket.h"
@@ -39,7 +39,7 @@ class TapSocket final : public FrameSocket {
   Handle fd_;
   bool found_ = false;  // it was there before
   Interface interface_;
-  std::vector<char> frame_;
+  std::unique_ptr<char[]> frame_;  // of kMaxSuperFrame bytes
   std::atomic<uint64_t> told_drops_{0};
 };
 

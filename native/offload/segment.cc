@@ -15,6 +15,10 @@ namespace {
 constexpr uint8_t kTcp = 6, kUdp = 17;
 constexpr uint8_t kHopByHop = 0, kRouting = 43, kFragment = 44, kOptions = 60;  // of IPv6
 constexpr uint32_t kFragmentHeader = 8;
+constexpr uint32_t kIpv6Header = 40;
+// RFC 2675: a hop-by-hop header of this option alone, which BIG TCP puts first.
+constexpr uint32_t kJumboHeader = 8;
+constexpr uint8_t kJumboOption = 0xc2, kJumboBytes = 4;
 constexpr uint32_t kMaxPacket = 65535;  // bytes that an IP header can tell of
 constexpr uint8_t kFin = 0x01, kPsh = 0x08, kCwr = 0x80;
 
@@ -42,6 +46,14 @@ void put_u32(char* p, uint32_t at, uint32_t host) {
   std::memcpy(p + at, &v, 4);
 }
 
+// What stands behind an IPv6 header of a packet beyond 64 KB, whose own length field says 0.
+bool is_jumbo(const char* header, uint32_t bytes) {
+  return bytes >= kIpv6Header + kJumboHeader && u16_at(header, 4) == 0 &&
+         byte_at(header, 6) == kHopByHop && byte_at(header, kIpv6Header + 1) == 0 &&
+         byte_at(header, kIpv6Header + 2) == kJumboOption &&
+         byte_at(header, kIpv6Header + 3) == kJumboBytes;
+}
+
 bool is_vlan(uint16_t type) { return type == 0x8100 || type == 0x88a8; }
 
 // Of the fragments of one IPv6 datagram; comes again after four minutes, when the last one is put
@@ -62,6 +74,7 @@ bool Segmenter::parse_network(const char* frame, uint32_t bytes, uint8_t protoco
   if (at + 2 > bytes) return false;
   const uint16_t type = u16_at(frame, at);
   network_ = at + 2;
+  jumbo_ = 0;
 
   if (type == 0x0800) {
     if (network_ + 20 > bytes) return false;
@@ -74,11 +87,13 @@ bool Segmenter::parse_network(const char* frame, uint32_t bytes, uint8_t protoco
     ipv4_ = true;
     return true;
   }
-  if (type != 0x86dd || network_ + 40 > bytes || byte_at(frame, network_) >> 4 != 6) return false;
+  if (type != 0x86dd || network_ + kIpv6Header > bytes || byte_at(frame, network_) >> 4 != 6)
+    return false;
   ipv4_ = false;
+  if (is_jumbo(frame + network_, bytes - network_)) jumbo_ = kJumboHeader;
   next_header_ = network_ + 6;
   uint8_t next = byte_at(frame, next_header_);
-  uint32_t offset = network_ + 40;
+  uint32_t offset = network_ + kIpv6Header;
   boundary_ = offset;
   while (next != protocol) {
     const bool skippable = next == kHopByHop || next == kRouting || next == kOptions;
@@ -129,9 +144,9 @@ bool Segmenter::start(const char* frame, uint32_t bytes, uint8_t gso_type, uint1
   const uint32_t left = bytes - header_bytes_;
   if (header_bytes_ - network_ + (left < gso_size_ ? left : gso_size_) > kMaxPacket) return false;
 
-  std::memcpy(header_, frame, header_bytes_);
   payload_ = frame + header_bytes_;
   payload_bytes_ = left;
+  take_headers(frame);
   index_ = 0;
   if (ipv4_) first_id_ = u16_at(header_, network_ + 4);
   if (tcp_) {
@@ -141,9 +156,23 @@ bool Segmenter::start(const char* frame, uint32_t bytes, uint8_t gso_type, uint1
   return true;
 }
 
+// All before the payload, as it stands before that of each segment.
+void Segmenter::take_headers(const char* frame) {
+  if (jumbo_ == 0) {
+    std::memcpy(header_, frame, header_bytes_);
+    return;
+  }
+  const uint32_t front = network_ + kIpv6Header, next = front + jumbo_;
+  std::memcpy(header_, frame, front);
+  std::memcpy(header_ + front, frame + next, header_bytes_ - next);
+  header_[network_ + 6] = frame[front];
+  transport_ -= jumbo_;
+  header_bytes_ -= jumbo_;
+}
+
 // One datagram: its checksum is made over the whole of it, then it is cut as IP does.
 bool Segmenter::start_fragments(const char* frame, uint32_t bytes) {
-  if (transport_ + 8 > bytes || bytes - boundary_ > kMaxPacket) return false;
+  if (transport_ + 8 > bytes || bytes - boundary_ > kMaxPacket || jumbo_ != 0) return false;
   lead_ = transport_ + 8 - boundary_;
   header_bytes_ = boundary_ + (ipv4_ ? 0 : kFragmentHeader);
   gso_size_ &= ~7u;
@@ -179,7 +208,8 @@ Segment Segmenter::next_fragment() {
     write_network(bytes);
   } else {
     put_u16(header_, boundary_ + 2, static_cast<uint16_t>(offset_ | (more ? 1 : 0)));
-    put_u16(header_, network_ + 4, static_cast<uint16_t>(header_bytes_ - network_ - 40 + bytes));
+    put_u16(header_, network_ + 4,
+            static_cast<uint16_t>(header_bytes_ - network_ - kIpv6Header + bytes));
   }
   const char* payload = payload_ + offset_ + lead;
   offset_ += bytes;
@@ -189,7 +219,7 @@ Segment Segmenter::next_fragment() {
 void Segmenter::write_network(uint32_t transport_bytes) {
   if (!ipv4_) {
     put_u16(header_, network_ + 4,
-            static_cast<uint16_t>(transport_ - network_ - 40 + transport_bytes));
+            static_cast<uint16_t>(transport_ - network_ - kIpv6Header + transport_bytes));
     return;
   }
   put_u16(header_, network_ + 2, static_cast<uint16_t>(transport_ - network_ + transport_bytes));

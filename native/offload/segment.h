@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Flow. Linux and virtual machines hand TCP data over as frames of up to 64 KB that a NIC would cut
-//   (TSO, USO, UFO), and glue received ones together (GRO). start() takes such a frame; next() yields
-//   the frames that belong on the wire, one after the other, until done().
+// Flow. Linux and virtual machines hand TCP data over as frames of up to 64 KB, of BIG TCP 512 KB, that a
+//   NIC would cut (TSO, USO, UFO), and glue received ones together (GRO). start() takes such a frame;
+//   next() yields the frames that belong on the wire, one after the other, until done().
 //
 // Owns. A copy of the headers. The payload stays in the caller's memory, unchanged, until done().
 //
@@ -49,6 +49,7 @@ class Segmenter {
     return left < gso_size_ ? left : gso_size_;
   }
   bool parse_network(const char* frame, uint32_t bytes, uint8_t protocol);
+  void take_headers(const char* frame);
   bool start_fragments(const char* frame, uint32_t bytes);
   uint16_t transport_sum(const char* transport, uint32_t header_bytes, const char* payload,
                          uint32_t bytes) const;
@@ -64,6 +65,7 @@ class Segmenter {
   uint32_t network_ = 0;  // offsets in header_
   uint32_t transport_ = 0;
   uint32_t header_bytes_ = 0;
+  uint32_t jumbo_ = 0;  // bytes of an IPv6 header that tells of more than 64 KB: segments have none
   // Of IPv6: where its fragment header goes, and the byte that says what follows there.
   uint32_t boundary_ = 0, next_header_ = 0;
   uint32_t lead_ = 0;  // bytes of the payload that are in header_, behind it: the first fragment's

@@ -58,6 +58,31 @@ TEST(segments_are_complete_frames) {
   }
 }
 
+TEST(beyond_64_kb_segments_say_their_own_length) {
+  const Shape shapes[] = {{.payload = 500000},
+                          {.v6 = true, .payload = 500000, .jumbo = true},
+                          {.v6 = true, .vlan_tags = 2, .payload = 70000, .jumbo = true}};
+  for (const Shape& shape : shapes) {
+    Frame whole = build(shape);
+    if (!shape.v6) put_u16(whole, 16, 0);  // Linux writes no length that does not fit
+    Shape one = shape;
+    one.jumbo = false;
+    const size_t header = transport_of(one) + 32;
+    bool ok = false;
+    const auto pieces = cut(whole, gso_of(shape), 1400, &ok);
+    REQUIRE(ok);
+    CHECK_EQ(pieces.size(), (shape.payload + 1399) / 1400);
+    Frame payload;
+    for (const Frame& piece : pieces) {
+      CHECK_EQ(wire::wrong(piece), "");
+      payload.insert(payload.end(), piece.begin() + static_cast<long>(header), piece.end());
+    }
+    CHECK(payload == Frame(whole.end() - static_cast<long>(shape.payload), whole.end()));
+    cut(whole, kGsoUdpFragments, 1400, &ok);
+    CHECK(!ok);
+  }
+}
+
 TEST(tcp_fields_advance) {
   const Frame whole = build({.payload = 2500, .tcp_flags = 0x80 | 0x18 | 0x01});  // CWR PSH ACK FIN
   bool ok = false;
@@ -130,7 +155,8 @@ TEST(a_packet_longer_than_ip_can_tell_is_refused) {
 
 TEST(what_is_malformed_is_refused) {
   bool ok = true;
-  for (const Shape& shape : {Shape{}, Shape{.v6 = true, .ip_options = 16}, Shape{.tcp = false}}) {
+  for (const Shape& shape : {Shape{}, Shape{.v6 = true, .ip_options = 16}, Shape{.tcp = false},
+                             Shape{.v6 = true, .jumbo = true}}) {
     const Frame whole = build(shape);
     const size_t header = whole.size() - shape.payload;
     for (size_t bytes = 0; bytes <= header; bytes++) {

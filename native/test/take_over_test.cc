@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "engine/frame_mover.h"
+#include "nic/netlink.h"
 #include "test/support/check.h"
 #include "test/support/child.h"
 #include "test/support/wire.h"
@@ -83,6 +84,42 @@ class Carrier {
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };
+
+// BIG TCP: the stack makes and takes super-frames of up to `bytes`. False before Linux 6.3.
+bool allow_super_frames(const char* name, int bytes) {
+  // IFLA_GSO_MAX_SIZE, IFLA_GRO_MAX_SIZE, IFLA_GSO_IPV4_MAX_SIZE, IFLA_GRO_IPV4_MAX_SIZE
+  for (const uint16_t limit : {uint16_t{41}, uint16_t{58}, uint16_t{63}, uint16_t{64}}) {
+    netlink::Request<ifinfomsg> request(RTM_NEWLINK, NLM_F_ACK);
+    request.head.ifi_index = static_cast<int>(if_nametoindex(name));
+    request.add(limit, bytes);
+    if (netlink::ask(request, [](const netlink::Attribute&) {}) != 0) return false;
+  }
+  return true;
+}
+
+// Megabytes from the far host to this one and back.
+bool exchange(Pair& pair, const char* address) {
+  const std::string to = address, python = "timeout 20 python3 -c \"import socket,time\n";
+  const std::string family = to.find(':') != std::string::npos ? "socket.AF_INET6" : "";
+  std::thread server([&] {
+    netns::run(python + "s=socket.socket(" + family + ")\ns.setsockopt(1,2,1)\ns.bind(('" + to +
+               "',7777))\ns.listen(1)\nc=s.accept()[0]\n"
+               "n=0\nwhile n<4000000: n+=len(c.recv(65536))\n"
+               "c.sendall(b'y'*4000000)\nc.close()\"");
+  });
+  const bool done = pair.far.inside([&] {
+    return netns::run(python +
+                      "for i in range(50):\n"
+                      "  try: s=socket.create_connection(('" +
+                      to +
+                      "',7777),5); break\n"
+                      "  except OSError: time.sleep(0.1)\n"
+                      "s.sendall(b'x'*4000000)\nn=0\nwhile n<4000000:\n"
+                      "  d=s.recv(65536)\n  assert d and d==b'y'*len(d)\n  n+=len(d)\"");
+  });
+  server.join();
+  return done;
+}
 
 }  // namespace
 
@@ -229,23 +266,20 @@ TEST(tcp_crosses_the_hosts_side_whole) {
   REQUIRE(host != nullptr && nic != nullptr);
   Carrier carrier(*nic, 0, *host, 1);
   // Both directions, with the kernel's own super-frames and unfinished checksums.
-  std::thread server([] {
-    netns::run(
-        "timeout 20 python3 -c \"import socket\ns=socket.socket()\n"
-        "s.setsockopt(1,2,1)\ns.bind(('10.9.0.1',7777))\ns.listen(1)\nc=s.accept()[0]\n"
-        "n=0\nwhile n<4000000: n+=len(c.recv(65536))\n"
-        "c.sendall(b'y'*4000000)\nc.close()\"");
-  });
-  const bool done = pair.far.inside([] {
-    return netns::run(
-        "timeout 20 python3 -c \"import socket,time\nfor i in range(50):\n"
-        "  try: s=socket.create_connection(('10.9.0.1',7777),5); break\n"
-        "  except OSError: time.sleep(0.1)\n"
-        "s.sendall(b'x'*4000000)\nn=0\nwhile n<4000000:\n"
-        "  d=s.recv(65536)\n  assert d and d==b'y'*len(d)\n  n+=len(d)\"");
-  });
-  server.join();
-  CHECK(done);
+  CHECK(exchange(pair, "10.9.0.1"));
+  const auto too_big = [&] {
+    return wire::drops(*nic, Drop::too_big) + wire::drops(*host, Drop::too_big);
+  };
+  CHECK_EQ(too_big(), 0u);
+  const int most = 8 * 65535;
+  if (!allow_super_frames("t0", most) ||
+      !pair.far.inside([] { return allow_super_frames("t1", most); }))
+    SKIP("needs Linux 6.3 for BIG TCP");
+  CHECK(exchange(pair, "10.9.0.1"));
+  REQUIRE(netns::run("ip addr add fd09::1/64 dev t0 nodad") &&
+          pair.far.inside([] { return netns::run("ip addr add fd09::2/64 dev t1 nodad"); }));
+  CHECK(exchange(pair, "fd09::1"));
+  CHECK_EQ(too_big(), 0u);
 }
 
 TEST(a_killed_process_leaves_nothing) {

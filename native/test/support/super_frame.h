@@ -18,12 +18,17 @@ inline void put_u16(Bytes& f, size_t at, size_t v) {
 struct Shape {
   bool v6 = false, tcp = true;
   size_t vlan_tags = 0, ip_options = 0, tcp_options = 12, payload = 3000;
+  bool jumbo = false;  // with `v6`: behind its IPv6 header one that tells of more than 64 KB
   uint8_t tcp_flags = 0x18;
 };
 
+inline size_t transport_of(const Shape& shape) {
+  return 14 + 4 * shape.vlan_tags + (shape.v6 ? 40 : 20) + (shape.jumbo ? 8 : 0) + shape.ip_options;
+}
+
 inline Bytes build(const Shape& shape) {
   const size_t ip = 14 + 4 * shape.vlan_tags;
-  const size_t l4 = ip + (shape.v6 ? 40 : 20) + shape.ip_options;
+  const size_t l4 = transport_of(shape);
   const size_t data = l4 + (shape.tcp ? 20 + shape.tcp_options : 8);
   const uint8_t protocol = shape.tcp ? 6 : 17;
   Bytes f(data + shape.payload);
@@ -34,9 +39,18 @@ inline Bytes build(const Shape& shape) {
     f[ip] = 0x60;
     put_u16(f, ip + 4, f.size() - ip - 40);
     f[ip + 6] = shape.ip_options != 0 ? 60 : protocol;
+    const size_t options = l4 - shape.ip_options;
     if (shape.ip_options != 0) {
-      f[ip + 40] = protocol;
-      f[ip + 41] = static_cast<uint8_t>(shape.ip_options / 8 - 1);
+      f[options] = protocol;
+      f[options + 1] = static_cast<uint8_t>(shape.ip_options / 8 - 1);
+    }
+    if (shape.jumbo) {
+      const uint8_t header[] = {f[ip + 6], 0, 0xc2, 4};
+      std::copy(header, header + sizeof header, &f[ip + 40]);
+      put_u16(f, ip + 44, (f.size() - ip - 40) >> 16);
+      put_u16(f, ip + 46, f.size() - ip - 40);
+      put_u16(f, ip + 4, 0);
+      f[ip + 6] = 0;
     }
   } else {
     f[ip] = static_cast<uint8_t>(0x40 | (l4 - ip) / 4);
@@ -56,10 +70,6 @@ inline Bytes build(const Shape& shape) {
 
 inline uint8_t gso_of(const Shape& shape) {
   return !shape.tcp ? kGsoUdpSegments : shape.v6 ? kGsoTcp6 : kGsoTcp4;
-}
-
-inline size_t transport_of(const Shape& shape) {
-  return 14 + 4 * shape.vlan_tags + (shape.v6 ? 40 : 20) + shape.ip_options;
 }
 
 // What its maker says of that frame, whose checksum it has only begun: `frame` then has the sum of the
