@@ -6,7 +6,7 @@ import type { Interfaces } from '@oclif/core';
 
 import { lastWins, readWords, type FlagWord } from './argv.js';
 import { asUsage, guarded, missingFlag, type Definition } from './parse-errors.js';
-import { stopSignal } from './process.js';
+import { stopSignal, unreadSignal } from './process.js';
 
 type Definitions = Record<string, Definition>;
 
@@ -55,6 +55,11 @@ export abstract class BaseCommand extends Command {
    */
   protected get stop(): AbortSignal {
     return stopSignal();
+  }
+
+  /** As `stop`, for a verb that only shows what comes: aborted too when nobody reads it any more. */
+  protected get unread(): AbortSignal {
+    return unreadSignal();
   }
 
   /** Prints this verb's help on stdout. */

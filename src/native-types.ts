@@ -487,6 +487,8 @@ export interface NativeBinding {
   interfaces(): { name: string; mac: string; mtu: number }[];
   /** This process becomes that program; returns only by throwing. */
   execute(path: string, argv: readonly string[], environment: readonly string[]): never;
+  /** Whether nobody reads any more what is written to this pipe or socket. */
+  readerGone(fd: number): boolean;
   /** Whether the file gives capabilities to whoever runs it. */
   hasFileCapabilities(path: string): boolean;
 }

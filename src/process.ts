@@ -10,6 +10,23 @@ export function stopSignal(): AbortSignal {
   return controller.signal;
 }
 
+/** How often it is asked whether anybody still reads standard output, ms. */
+const READER_LOOK = 200;
+
+/**
+ * As stopSignal(), and aborted too when the reader of standard output has gone: who only shows what comes, now
+ * and then, would notice with its next line.
+ */
+export function unreadSignal(): AbortSignal {
+  const signal = stopSignal();
+  const look = async (): Promise<void> => {
+    const { native } = await import('./native.js');
+    if (native().readerGone(process.stdout.fd)) controller?.abort();
+  };
+  setInterval(() => void look(), READER_LOOK).unref();
+  return signal;
+}
+
 let unfinished = false;
 
 /** While `pending`, a signal that nobody looks at is a failure: what was asked for was not done. */

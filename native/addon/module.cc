@@ -84,6 +84,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("probe", Napi::Function::New<probe>(env, "probe"));
   exports.Set("inspect", Napi::Function::New<inspect>(env, "inspect"));
   exports.Set("interfaces", Napi::Function::New<list_interfaces>(env, "interfaces"));
+  exports.Set("readerGone", Napi::Function::New<reader_gone>(env, "readerGone"));
   exports.Set("execute", Napi::Function::New<execute>(env, "execute"));
   exports.Set("hasFileCapabilities",
               Napi::Function::New<has_file_capabilities>(env, "hasFileCapabilities"));

@@ -2,6 +2,7 @@
 #include "addon/program.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/xattr.h>
@@ -62,6 +63,12 @@ Napi::Value execute(const Napi::CallbackInfo& call) {
   execve(path.c_str(), argv.data(), envp.data());
   const int err = errno;
   return fail(call.Env(), Status::fail(err, "%s: %s", path.c_str(), strerror(err)));
+}
+
+Napi::Value reader_gone(const Napi::CallbackInfo& call) {
+  pollfd output = {static_cast<int>(call[0].ToNumber().Int32Value()), 0, 0};
+  const bool gone = poll(&output, 1, 0) > 0 && (output.revents & (POLLERR | POLLHUP)) != 0;
+  return Napi::Boolean::New(call.Env(), gone);
 }
 
 Napi::Value has_file_capabilities(const Napi::CallbackInfo& call) {

@@ -131,7 +131,7 @@ export default class Ctl extends BaseCommand {
       );
     refuseIdle(flags, action);
     if (action === undefined) {
-      const stop = flags.watch ? this.stop : undefined;
+      const stop = flags.watch ? this.unread : undefined;
       return withControl((control) => show(listView, flags, () => control.look(), stop));
     }
     if (flags.watch)

@@ -24,7 +24,7 @@ export default class List extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(List);
-    const stop = flags.watch ? this.stop : undefined;
+    const stop = flags.watch ? this.unread : undefined;
     await withControl((control) => show(listView, flags, () => control.look(args.name), stop));
   }
 }

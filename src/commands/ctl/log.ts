@@ -29,7 +29,7 @@ export default class Log extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Log);
-    const stop = flags.follow ? this.stop : undefined;
+    const stop = flags.follow ? this.unread : undefined;
     await withControl((control) => showLog(control, args.name, stop));
   }
 }

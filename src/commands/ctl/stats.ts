@@ -24,7 +24,7 @@ export default class Stats extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Stats);
-    const stop = flags.watch ? this.stop : undefined;
+    const stop = flags.watch ? this.unread : undefined;
     await withControl((control) =>
       show(statsView, flags, () => control.statistics(args.name), stop),
     );
