@@ -156,6 +156,7 @@ needs('bash', ...labTools()).describe('where interfaces can be attached', () => 
         await lab.must(`ip link add ${name} type veth peer name ${name}p`);
       for (const args of [
         ['-a', 'vale0:cp1'],
+        ['-a', 'vale0:vm1', '--vhost-user', join(directory, 'vm1.sock'), '--agent', 'vms'],
         ['-n', 'kept'],
         ['-n', 'kept2'],
         ['-a', 'vale0:kept2'],
@@ -165,7 +166,8 @@ needs('bash', ...labTools()).describe('where interfaces can be attached', () => 
       }
     });
     afterAll(async () => {
-      await new Vale(['ctl', '-d', 'vale0:cp1'], { VALE_DIR: directory }, lab.inside).result();
+      for (const name of ['vale0:cp1', 'vale0:vm1'])
+        await new Vale(['ctl', '-d', name], { VALE_DIR: directory }, lab.inside).result();
       lab.close();
       rmSync(directory, { recursive: true, force: true });
     });
@@ -175,11 +177,12 @@ needs('bash', ...labTools()).describe('where interfaces can be attached', () => 
       ['vale ctl -a vale0:', ['cp1p', 'cp2', 'cp2p', 'kept']],
       ['vale ctl attach vale7:c', ['cp1p', 'cp2', 'cp2p']],
       ['vale ctl attach vale0:cp2 --ne', ['--netns']],
-      ['vale ctl -d ', ['vale0:cp1', 'vale0:kept2']],
+      ['vale ctl -d ', ['vale0:cp1', 'vale0:kept2', 'vale0:vm1']],
       ['vale ctl detach vale0:c', ['cp1']],
       ['vale ctl -r ', ['kept']],
-      ['vale ctl -p ', ['vale0:cp1']],
-      ['vale ctl log ', ['vale0:cp1']],
+      ['vale ctl -p ', ['vale0:cp1', 'vale0:vm1']],
+      ['vale ctl log ', ['vale0:cp1', 'vale0:vm1']],
+      ['vale ctl attach vale0:vm2 --agent ', ['vms']],
       ['vale ctl fdb flush ', ['vale0:']],
       ['vale ctl stats k', []],
       ['vale pkt-gen -i c', ['cp1p', 'cp2', 'cp2p']],

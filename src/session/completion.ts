@@ -35,6 +35,7 @@ export const KINDS = [
   'switches',
   'members',
   'namespaces',
+  'agents',
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
@@ -55,11 +56,12 @@ export const NAMED: Record<string, Record<string, Kind>> = {
     'poll-off': 'interfaces',
     memid: 'ports',
     netns: 'namespaces',
+    agent: 'agents',
   },
   'ctl:list': { name: 'members' },
   'ctl:create': { memid: 'ports' },
   'ctl:remove': { name: 'persistent' },
-  'ctl:attach': { name: 'attachable', memid: 'ports', netns: 'namespaces' },
+  'ctl:attach': { name: 'attachable', memid: 'ports', netns: 'namespaces', agent: 'agents' },
   'ctl:detach': { name: 'attached' },
   'ctl:log': { name: 'interfaces' },
   'ctl:info': { name: 'ports', memid: 'ports' },
@@ -130,6 +132,8 @@ export function liveNames(kind: Kind, typed = ''): string[] {
       return free;
     case 'interfaces':
       return served.map(({ port }) => port);
+    case 'agents':
+      return [...new Set(served.map(({ name }) => name))].filter((name) => name !== '');
     case 'attached':
       return [
         ...ports.filter((row) => row.attached && row.persistent).map(({ name }) => name),
