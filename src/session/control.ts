@@ -51,6 +51,9 @@ export interface Polling {
 }
 
 export class Control {
+  /** What tellDeaths() has seen, for the first look after it: agents are asked, and waited for. */
+  private seen: AgentRow[] | undefined;
+
   /** @param warn takes one line for stderr */
   constructor(
     private readonly binding: NativeBinding,
@@ -85,6 +88,11 @@ export class Control {
         const hidden = hiddenInterface(spec, names.exists);
         if (hidden !== undefined) this.warn(hidden);
       }
+      const { hostTxRings, hostRxRings } = spec.options.conf ?? {};
+      if (!names.exists('port', spec.port) && (hostTxRings ?? hostRxRings) !== undefined)
+        this.warn(
+          `${spec.text}: host-rings does nothing here: a host stack has one ring each way, and is attached with -h`,
+        );
       const { portIndex, warning } = this.runtime.attach(names.request(spec, wishes), {
         ...how,
         agent: agentPath(),
@@ -94,11 +102,6 @@ export class Control {
       const made = config && this.runtime.list().find((row) => row.name === spec.fullName);
       const rings = made && otherRings(spec, made.info, config);
       if (rings !== undefined) this.warn(rings);
-      const { hostTxRings, hostRxRings } = spec.options.conf ?? {};
-      if (!names.exists('port', spec.port) && (hostTxRings ?? hostRxRings) !== undefined)
-        this.warn(
-          `${spec.text}: host-rings does nothing here: a host stack has one ring each way, and is attached with -h`,
-        );
       const agents = this.runtime.agents();
       const attached = agents.find((row) => row.alive && row.port === spec.fullName);
       const mtus = attached && unequalOnSwitch(attached, agents);
@@ -197,7 +200,7 @@ export class Control {
   agent(name: string): AgentRow {
     return this.attempt('show the log of', name, (names) => {
       const { fullName } = names.switchPort(name);
-      const rows = this.runtime.agents().filter((row) => row.port === fullName.replace(/\^$/, ''));
+      const rows = this.agents().filter((row) => row.port === fullName.replace(/\^$/, ''));
       const row = rows.find(({ alive }) => alive) ?? rows.sort((a, b) => b.ended - a.ended)[0];
       if (row === undefined)
         throw failure(
@@ -222,7 +225,8 @@ export class Control {
 
   /** Tells, once, of agents that died or gave up. */
   tellDeaths(): void {
-    for (const row of this.runtime.agents()) {
+    this.seen = this.runtime.agents();
+    for (const row of this.seen) {
       if (row.alive || row.told) continue;
       const when = new Date(row.ended * 1000).toTimeString().slice(0, 8);
       const what = row.why === '' ? 'its agent was killed' : `its agent ended: ${row.why}`;
@@ -233,13 +237,19 @@ export class Control {
     }
   }
 
+  private agents(): AgentRow[] {
+    const rows = this.seen ?? this.runtime.agents();
+    this.seen = undefined;
+    return rows;
+  }
+
   /**
    * All there is, or of `name`: that switch with its ports, or that port.
    * @param action what a failure says could not be done
    */
   look(name?: string, action = 'list'): Snapshot {
     return this.attempt(action, name, (names) => {
-      const agents = this.runtime.agents().filter(({ alive }) => alive); // they say what is new
+      const agents = this.agents().filter(({ alive }) => alive); // they say what is new
       const { switches, ports } = names.live;
       const { device, directory } = this.runtime;
       const all = { device, directory, time: Date.now() / 1000, switches, ports, agents };
