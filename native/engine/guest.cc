@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "engine/guest.h"
 
+#include <sys/prctl.h>
+#include <time.h>
+
 #include <algorithm>
 #include <cstring>
 
 #include "device/wait.h"
 #include "engine/loops.h"
+#include "engine/naps.h"
 #include "vhost/crossing.h"
 #include "vhost/rules.h"
 
 namespace vale {
 namespace {
 
-constexpr unsigned kTurnsPerLook = 64;  // at what the guest's process says
-constexpr unsigned kWaitsPerTry = 16;   // of spinning, after it has not paid off
-constexpr uint32_t kPaysOff = 8;        // µs; no less is spun
+constexpr unsigned kTurnsPerLook = 64;     // at what the guest's process says
+constexpr unsigned kWaitsPerTry = 16;      // of spinning, after it has not paid off
+constexpr uint32_t kPaysOff = 8;           // µs; no less is spun
+constexpr unsigned long kNapError = 1000;  // ns; the kernel's own, 50,000, is longer than a nap
 static_assert(2 * kMostGuests <= kMostWaits);
 
 // A frame that the guest's process wants the switch to see. False: no room for it now.
@@ -46,6 +51,7 @@ class Serving {
         spin_(config.spin) {}
 
   Status run() {
+    prctl(PR_SET_TIMERSLACK, kNapError);
     for (const GuestSeat& seat : seats_) {
       crossing_.add(*seat.port, *seat.guest);
       seat.guest->meet_neighbours(seats_.size() > 1 ? &crossing_ : nullptr);
@@ -95,6 +101,11 @@ class Serving {
 
   void idle() {
     if (config_.busy && !seats_.empty()) return cpu_relax();
+    if (const uint64_t nap = next_nap(); nap != 0) {
+      const timespec time = {0, static_cast<long>(nap)};
+      nanosleep(&time, nullptr);
+      return;
+    }
     PortWait waits[2 * kMostGuests];
     unsigned count = 0;
     int patience = -1;
@@ -114,11 +125,21 @@ class Serving {
     spin_ = paid ? config_.spin : spin_ / 2;
   }
 
+  uint64_t next_nap() {
+    uint64_t frames = 0, bytes = 0;
+    for (const GuestSeat& seat : seats_) {
+      frames += seat.guest->counts().frames();
+      bytes += seat.guest->counts().bytes();
+    }
+    return naps_.next(frames, bytes, monotonic_ns());
+  }
+
   const GuestConfig config_;
   Engine& engine_;
   std::vector<GuestSeat> seats_;  // that are served still
   const Gone& gone_;
   vhost::Crossing crossing_;
+  Naps naps_;
   uint32_t spin_;
   unsigned waits_ = 0;
   bool woken_ = true;

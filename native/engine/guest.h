@@ -3,8 +3,8 @@
 // Flow. One thread between virtual machines and their ports of the switch, in turns; for each in a turn:
 //   1. now and then, or when woken for it: what the guest's process says (vhost/guest_link.h).
 //   2. rxsync; frames to the guest; frames from the guest; txsync; what was used is the guest's again.
-//   3. A turn that moved nothing for any: wait for one of all sides, spinning as long as that has paid off
-//      lately.
+//   3. A turn that moved nothing for any: a nap, with nobody asked to wake it, where that pays (engine/naps.h); else
+//      wait for one of all sides, spinning as long as that has paid off lately.
 //
 // Owns. Nothing; the caller keeps guests and ports until the engine is done.
 // Invariants. A port that is gone ends its own guest's turns, not those of the others.

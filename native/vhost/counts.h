@@ -24,6 +24,9 @@ struct Counts {
   Count tx_frames, tx_bytes, tx_copies, tx_delivered;
   Count drops[kDropReasons];
 
+  uint64_t frames() const { return rx_frames.get() + tx_frames.get(); }
+  uint64_t bytes() const { return rx_bytes.get() + tx_bytes.get(); }
+
   // Each frame is one copy, and there.
   void sent(uint64_t frames, uint64_t bytes) {
     tx_frames.add(frames);

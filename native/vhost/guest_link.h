@@ -55,6 +55,8 @@ class GuestLink : public Port {
   // How long nothing need be attended to unless it wakes the sleeper, ms; -1: for ever.
   virtual int patience() const = 0;
 
+  const Counts& counts() const { return counts_; }
+
   int txsync() override { return 0; }
   int rxsync() override { return 0; }
   short poll_events(short) const override { return POLLIN; }
