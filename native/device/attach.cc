@@ -17,7 +17,7 @@ namespace vale {
 namespace {
 
 constexpr uint64_t kMs = 1'000'000;
-constexpr uint64_t kActMs = 10'000, kFreshMs = 500, kStoppedMs = 300;
+constexpr uint64_t kActMs = 10'000, kFreshMs = 500, kSilentMs = 20, kStoppedMs = 300;
 // A wish outlives the wait for it, so that what its agent answered it has also done. Only that of an asker
 // that died meanwhile is ever too late.
 constexpr uint64_t kWishMs = kActMs + 1000;
@@ -271,10 +271,21 @@ Status list_agents(Runtime& rt, std::vector<AgentRow>* out) {
     const uint32_t asked = agent_ask(rt, i);
     if (waits) waiting.emplace_back(i, asked);
   }
+  // Who has been killed does not answer, which is to be noticed by somebody.
+  uint64_t look_at = monotonic_ns() + kSilentMs * kMs;
   wait_until(kFreshMs, [&] {
-    while (!waiting.empty() && agent_answered(c.agent(waiting.back().first), waiting.back().second))
+    if (monotonic_ns() >= look_at) {
+      look_at = ~uint64_t{0};
+      look(rt, "listing");
+    }
+    while (!waiting.empty()) {
+      const auto [slot, asked] = waiting.back();
+      const AgentRec& a = c.agent(slot);
+      if (a.state.load(std::memory_order_acquire) == State::live && !agent_answered(a, asked))
+        return false;
       waiting.pop_back();
-    return waiting.empty();
+    }
+    return true;
   });
 
   DirLock lock;
