@@ -22,6 +22,22 @@ export function onProcessor(pid) {
     .reduce((sum, line) => sum + Number(line.split(' ')[0]), 0);
 }
 
+/** How often a process was woken by the eventfds that it never reads, as those that guests kick by. */
+export function kicksOf(pid) {
+  return readdirSync(`/proc/${pid}/fdinfo`)
+    .map((fd) => {
+      try {
+        return readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8');
+      } catch {
+        return ''; // closed meanwhile
+      }
+    })
+    .reduce(
+      (sum, text) => sum + parseInt(/^eventfd-count:\s*(\S+)/m.exec(text)?.[1] ?? '0', 16),
+      0,
+    );
+}
+
 /** Bytes of a process, what it shares counted in parts. */
 function proportional(pid) {
   const [, kib] = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')) ?? [];

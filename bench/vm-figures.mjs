@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What is measured between two virtual machines, from the first to the second.
-import { onProcessor, total } from './agents.mjs';
+import { kicksOf, onProcessor, total } from './agents.mjs';
 import { address, inside } from './guests.mjs';
 import { median } from './statistics.mjs';
 
 /** ns that the threads of these processes were on a processor so far. */
 const spent = (processes) => total(processes.map(onProcessor));
+const kicks = (processes) => total(processes.map(kicksOf));
 
 const iperf = async ([from], options, seconds) => {
   const said = await inside(from, `iperf3 -c ${address(1)} -J -t ${seconds} ${options}`, seconds);
@@ -85,12 +86,15 @@ export const FIGURES = [
         1,
       );
       const before = spent(processes);
+      const kicked = kicks(processes);
       const start = performance.now();
       const look = () => Promise.all([counts(from, 'tx'), counts(to, 'rx')]);
       const first = await look();
       await new Promise((done) => setTimeout(done, seconds * 1000));
       const last = await look();
-      const share = ((spent(processes) - before) * 1e-6) / (performance.now() - start);
+      const milliseconds = performance.now() - start;
+      const share = ((spent(processes) - before) * 1e-6) / milliseconds;
+      const kickRate = (kicks(processes) - kicked) / (milliseconds * 1e-3);
       await inside(from, 'echo stop >/proc/net/pktgen/pgctrl', 1);
       const [sent, received] = first.map((one, i) => since(one, last[i]));
       return {
@@ -98,7 +102,10 @@ export const FIGURES = [
         sent: sent.rate,
         interruptsSent: sent.interrupts,
         interruptsReceived: received.interrupts,
-        switchPerFrame: processes.length === 0 ? undefined : share / received.rate,
+        ...(processes.length > 0 && {
+          switchPerFrame: share / received.rate,
+          kicksSent: kickRate / sent.rate,
+        }),
       };
     },
   },

@@ -168,6 +168,8 @@ function table(results, chosen, figures) {
       const lines = [`${middle} (${least}..${most}) ${unit}`];
       if (figure.switchPerFrame !== undefined)
         lines.push(`switch ${(figure.switchPerFrame * 1e9).toFixed(0)} ns/frame`);
+      if (figure.sent !== undefined) lines.push(`sent ${(figure.sent * scale).toFixed(1)} ${unit}`);
+      if (figure.kicksSent !== undefined) lines.push(`kicks/frame ${figure.kicksSent.toFixed(3)}`);
       if (figure.interruptsSent !== undefined)
         lines.push(
           `interrupts/frame ${figure.interruptsSent.toFixed(2)}, ${figure.interruptsReceived.toFixed(2)}`,
