@@ -11,6 +11,7 @@
 
 #include "abi/netmap.h"
 #include "shm/layout.h"
+#include "switch/prefetch.h"
 
 #if defined(__x86_64__)
 #include <emmintrin.h>
@@ -54,16 +55,6 @@ inline void copy_payload(char* to, const char* from, uint32_t length) {
   }
 #endif
   std::memcpy(to, from, (length + 63) & ~63u);
-}
-
-inline void prefetch_for_write(const void* p) {
-#if defined(__x86_64__)
-  // Not __builtin_prefetch: for the baseline instruction set that asks for a shared copy, and the
-  // store would go to the other core a second time. Where PREFETCHW is unknown it does nothing.
-  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));
-#else
-  __builtin_prefetch(p, 1);
-#endif
 }
 
 // The lines of `count` descriptors from `slot` on.
