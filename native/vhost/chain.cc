@@ -47,6 +47,17 @@ const char* ChainReader::table(uint64_t address, uint32_t bytes, uint16_t flags,
   return data;
 }
 
+bool ChainReader::only(uint64_t address, uint32_t bytes, uint16_t flags,
+                       uint64_t descriptor[2]) const {
+  if (!indirect_ || (flags & kNext) != 0 || bytes != kDescriptorBytes) return false;
+  const char* const data = memory_->at(address, bytes);
+  if (data == nullptr || !aligned(data, 8)) return false;
+  const uint64_t* const words = reinterpret_cast<const uint64_t*>(data);
+  descriptor[0] = __atomic_load_n(&words[0], __ATOMIC_RELAXED);
+  descriptor[1] = __atomic_load_n(&words[1], __ATOMIC_RELAXED);
+  return true;
+}
+
 const char* RingParts::find(const RingAddress& a, const GuestMemory& memory,
                             uintptr_t available_align) {
   descriptors = memory.at_user(a.descriptors, descriptor_bytes);

@@ -3,6 +3,7 @@
 // Flow. Descriptors of a guest's, one by one, as a chain of buffers in its memory:
 //   1. begin() an empty chain; piece() adds what a descriptor tells of.
 //   2. table(): where an indirect one's table lies.
+//   plain(): a chain of one buffer at less expense, only(): out of a table; whatever is none goes by 1.
 //   RingParts: where a ring of descriptors lies, of either layout.
 // Owns. Nothing.
 // Invariants. A chain that is good lies in the guest's memory, what is to be read in front of what is to be
@@ -33,6 +34,15 @@ struct Chain {
   Piece piece[kMost];
 };
 
+// A chain of one buffer.
+struct Plain {
+  static constexpr uint32_t kMost = 64;  // are looked at at once
+
+  char* data;
+  uint32_t bytes;
+  uint16_t id;  // of the chain
+};
+
 enum class Take { none, chain, broken };
 
 class ChainReader {
@@ -50,6 +60,16 @@ class ChainReader {
   bool piece(uint64_t address, uint32_t bytes, uint16_t flags, Chain* out);
   // Of a descriptor with kIndirectTable: its first one, and how many; null: broken.
   const char* table(uint64_t address, uint32_t bytes, uint16_t flags, uint32_t* count);
+
+  // False: it is no such chain, or a wrong one.
+  bool plain(uint64_t address, uint32_t bytes, uint16_t flags, bool writable, Plain* out) const {
+    if ((flags & (kNext | kWritable | kIndirectTable)) != (writable ? kWritable : 0)) return false;
+    out->data = memory_->at(address, bytes);
+    out->bytes = bytes;
+    return out->data != nullptr;
+  }
+  // The one descriptor of a table, read once. False: it is no such table, or a wrong one.
+  bool only(uint64_t address, uint32_t bytes, uint16_t flags, uint64_t descriptor[2]) const;
 
   bool broken(const char* why) {
     trouble_ = why;

@@ -45,20 +45,55 @@ bool Crossing::find(const DirectSender::Way& way) {
   return true;
 }
 
-Crossing::Give Crossing::give(const VnetHeader& vnet, const Fragment* frame, uint32_t pieces,
-                              uint32_t bytes, uint32_t slots) {
-  switch (sender_->way(frame[0].data, &asked_)) {
+// Whether frames of these addresses may go past the ring, to where asked_ leads.
+bool Crossing::straight(const char* addresses) {
+  switch (sender_->way(addresses, &asked_)) {
     case DirectSender::Where::everywhere:
       all_passed_ = true;
-      return Give::ring;
+      return false;
     case DirectSender::Where::nowhere:
-      return Give::ring;
+      return false;
     case DirectSender::Where::port:
       break;
   }
+  if (asked_.member != 0 && !all_passed_ && !passed(asked_.dest)) return true;
+  pass(asked_.dest);
+  return false;
+}
+
+Crossing::Carried Crossing::carry(const PlainFrame* frames, uint32_t count) {
+  if (!straight(frames[0].addresses)) return {0, Carried::ring};
+  if (changes() && !find(asked_)) {
+    pass(asked_.dest);
+    return {0, Carried::ring};
+  }
+  const RingView& view = *place_->view;
+  GuestLink& guest = *place_->guest;
+  const Rules* rules;
+  count = guest.lend(place_->ring, count, buffers_, &rules);
+  if (count == 0) return {0, Carried::singly};
+  for (uint32_t i = 0; i < count; i++) prefetch_for_write(buffers_[i].data);
+  const uint32_t header = rules->header(), longest = view.buf_size() - kPortHeader;
+  uint64_t bytes = 0;
+  uint32_t n = 0;
+  for (; n < count; n++) {
+    const PlainFrame& frame = frames[n];
+    if (frame.bytes > longest || !put_plain(*rules, header, frame, &buffers_[n])) break;
+    bytes += frame.bytes;
+  }
+  if (n == 0) return {0, Carried::singly};
+  if (!sender_->commit(way_, view, n, bytes + uint64_t{n} * kPortHeader))
+    return {0, Carried::ended};
+  guest.keep(place_->ring, buffers_, n, bytes);
+  reach(guest);
+  return {n, Carried::singly};
+}
+
+Crossing::Give Crossing::give(const VnetHeader& vnet, const Fragment* frame, uint32_t pieces,
+                              uint32_t bytes, uint32_t slots) {
+  if (!straight(frame[0].data)) return Give::ring;
   const uint32_t dest = asked_.dest;
-  if (asked_.member == 0 || all_passed_ || passed(dest)) return pass(dest);
-  if (asked_.rx_index != way_.rx_index || asked_.member != way_.member) {
+  if (changes()) {
     if (pending_ != 0) return Give::after;
     if (!find(asked_)) return pass(dest);
   }
@@ -77,7 +112,7 @@ bool Crossing::commit() {
   const bool good = sender_->commit(way_, *place_->view, pending_, with_headers);
   GuestLink& guest = *place_->guest;
   guest.settle(place_->ring, good ? pending_ : 0, pending_bytes_);
-  if (good && (reached_.empty() || reached_.back() != &guest)) reached_.push_back(&guest);
+  if (good) reach(guest);
   pending_ = 0;
   pending_bytes_ = 0;
   return good;

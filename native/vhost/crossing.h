@@ -2,8 +2,8 @@
 //
 // Flow. Frames straight from one guest to another that the same thread serves, without the rings between:
 //   1. add(): the ports whose guests take part.
-//   2. For one transmit queue: aim() at its tx ring; begin() when there are frames; give() one at a time;
-//      commit() those given since the last one; end().
+//   2. For one transmit queue: aim() at its tx ring; begin() when there are frames; carry() those in a row
+//      to one address, or give() one at a time, and commit() those given since the last one; end().
 //   3. publish(): who got something has it, before the givers have their buffers back.
 //
 // Owns. What is under way of one queue's frames.
@@ -20,6 +20,7 @@
 #include "device/device.h"
 #include "switch/direct.h"
 #include "vhost/guest_link.h"
+#include "vhost/plain.h"
 
 namespace vale::vhost {
 
@@ -34,10 +35,18 @@ class Crossing {
     after,  // commit() first, then ask again
   };
 
+  struct Carried {
+    uint32_t frames;                    // of the first ones: carried and counted
+    enum { ring, singly, ended } rest;  // ended: all of this queue's, as when commit() fails
+  };
+
   void aim(GuestLink* giver, Port& port, unsigned tx_ring);
   // False: all of this queue's frames go through the ring for now, and end() is not called.
   bool begin();
   // The Ethernet header is in the first fragment. slots: how many it would take of a ring like the giver's.
+  // Frames of the same addresses; none is pending. `rest` is of those that were not carried, if any: by the ring,
+  // or the next one by give().
+  Carried carry(const PlainFrame* frames, uint32_t count);
   Give give(const VnetHeader& vnet, const Fragment* frame, uint32_t pieces, uint32_t bytes,
             uint32_t slots);
   // A frame that is not offered to give() goes through the ring.
@@ -57,8 +66,13 @@ class Crossing {
     const RingView* view;
   };
 
+  bool straight(const char* addresses);
+  bool changes() const { return asked_.rx_index != way_.rx_index || asked_.member != way_.member; }
   bool find(const DirectSender::Way& way);
   bool passed(uint32_t dest) const { return passed_[dest / 64] >> (dest % 64) & 1; }
+  void reach(GuestLink& guest) {
+    if (reached_.empty() || reached_.back() != &guest) reached_.push_back(&guest);
+  }
   Give pass(uint32_t dest) {
     passed_[dest / 64] |= uint64_t{1} << (dest % 64);
     return Give::ring;
@@ -76,6 +90,7 @@ class Crossing {
   uint64_t pending_bytes_ = 0;  // without headers
   uint64_t passed_[4] = {};     // ports that frames go to through the ring now
   bool all_passed_ = false;
+  Plain buffers_[Plain::kMost];
 };
 
 }  // namespace vale::vhost

@@ -46,6 +46,8 @@ class Device {
   bool offer(unsigned ring, VnetHeader vnet, const Fragment* frame, uint32_t pieces,
              uint32_t bytes);
   void settle(unsigned ring, bool keep);
+  uint32_t lend(unsigned ring, uint32_t most, Plain* out, const Rules** rules);
+  void keep(unsigned ring, const Plain* filled, uint32_t frames);
   // What was used since is the guest's again.
   void publish();
   // Whether some queue has what those two did not see.

@@ -9,7 +9,9 @@
 namespace vale::vhost {
 namespace {
 
-constexpr uint32_t kBurst = 256;  // frames of one queue a turn
+// Frames of one queue a turn. More to a guest than from one: frames that wait in a ring get fewer, and those behind
+// them may go past it again (crossing.h).
+constexpr uint32_t kFromGuest = 256, kToGuest = 2 * kFromGuest;
 
 }  // namespace
 
@@ -43,7 +45,8 @@ bool Device::to_guest(Port& port, Counts* counts) {
       continue;
     }
     Ring& ring = rings_[2 * (r % queues)];
-    const ToGuest::Moved one = to_guest_[r].move(from, ring.queue, memory_, rules_, kBurst, counts);
+    const ToGuest::Moved one =
+        to_guest_[r].move(from, ring.queue, memory_, rules_, kToGuest, counts);
     blocked_[r] = one.blocked;
     moved |= one.frames != 0;
     if (one.broken) return failed(ring);
@@ -68,6 +71,17 @@ void Device::settle(unsigned ring, bool keep) {
   if (queues != 0) to_guest_[ring].settle(rings_[2 * (ring % queues)].queue, keep);
 }
 
+uint32_t Device::lend(unsigned ring, uint32_t most, Plain* out, const Rules** rules) {
+  const unsigned queues = broken() ? 0 : receivers();
+  if (queues == 0) return 0;
+  *rules = &rules_;
+  return to_guest_[ring].look(rings_[2 * (ring % queues)].queue, memory_, rules_, out, most);
+}
+
+void Device::keep(unsigned ring, const Plain* filled, uint32_t frames) {
+  rings_[2 * (ring % receivers())].queue.finish(filled, frames, true);
+}
+
 bool Device::from_guest(Port& port, Counts* counts, GuestLink* self, Crossing* crossing) {
   const unsigned tx_rings = port.last_tx() - port.first_tx();
   bool moved = false;
@@ -77,7 +91,7 @@ bool Device::from_guest(Port& port, Counts* counts, GuestLink* self, Crossing* c
     bool broken = false;
     const unsigned r = port.first_tx() + p % tx_rings;
     if (crossing != nullptr) crossing->aim(self, port, r);
-    moved |= from_guest_.move(ring.queue, rules_, port.tx_view(r), kBurst, counts, &broken,
+    moved |= from_guest_.move(ring.queue, rules_, port.tx_view(r), kFromGuest, counts, &broken,
                               crossing) != 0;
     if (broken) failed(ring);
   }

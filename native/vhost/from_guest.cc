@@ -9,6 +9,8 @@ namespace {
 
 // Frames that another guest's buffers are filled with before they are counted.
 constexpr uint32_t kMostPending = 64;
+// Chains that are read one by one after one that had to be: as a rule it is not the only one.
+constexpr uint32_t kSingly = 8;
 
 }  // namespace
 
@@ -21,10 +23,14 @@ uint32_t FromGuest::move(Queue& queue, const Rules& rules, const RingView& to, u
   done_.clear();
   // Once more, when those given to other guests have come back.
   do {
-    while (at_.used < most && read(queue, rules, to, counts)) {
+    singly_ = 0;
+    while (at_.used < most) {
+      if (singly_ == 0 && read_plain(queue, rules, to, most - at_.used)) continue;
+      if (!read(queue, rules, to, counts)) break;
+      if (singly_ != 0) singly_--;
     }
   } while (!settle(queue));
-  if (crosses_) crossing_->end();
+  end_crossing();
   to.release(at_.head);
   if (at_.frames != 0) {
     counts->rx_frames.add(at_.frames);
@@ -32,6 +38,90 @@ uint32_t FromGuest::move(Queue& queue, const Rules& rules, const RingView& to, u
   }
   *broken = broken_;
   return at_.used;
+}
+
+// Chains of one buffer each, as many as come next. False: none was used, read() decides what becomes of the next.
+bool FromGuest::read_plain(Queue& queue, const Rules& rules, const RingView& to, uint32_t most) {
+  const uint32_t count = queue.look(false, plain_, std::min(most, Plain::kMost));
+  for (uint32_t i = 0; i < count; i++) __builtin_prefetch(plain_[i].data);
+  uint32_t good = 0;
+  while (good < count && vhost::read_plain(rules, plain_[good], &frames_[good]) &&
+         kPortHeader + frames_[good].bytes <= to.buf_size())
+    good++;
+  if (good < count) singly_ = kSingly;
+  if (good == 0) return false;
+  if (!settle(queue)) return true;
+  begin_crossing();
+  uint32_t first = 0, end = 0;
+  while (first < good) {
+    if (first == end) end = crosses_ ? end_of_run(first, good) : good;
+    uint32_t done = 0;
+    auto rest = Crossing::Carried::ring;
+    if (crosses_) {
+      const Crossing::Carried carried = crossing_->carry(&frames_[first], end - first);
+      done = carried.frames;
+      rest = carried.rest;
+      if (rest == Crossing::Carried::ended) end_crossing();
+    }
+    if (done == 0 && rest == Crossing::Carried::singly) {
+      singly_ = kSingly;
+      break;
+    }
+    if (done == 0) done = put_in_ring(to, first, end - first);
+    if (done == 0) break;
+    finish(queue, first, done);
+    first += done;
+  }
+  at_.cursor = queue.cursor();
+  settled_ = at_;
+  return first != 0;
+}
+
+// Of frames with the addresses of the first.
+uint32_t FromGuest::end_of_run(uint32_t first, uint32_t count) const {
+  uint32_t end = first + 1;
+  while (end < count && frames_[end].goes_where(frames_[first])) end++;
+  return end;
+}
+
+// How many there is room for.
+uint32_t FromGuest::put_in_ring(const RingView& to, uint32_t first, uint32_t count) {
+  count = std::min(count, at_.room);
+  for (uint32_t i = 0, at = at_.head; i < count; i++, at = to.after(at))
+    prefetch_for_write(to.buffer(to.at(at).buf_idx));
+  for (uint32_t i = 0; i < count; i++, at_.head = to.after(at_.head)) {
+    const PlainFrame& frame = frames_[first + i];
+    netmap_slot& slot = to.at(at_.head);
+    char* const data = to.buffer(slot.buf_idx);
+    std::memcpy(data, &frame.vnet, sizeof frame.vnet);
+    std::memset(data + sizeof frame.vnet, 0, kPortHeader - sizeof frame.vnet);
+    copy_exactly(data + kPortHeader, frame.data, frame.bytes);
+    slot.len = static_cast<uint16_t>(kPortHeader + frame.bytes);
+    slot.flags = 0;
+    slot.ptr = 0;
+  }
+  at_.room -= count;
+  return count;
+}
+
+void FromGuest::finish(Queue& queue, uint32_t first, uint32_t count) {
+  queue.finish(&plain_[first], count, false);
+  at_.used += count;
+  at_.frames += count;
+  for (uint32_t i = 0; i < count; i++) at_.bytes += frames_[first + i].bytes;
+}
+
+void FromGuest::begin_crossing() {
+  if (crossing_ == nullptr || crosses_) return;
+  crosses_ = crossing_->begin();
+  if (!crosses_) crossing_ = nullptr;
+}
+
+// For the rest of the move.
+void FromGuest::end_crossing() {
+  if (crosses_) crossing_->end();
+  crosses_ = false;
+  crossing_ = nullptr;
 }
 
 // One chain. False: no more for now.
@@ -51,10 +141,7 @@ bool FromGuest::read(Queue& queue, const Rules& rules, const RingView& to, Count
     return false;
   }
   if (!header(rules)) return refuse(Drop::bad_header, before, queue, counts);
-  if (crossing_ != nullptr && !crosses_) {
-    crosses_ = crossing_->begin();
-    if (!crosses_) crossing_ = nullptr;
-  }
+  begin_crossing();
   const auto given = give(frame, slots);
   if (given == Crossing::Give::after) {
     queue.rewind(before);
@@ -99,9 +186,7 @@ Crossing::Give FromGuest::give(uint32_t bytes, uint32_t slots) {
 // What was done so far stays so. False: frames that were given have come back, and go through the ring now.
 bool FromGuest::settle(Queue& queue) {
   if (crosses_ && !crossing_->commit()) {
-    crossing_->end();
-    crosses_ = false;
-    crossing_ = nullptr;
+    end_crossing();
     at_ = settled_;
     queue.rewind(at_.cursor);
     done_.clear();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Flow. move() copies the frames of a guest's transmit queue into a tx ring of its port:
+//   Frames of a buffer each go many at a time, in the same steps (plain.h), the others one by one:
 //   1. take a chain; read its header once, and check it (rules.h);
 //   2. give the frame to another guest at once, if it is for one that is served here (crossing.h); else copy
 //      what is behind the header into slots, with the port's header in front;
@@ -18,6 +19,7 @@
 #include "device/ring_view.h"
 #include "vhost/counts.h"
 #include "vhost/crossing.h"
+#include "vhost/plain.h"
 #include "vhost/queue.h"
 #include "vhost/rules.h"
 
@@ -41,6 +43,12 @@ class FromGuest {
     uint64_t bytes = 0;
   };
 
+  bool read_plain(Queue& queue, const Rules& rules, const RingView& to, uint32_t most);
+  uint32_t end_of_run(uint32_t first, uint32_t count) const;
+  uint32_t put_in_ring(const RingView& to, uint32_t first, uint32_t count);
+  void finish(Queue& queue, uint32_t first, uint32_t count);
+  void begin_crossing();
+  void end_crossing();
   bool read(Queue& queue, const Rules& rules, const RingView& to, Counts* counts);
   Crossing::Give give(uint32_t bytes, uint32_t slots);
   bool settle(Queue& queue);
@@ -56,10 +64,13 @@ class FromGuest {
   // Of a move.
   Crossing* crossing_ = nullptr;
   bool crosses_ = false, broken_ = false;
+  uint32_t singly_ = 0;      // chains to be read one by one before many are looked at again
   Place at_, settled_;       // settled_: up to there nothing is given back any more
   std::vector<Done> done_;   // chains since settled_
   char ethernet_[ETH_HLEN];  // of the frame at hand
   Fragment fragment_[kMostPieces];
+  Plain plain_[Plain::kMost];
+  PlainFrame frames_[Plain::kMost];
 };
 
 }  // namespace vale::vhost

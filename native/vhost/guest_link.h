@@ -25,6 +25,8 @@
 namespace vale::vhost {
 
 class Crossing;
+struct Plain;
+struct Rules;
 
 class GuestLink : public Port {
  public:
@@ -46,6 +48,10 @@ class GuestLink : public Port {
   // All those since the last call are counted, and the guest's with the next publish(); frames 0: none of
   // them was ever there.
   virtual void settle(unsigned, uint32_t, uint64_t) {}
+  // The same for many of one buffer each: the buffers that come next there, as far as they will do, at most
+  // `most`, and what the guest has agreed to; those that were filled, whose frames are counted.
+  virtual uint32_t lend(unsigned, uint32_t, Plain*, const Rules**) { return 0; }
+  virtual void keep(unsigned, const Plain*, uint32_t, uint64_t) {}
   // After that sync: what was sent is the machine's again.
   virtual void publish() {}
   // Whether all that waits for the machine waits for room there.

@@ -98,6 +98,11 @@ void GuestPort::settle(unsigned ring, uint32_t frames, uint64_t bytes) {
   if (frames != 0) counts_.sent(frames, bytes);
 }
 
+void GuestPort::keep(unsigned ring, const Plain* filled, uint32_t frames, uint64_t bytes) {
+  device_->keep(ring, filled, frames);
+  counts_.sent(frames, bytes);
+}
+
 int GuestPort::patience() const {
   return endpoint_.client() && channel_ == nullptr ? static_cast<int>(kTryNs / 1'000'000) : -1;
 }

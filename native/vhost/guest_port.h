@@ -39,6 +39,10 @@ class GuestPort final : public GuestLink {
   bool offer(unsigned ring, const VnetHeader& vnet, const Fragment* frame, uint32_t pieces,
              uint32_t bytes) override;
   void settle(unsigned ring, uint32_t frames, uint64_t bytes) override;
+  uint32_t lend(unsigned ring, uint32_t most, Plain* out, const Rules** rules) override {
+    return device_ == nullptr ? 0 : device_->lend(ring, most, out, rules);
+  }
+  void keep(unsigned ring, const Plain* filled, uint32_t frames, uint64_t bytes) override;
   void publish() override {
     if (device_ != nullptr) device_->publish();
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vhost/packed_ring.h"
 
+#include <algorithm>
 #include <atomic>
 
 namespace vale::vhost {
@@ -79,12 +80,6 @@ bool PackedRing::unused_from(uint32_t at) const {
   return i == size_ && !used(0);
 }
 
-bool PackedRing::available(uint32_t at) const {
-  const uint16_t flags = flags_of(__atomic_load_n(word(index(at)), __ATOMIC_ACQUIRE));
-  const uint16_t wanted = lap(at) != 0 ? kAvailable : kUsed;
-  return (flags & (kAvailable | kUsed)) == wanted;
-}
-
 Take PackedRing::take(ChainReader& reader, Chain* out) {
   seen_ = next_;
   if (!available(next_)) return Take::none;
@@ -133,6 +128,32 @@ bool PackedRing::walk_table(ChainReader& reader, uint64_t address, uint64_t firs
 
 void PackedRing::use(uint16_t id, uint16_t slots, uint32_t written) {
   done_.push_back({id, slots, written});
+}
+
+uint32_t PackedRing::look(const ChainReader& reader, bool writable, Plain* out,
+                          uint32_t most) const {
+  const uint32_t count = std::min(most, size_ - distance(shown_, next_));
+  for (uint32_t i = 0, at = next_; i < count; i++, at = after(at, 1)) {
+    uint64_t w = __atomic_load_n(word(index(at)), __ATOMIC_ACQUIRE);
+    if (!available(at, w)) return i;
+    uint64_t address = __atomic_load_n(&descriptors_[index(at)].address, __ATOMIC_RELAXED);
+    const uint16_t id = id_of(w);
+    if ((flags_of(w) & kIndirectTable) != 0) [[unlikely]] {
+      uint64_t words[2];
+      if (!reader.only(address, bytes_of(w), flags_of(w), words)) return i;
+      address = words[0];
+      w = words[1] & ~(uint64_t{kNext} << 48);  // within a table all follow one another anyway
+    }
+    if (!reader.plain(address, bytes_of(w), flags_of(w), writable, &out[i])) return i;
+    out[i].id = id;
+  }
+  return count;
+}
+
+void PackedRing::finish(const Plain* chains, uint32_t count, bool writable) {
+  for (uint32_t i = 0; i < count; i++)
+    done_.push_back({chains[i].id, 1, writable ? chains[i].bytes : 0});
+  next_ = after(next_, count);
 }
 
 bool PackedRing::publish() {

@@ -33,6 +33,8 @@ class PackedRing {
   uint32_t cursor() const { return next_; }
   void rewind(uint32_t to) { next_ = to; }
   void use(uint16_t id, uint16_t slots, uint32_t written);
+  uint32_t look(const ChainReader& reader, bool writable, Plain* out, uint32_t most) const;
+  void finish(const Plain* chains, uint32_t count, bool writable);
   // Whether the guest wants an interrupt for it.
   bool publish();
   void want_kicks(bool wanted);
@@ -47,15 +49,25 @@ class PackedRing {
   uint32_t index(uint32_t at) const { return at < size_ ? at : at - size_; }
   uint32_t lap(uint32_t at) const { return at < size_ ? 1 : 0; }
   uint32_t mark(uint32_t at) const { return index(at) | (lap(at) != 0 ? kLap : 0u); }
-  uint32_t after(uint32_t at, uint32_t slots) const { return (at + slots) % (2 * size_); }
+  // At most a lap later.
+  uint32_t after(uint32_t at, uint32_t slots) const {
+    const uint32_t sum = at + slots;
+    return sum < 2 * size_ ? sum : sum - 2 * size_;
+  }
   uint32_t distance(uint32_t from, uint32_t to) const {
-    return (to + 2 * size_ - from) % (2 * size_);
+    return to >= from ? to - from : to + 2 * size_ - from;
   }
   // Bytes, id and flags of a descriptor, which are read and written at once.
   uint64_t* word(uint32_t index) const {
     return reinterpret_cast<uint64_t*>(&descriptors_[index]) + 1;
   }
-  bool available(uint32_t at) const;
+  bool available(uint32_t at) const {
+    return available(at, __atomic_load_n(word(index(at)), __ATOMIC_ACQUIRE));
+  }
+  bool available(uint32_t at, uint64_t word) const {
+    const uint16_t wanted = lap(at) != 0 ? kAvailable : kUsed;
+    return (static_cast<uint16_t>(word >> 48) & (kAvailable | kUsed)) == wanted;
+  }
   bool recover(uint32_t* at) const;
   bool unused_from(uint32_t at) const;
   bool walk(ChainReader& reader, Chain* out);

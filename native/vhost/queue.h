@@ -5,6 +5,8 @@
 //   2. take(): the next chain of buffers that the guest makes available; every descriptor is read once
 //      and checked. rewind() gives back what was taken and not yet used.
 //   3. use(): a chain is done with, in the order in which chains were taken.
+//      look() shows chains of one buffer each that come next, as far as they are such, and takes none; finish()
+//      takes and uses the first of those.
 //   4. publish(): the guest sees what was used, and is interrupted if it asked for that.
 //   5. want_kicks(): whether the guest is to say when it makes more available.
 //
@@ -57,6 +59,17 @@ class Queue {
   // Chain::id and Chain::slots; bytes that were written into it.
   void use(uint16_t id, uint16_t slots, uint32_t written) {
     packed_ ? packed_ring_.use(id, slots, written) : split_ring_.use(id, written);
+  }
+  // At most `most`. It breaks nothing: take() says what is wrong with what it stops at.
+  uint32_t look(bool writable, Plain* out, uint32_t most) const {
+    if (!running_) return 0;
+    return packed_ ? packed_ring_.look(reader_, writable, out, most)
+                   : split_ring_.look(reader_, writable, out, most);
+  }
+  // writable: their `bytes` are those that were written.
+  void finish(const Plain* chains, uint32_t count, bool writable) {
+    packed_ ? packed_ring_.finish(chains, count, writable)
+            : split_ring_.finish(chains, count, writable);
   }
   void publish();
   void want_kicks(bool wanted) {

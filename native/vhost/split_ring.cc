@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vhost/split_ring.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 
+#include "switch/prefetch.h"
+
 namespace vale::vhost {
 namespace {
+
+constexpr uint32_t kUsedInLine = 64 / sizeof(UsedElement);
 
 uint16_t load(const uint16_t* p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
 void store(uint16_t* p, uint16_t value) { __atomic_store_n(p, value, __ATOMIC_RELEASE); }
@@ -90,6 +95,43 @@ void SplitRing::use(uint16_t id, uint32_t written) {
   used_->ring[at] = {id, written};
   log(4 + 8 * at, 8);
   used_index_++;
+}
+
+uint32_t SplitRing::look(const ChainReader& reader, bool writable, Plain* out,
+                         uint32_t most) const {
+  const uint16_t there = static_cast<uint16_t>(load(&available_->index) - next_);
+  if (there > size_) return 0;
+  const uint32_t count = std::min<uint32_t>(there, most), mask = size_ - 1;
+  // The guest's processor has them.
+  for (uint32_t i = 0; i < count; i += kUsedInLine)
+    prefetch_for_write(&used_->ring[(used_index_ + i) & mask]);
+  for (uint32_t i = 0; i < count; i++) {
+    const uint16_t head = __atomic_load_n(&available_->ring[(next_ + i) & mask], __ATOMIC_RELAXED);
+    if (head >= size_) return i;
+    SplitDescriptor d = read_descriptor(&descriptors_[head]);
+    if ((d.flags & kIndirectTable) != 0) [[unlikely]] {
+      uint64_t words[2];
+      if (!reader.only(d.address, d.bytes, d.flags, words)) return i;
+      std::memcpy(&d, words, sizeof d);
+    }
+    if (!reader.plain(d.address, d.bytes, d.flags, writable, &out[i])) return i;
+    out[i].id = head;
+  }
+  return count;
+}
+
+void SplitRing::finish(const Plain* chains, uint32_t count, bool writable) {
+  next_ = static_cast<uint16_t>(next_ + count);
+  if (memory_->logs()) [[unlikely]] {
+    for (uint32_t i = 0; i < count; i++) use(chains[i].id, writable ? chains[i].bytes : 0);
+    return;
+  }
+  const uint32_t mask = size_ - 1, written = writable ? ~0u : 0;
+  uint16_t at = used_index_;
+  UsedElement* const ring = used_->ring;
+  for (uint32_t i = 0; i < count; i++, at++)
+    ring[at & mask] = {chains[i].id, chains[i].bytes & written};
+  used_index_ = at;
 }
 
 bool SplitRing::publish() {

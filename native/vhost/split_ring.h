@@ -25,6 +25,8 @@ class SplitRing {
   uint32_t cursor() const { return next_; }
   void rewind(uint32_t to) { next_ = static_cast<uint16_t>(to); }
   void use(uint16_t id, uint32_t written);
+  uint32_t look(const ChainReader& reader, bool writable, Plain* out, uint32_t most) const;
+  void finish(const Plain* chains, uint32_t count, bool writable);
   // Whether the guest wants an interrupt for it.
   bool publish();
   void want_kicks(bool wanted);

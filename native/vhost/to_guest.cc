@@ -19,6 +19,10 @@ ToGuest::Moved ToGuest::move(const RingView& from, Queue& queue, GuestMemory& me
                              const Rules& rules, uint32_t most, Counts* counts) {
   Moved moved;
   while (moved.frames < most && from.head() != from.tail()) {
+    if (const uint32_t n = move_plain(from, queue, memory, rules, most - moved.frames, counts)) {
+      moved.frames += n;
+      continue;
+    }
     if (!begun_ && !gather(from)) break;
     if (!begun_ && !begin(rules, counts)) {
       advance(from, slots_);
@@ -38,6 +42,38 @@ ToGuest::Moved ToGuest::move(const RingView& from, Queue& queue, GuestMemory& me
   // A wait is for more than there is.
   if (moved.blocked) from.ring()->cur = from.tail();
   return moved;
+}
+
+// Frames in a row that are whole in a slot each, into a buffer each; how many.
+uint32_t ToGuest::move_plain(const RingView& from, Queue& queue, const GuestMemory& memory,
+                             const Rules& rules, uint32_t most, Counts* counts) {
+  PlainFrame frames[Plain::kMost];
+  const uint32_t there = std::min({from.available(), most, Plain::kMost});
+  uint32_t count = 0;
+  for (uint32_t at = from.head(); count < there; count++, at = from.after(at)) {
+    const netmap_slot slot = from.slot(at);
+    if ((slot.flags & NS_MOREFRAG) != 0 || slot.len < kPortHeader + ETH_HLEN) break;
+    frames[count].data = from.buffer(slot.buf_idx) + kPortHeader;
+    frames[count].bytes = slot.len - kPortHeader;
+    __builtin_prefetch(frames[count].data - kPortHeader);
+  }
+  if (count != 0) count = look(queue, memory, rules, plain_, count);
+  for (uint32_t i = 0; i < count; i++) prefetch_for_write(plain_[i].data);
+  const uint32_t header = rules.header();
+  uint64_t bytes = 0;
+  uint32_t n = 0;
+  for (; n < count; n++) {
+    PlainFrame& frame = frames[n];
+    std::memcpy(&frame.vnet, frame.data - kPortHeader, sizeof frame.vnet);
+    std::memcpy(frame.addresses, frame.data, PlainFrame::kAddresses);
+    if (!put_plain(rules, header, frame, &plain_[n])) break;
+    bytes += frame.bytes;
+  }
+  if (n == 0) return 0;
+  queue.finish(plain_, n, true);
+  counts->sent(n, bytes);
+  advance(from, n);
+  return n;
 }
 
 // The frame at the ring's head; false when not all of it is there.

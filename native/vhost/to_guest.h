@@ -3,6 +3,7 @@
 // Flow. move() copies the frames of an rx ring of a port into a guest's receive queue:
 //   1. look at the frame's header; one that asks for what the guest has not agreed to is finished here:
 //      its checksum completed, a super-frame cut (switch/convert.h);
+//      Frames that are as plain as the guest's buffers are moved many at a time (plain.h).
 //   2. take as many chains as it needs (one, without mergeable buffers), fill them, use them;
 //   3. release the frame's slots. The caller syncs the port, and publishes the queue.
 //   offer() fills chains with a frame that is in no ring (crossing.h); settle() uses them, or gives them back.
@@ -17,6 +18,7 @@
 #include "device/ring_view.h"
 #include "switch/convert.h"
 #include "vhost/counts.h"
+#include "vhost/plain.h"
 #include "vhost/queue.h"
 #include "vhost/rules.h"
 
@@ -37,12 +39,20 @@ class ToGuest {
              const Converter::Pieces& frame);
   // Those since the last call are the guest's with the queue's next publish(), or were never there.
   void settle(Queue& queue, bool keep);
+  // The buffers of one chain each that frames from elsewhere may be put into now.
+  uint32_t look(const Queue& queue, const GuestMemory& memory, const Rules& rules, Plain* out,
+                uint32_t most) const {
+    const bool plain = !begun_ && heads_.empty() && !(memory.logs() && rules.logs());
+    return plain ? queue.look(true, out, most) : 0;
+  }
   // What was being cut is forgotten: it was a frame for another guest, or of another ring.
   void reset() { begun_ = false; }
 
  private:
   enum class Put { done, blocked, never, broken };
 
+  uint32_t move_plain(const RingView& from, Queue& queue, const GuestMemory& memory,
+                      const Rules& rules, uint32_t most, Counts* counts);
   bool gather(const RingView& from);
   bool begin(const Rules& rules, Counts* counts);
   Put deliver(Queue& queue, GuestMemory& memory, const Rules& rules, Counts* counts);
@@ -73,6 +83,7 @@ class ToGuest {
   const Fragment* source_ = nullptr;  // what of the frame is copied next
   uint32_t taken_ = 0;                // bytes of that
   Piece buffers_[2] = {};             // where in its header the number of chains goes
+  Plain plain_[Plain::kMost];
 };
 
 }  // namespace vale::vhost
