@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Ports of a switch of one's own at which one agent serves several virtual machines.
+#pragma once
+
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "shm/runtime.h"
+#include "test/support/agents.h"
+#include "test/support/check.h"
+#include "test/support/switch_fixture.h"
+#include "test/support/vhost_bench.h"
+
+struct Together {
+  Fixture f;
+
+  ~Together() {
+    for (unsigned i = 1; i <= 3; i++) detach(i);
+  }
+  std::string port(unsigned i) const { return "vale0:vm" + std::to_string(i); }
+  std::string path(unsigned i) const { return f.dir + ".sock" + std::to_string(i); }
+  vale::Status attach(unsigned i) {
+    vale::AttachRequest q = agents::request(port(i));
+    q.vhost_user = path(i);
+    q.agent_name = "vms";
+    uint32_t index;
+    return f.device->attach(q, &index);
+  }
+  // After its process was killed, which takes a moment to be gone.
+  bool attach_again(unsigned i) {
+    vale::Status status;
+    for (int turn = 0; turn < 3000; turn++) {
+      status = attach(i);
+      if (status.ok()) return true;
+      usleep(1000);
+    }
+    std::printf("  %s\n", status.text.c_str());
+    return false;
+  }
+  vale::Status detach(unsigned i) {
+    uint32_t index;
+    return f.device->detach(port(i), &index);
+  }
+  vale::AgentRow row(unsigned i) { return agents::row_of(*f.device, port(i)); }
+  vale::PortCounters counters(unsigned i) {
+    std::vector<vale::PortRow> ports;
+    CHECK_OK(f.device->list(&ports));
+    for (const vale::PortRow& p : ports) {
+      if (p.name == port(i)) return p.counters;
+    }
+    return {};
+  }
+  // Slots that frames for the port have ever been put into, modulo its ring.
+  uint32_t tail(unsigned i) {
+    std::shared_ptr<vale::Runtime> rt;
+    CHECK_OK(vale::Runtime::join(f.dir.c_str(), &rt));
+    const vale::Control& c = rt->control();
+    for (uint32_t p = 0; p < c.ports(); p++) {
+      if (c.port(p).state.load() == vale::State::live &&
+          "vale0:" + std::string(c.port(p).name) == port(i))
+        return vale::word_position(c.rx(c.port(p).rx_base).tail.load());
+    }
+    return ~0u;
+  }
+};
+
+inline uint64_t drops(const vale::PortCounters& c) {
+  uint64_t sum = 0;
+  for (const uint64_t one : c.drops) sum += one;
+  return sum;
+}
+
+// Both know where the other is.
+inline void introduce(master::Master& a, master::Master& b) {
+  a.refill();
+  b.refill();
+  CHECK(a.send(frame(mac(2), mac(1), 60, 0)));
+  CHECK(body(b, b.receive()) == frame(mac(2), mac(1), 60, 0));
+  CHECK(b.send(frame(mac(1), mac(2), 60, 1)));
+  CHECK(body(a, a.receive()) == frame(mac(1), mac(2), 60, 1));
+}
+
+// The first two ports' machines come, and know each other.
+inline bool meet(const Together& t, master::Master& a, master::Master& b) {
+  if (!a.meet(t.path(1)) || !b.meet(t.path(2))) return false;
+  introduce(a, b);
+  return true;
+}
