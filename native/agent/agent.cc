@@ -31,8 +31,8 @@ const char* link_text(const WireState& state) {
 
 }  // namespace
 
-Agent::Agent(AgentOptions options, std::function<void()> on_end, Machines* machines)
-    : options_(std::move(options)), on_end_(std::move(on_end)), machines_(machines) {
+Agent::Agent(AgentOptions options, std::function<void()> wake, Machines* machines)
+    : options_(std::move(options)), wake_(std::move(wake)), machines_(machines) {
   const std::string& port = options_.attach.port.name;
   interface_name_ = port.substr(port.find(':') + 1);
 }
@@ -237,7 +237,7 @@ Status Agent::start_engines(Side& side) {
 
 Status Agent::start_engine(Side& side, const BridgeConfig& config, Port* from, Port* to) {
   std::unique_ptr<Engine> engine;
-  const Status status = start_bridge(config, from, to, on_end_, &engine);
+  const Status status = start_bridge(config, from, to, wake_, &engine);
   if (status.ok()) side.engines.push_back(std::move(engine));
   return status;
 }

@@ -42,8 +42,8 @@ namespace vale {
 
 class Agent {
  public:
-  // on_end: by the thread of an engine that has ended. machines stay the caller's.
-  Agent(AgentOptions options, std::function<void()> on_end, Machines* machines);
+  // wake: look() is due, as an engine has ended or has news; by its thread. machines stay the caller's.
+  Agent(AgentOptions options, std::function<void()> wake, Machines* machines);
   ~Agent();
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
@@ -106,7 +106,7 @@ class Agent {
   AgentRec& record() const;
 
   const AgentOptions options_;
-  const std::function<void()> on_end_;
+  const std::function<void()> wake_;
   Machines* const machines_;
   std::string interface_name_;
   int interface_index_ = 0;

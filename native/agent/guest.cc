@@ -47,6 +47,7 @@ Status Agent::open_guest(Side& side) {
   if (!status.ok()) return status;
   guest->on_news([this](std::string text) {
     const std::lock_guard<std::mutex> hold(news_lock_);
+    if (news_.empty()) wake_();
     if (news_.size() < kMostNews) news_.push_back(std::move(text));
   });
   side.guest = guest.get();

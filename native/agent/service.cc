@@ -16,22 +16,22 @@ constexpr int kLookMs = 1000;
 }  // namespace
 
 Service::Service()
-    : ended_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), machines_([this] { note_end(); }) {}
+    : woken_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), machines_([this] { wake(); }) {}
 
 Service::~Service() {
   machines_.stop();
   agents_.clear();
-  if (ended_ >= 0) close(ended_);
+  if (woken_ >= 0) close(woken_);
 }
 
-void Service::note_end() const {
+void Service::wake() const {
   const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t n = write(ended_, &one, sizeof one);
+  [[maybe_unused]] const ssize_t n = write(woken_, &one, sizeof one);
 }
 
 Status Service::attach(const AgentOptions& options, uint32_t* port_index, std::string* warning) {
   auto agent = std::make_unique<Agent>(
-      options, [this] { note_end(); }, &machines_);
+      options, [this] { wake(); }, &machines_);
   auto rt = agents_.empty() ? nullptr : agents_.front()->runtime();
   Status status = agent->attach(std::move(rt), port_index, warning);
   if (status.ok()) agents_.push_back(std::move(agent));
@@ -63,11 +63,11 @@ void Service::serve(int signal_fd) {
 }
 
 bool Service::wait(int signal_fd) const {
-  std::vector<pollfd> waits = {{signal_fd, POLLIN, 0}, {ended_, POLLIN, 0}};
+  std::vector<pollfd> waits = {{signal_fd, POLLIN, 0}, {woken_, POLLIN, 0}};
   for (const auto& agent : agents_) waits.push_back({agent->doorbell(), POLLIN, 0});
   poll(waits.data(), waits.size(), kLookMs);
   uint64_t count;
-  [[maybe_unused]] const ssize_t n = read(ended_, &count, sizeof count);
+  [[maybe_unused]] const ssize_t n = read(woken_, &count, sizeof count);
   return waits[0].revents != 0;
 }
 

@@ -34,10 +34,10 @@ class Service {
 
  private:
   bool wait(int signal_fd) const;  // whether a signal asks to end
-  void note_end() const;           // by any thread
+  void wake() const;               // by any thread
   void serve_too(const Agent& asked, uint32_t number);
 
-  int ended_ = -1;  // an eventfd: something has ended
+  int woken_ = -1;  // an eventfd: there is something to look at
   Machines machines_;
   std::vector<std::unique_ptr<Agent>> agents_;
 };
