@@ -69,6 +69,12 @@ async function comeTo(wanted, guest, tools) {
   }
 }
 
+/** How long after `start` a port's machine was connected, by its agent's log, s. */
+function connectedAfter(start, port, tools) {
+  const [, time] = /^(\S+ \S+) .*: connected$/m.exec(tools.ctl('log', port)) ?? [];
+  return (Date.parse(time) - start) * 1e-3;
+}
+
 /** The longest time without a byte that begins in [from, to), s. */
 function silence(samples, from, to) {
   let longest = 0;
@@ -92,21 +98,29 @@ async function run({ mib, kills }, guests, tools, sockets) {
   await inside(to, sum(`wget -q -O - http://${address(0)}/file`), 1);
   await inside(from, sum('cat /tmp/www/file'), 1);
   const killed = [];
+  const settle = () => {
+    const last = killed.at(-1);
+    if (last) last.connected = connectedAfter(last.start, last.port, tools);
+  };
   for (let i = 0; i < kills; i++) {
     const wanted = first.bytes + ((i + 1) * mib * 2 ** 20) / (kills + 1);
     const now = await comeTo(wanted, to, tools);
+    settle();
     const port = `valevhost:${PORTS[i % 2]}`;
     const { ports } = JSON.parse(tools.ctl('--json'));
     const { interface: served } = ports.find(({ name }) => name === port);
+    const start = Date.now();
     process.kill(served.process_id, 'SIGKILL');
     await tools.sleep(0.02);
     tools.ctl('-a', port, '--vhost-user', sockets[i % 2]);
-    killed.push({ who: WHO[i % 2], at: now.at });
+    const attached = (Date.now() - start) * 1e-3;
+    killed.push({ who: WHO[i % 2], at: now.at, port, start, attached });
     say(
       `killed the ${WHO[i % 2]}'s agent after ${Math.round((now.bytes - first.bytes) / 2 ** 20)} MiB`,
     );
   }
   await comeTo(first.bytes + mib * 2 ** 20, to, tools);
+  settle();
   for (const guest of [to, from])
     await inside(guest, 'while [ ! -e /tmp/done ]; do usleep 100000; done', mib);
   const last = await received(to);
@@ -121,7 +135,12 @@ async function run({ mib, kills }, guests, tools, sockets) {
     seconds: last.at - first.at,
     sent: sent.slice(0, 64),
     received: got.slice(0, 64),
-    kills: killed.map(({ who, at }, i) => ({ who, silence: silence(samples, at - 0.05, ends[i]) })),
+    kills: killed.map(({ who, at, attached, connected }, i) => ({
+      who,
+      attached,
+      connected,
+      silence: silence(samples, at - 0.05, ends[i]),
+    })),
   };
 }
 
@@ -171,8 +190,9 @@ export async function transfer({ environment, scratch }) {
         `sha256 sent      ${found.sent}`,
         `sha256 received  ${found.received}`,
         ...found.kills.map(
-          ({ who, silence: s }) =>
-            `${who}'s agent killed: nothing received for ${s.toFixed(2)} s, bar ≤ ${BAR}: ${s <= BAR ? 'met' : 'missed'}`,
+          ({ who, attached, connected, silence: s }) =>
+            `${who}'s agent killed: attached again after ${attached.toFixed(2)} s, connected after ${connected.toFixed(2)} s; ` +
+            `nothing received for ${s.toFixed(2)} s, bar ≤ ${BAR}: ${s <= BAR ? 'met' : 'missed'}`,
         ),
         '',
       ].join('\n'),
