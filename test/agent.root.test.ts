@@ -13,7 +13,7 @@ import { transfer, type Host } from './support/transfer.js';
 const bin = join(packageRoot(), 'bin', 'vale.js');
 const USER = 65_534;
 
-needs('root', 'ip', 'ping', 'tc', 'unshare').describe('an attached interface', () => {
+needs('root', 'ip', 'ping', 'tc', 'unshare', 'ethtool').describe('an attached interface', () => {
   const mark = `vt${process.pid % 100_000}`;
   const machine = `${mark}m`;
   const [east, west] = [`${mark}e`, `${mark}w`];
@@ -100,6 +100,84 @@ needs('root', 'ip', 'ping', 'tc', 'unshare').describe('an attached interface', (
     expect(reaches(machine, '10.11.0.1')).toContain('3 received');
   }, 60_000);
 
+  test('is refused with its host stack before anything of it is changed', () => {
+    const holder = spawn(
+      'ip',
+      [
+        'netns',
+        'exec',
+        machine,
+        process.execPath,
+        bin,
+        'pkt-gen',
+        '-i',
+        'we',
+        '-f',
+        'rx',
+        '-w',
+        '0',
+      ],
+      { env: { ...process.env, VALE_DIR: directory }, stdio: ['ignore', 'pipe', 'ignore'] },
+    );
+    return new Promise<void>((resolve, reject) => {
+      holder.on('close', () => resolve());
+      holder.stdout.once('data', () => {
+        try {
+          const before = at(machine, 'ip', 'link').stdout;
+          const watch = spawn('ip', ['-n', machine, 'monitor', 'link'], {
+            stdio: ['ignore', 'pipe', 'ignore'],
+          });
+          let changed = '';
+          watch.stdout.on('data', (text: Buffer) => (changed += text.toString()));
+          const { status, stderr } = ctl('-h', 'vale0:we');
+          expect(status).toBe(1);
+          expect(stderr).toContain('interface "we" is open in process');
+          expect(at(machine, 'ip', 'link').stdout).toBe(before);
+          watch.on('close', () => {
+            try {
+              expect(changed).toBe('');
+            } catch (error) {
+              reject(error as Error);
+            }
+            holder.kill('SIGINT');
+          });
+          setTimeout(() => watch.kill(), 200);
+        } catch (error) {
+          holder.kill('SIGINT');
+          reject(error as Error);
+        }
+      });
+    });
+  }, 60_000);
+
+  test('has one host stack for all runtime directories', () => {
+    const elsewhere = mkdtempSync('/dev/shm/vale-agent-other-');
+    const other = (...args: string[]) =>
+      at(machine, 'env', `VALE_DIR=${elsewhere}`, process.execPath, bin, ...args);
+    try {
+      good('-h', 'vale0:we');
+      const open = other('pkt-gen', '-i', 'we^', '-f', 'tx', '-n', '1', '-w', '0');
+      expect(open.status).toBe(1);
+      expect(open.stderr).toMatch(
+        /the host's side of interface "we" is attached as vale0:we by process \d+, of another runtime directory/,
+      );
+      good('-d', 'vale0:we');
+      expect(other('pkt-gen', '-i', 'we^', '-f', 'tx', '-n', '1', '-w', '0').status).toBe(0);
+    } finally {
+      rmSync(elsewhere, { recursive: true, force: true });
+    }
+  }, 60_000);
+
+  test("a TAP device that is another user's to open is put back by who detaches it", () => {
+    ip('-n', machine, 'tuntap', 'add', 'dev', 'tp0', 'mode', 'tap', 'user', 'root');
+    const before = at(machine, 'ip', '-d', 'link', 'show', 'tp0').stdout;
+    expect(ctl('-a', 'vale0:tp0', '--backend', 'tap').status).toBe(0);
+    expect(at(machine, 'ip', '-d', 'link', 'show', 'tp0').stdout).toContain('vnet_hdr on');
+    good('-d', 'vale0:tp0');
+    expect(at(machine, 'ip', '-d', 'link', 'show', 'tp0').stdout).toBe(before);
+    ip('-n', machine, 'link', 'del', 'tp0');
+  }, 60_000);
+
   test("is taken from the host's stack: what arrives is the switch's alone", () => {
     expect(reaches(east, '10.11.0.9')).toContain('3 received');
     good('-a', 'vale0:we');
@@ -135,6 +213,30 @@ needs('root', 'ip', 'ping', 'tc', 'unshare').describe('an attached interface', (
       good('-d', 'vale0:we');
     }
     expect(look()).toBe(before);
+  }, 60_000);
+
+  test('by AF_XDP tells of queues it got later, and what it tells to run takes them up', () => {
+    ip(
+      '-n',
+      machine,
+      ...'link add wq numrxqueues 2 numtxqueues 2 type veth peer name wqp'.split(' '),
+    );
+    ip('-n', machine, 'link', 'set', 'wq', 'up');
+    const queues = (...args: string[]) => at(machine, 'ethtool', '-L', ...args);
+    queues('wq', 'rx', '1');
+    queues('wqp', 'tx', '1'); // its own mode wants no fewer than these
+    expect(ctl('-a', 'vale0:wq', '-C', '512,512', '--backend', 'xdp-native').status).toBe(0);
+    expect(queues('wq', 'rx', '2')).toMatchObject({ status: 0, stderr: '' });
+    expect(good('--json')).toContain('"unserved_queues": 1');
+    const again = 'vale ctl -d vale0:wq && vale ctl -a vale0:wq -C 512,512 --backend xdp-native';
+    expect(good('log', 'vale0:wq')).toContain(
+      `interface wq has 1 receive queue more than when it was attached: what arrives there is lost and not counted; run: ${again}\n`,
+    );
+    const vale = `vale() { ${process.execPath} ${bin} "$@"; }`;
+    expect(at(machine, 'sh', '-c', `${vale}; ${again}`).status).toBe(0);
+    expect(good('--json')).toContain('"unserved_queues": 0');
+    good('-d', 'vale0:wq');
+    ip('-n', machine, 'link', 'del', 'wq');
   }, 60_000);
 
   test('by AF_XDP carries TCP of hosts that leave their checksums to it', async () => {

@@ -10,6 +10,7 @@
 #include "agent/privilege.h"
 #include "device/registered_port.h"
 #include "engine/bridge.h"
+#include "nic/claim.h"
 #include "nic/interface.h"
 #include "nic/peer.h"
 #include "switch/agents.h"
@@ -62,6 +63,7 @@ Status Agent::attach(std::shared_ptr<Runtime> rt, uint32_t* port_index, std::str
   }
   watch_.open(interface_index_);
   if (Status s = enter_directory(); !s.ok()) return s;
+  if (Status s = claim_interface(); !s.ok()) return s;
   sides_.resize(q.host ? 2 : 1);
   for (Side& side : sides_) {
     if (Status s = open_port_of(side); !s.ok()) return s;
@@ -146,6 +148,21 @@ OpenRequest Agent::wire_request(const Side& side) const {
   return request;
 }
 
+// Both sides before either is opened: what is refused has changed nothing.
+Status Agent::claim_interface() {
+  if (has_guest()) return Status::good();
+  OpenRequest request;
+  request.name = interface_name_;
+  request.mode = options_.attach.host ? NR_REG_NIC_SW : NR_REG_ALL_NIC;
+  WireOptions options;
+  Status s = wire_options(&options);
+  if (s.ok()) s = claim_wire(request, options, &claim_);
+  // The reference knows no attach of what is not there, so it calls the argument wrong.
+  if (s.err == ENXIO) s.err = EINVAL;
+  if (s.ok()) record().tap.store(claim_->tap, std::memory_order_release);
+  return s;
+}
+
 Status Agent::open_port_of(Side& side) {
   OpenRequest port = options_.attach.port;
   if (is_host(side)) port.name += '^';
@@ -175,6 +192,8 @@ Status Agent::wire_options(WireOptions* out) const {
   out->take_over = !q.shared;
   out->force = q.force;
   out->inside = command_inside(q.netns);
+  out->port = q.port.name;
+  out->claim = claim_;
   out->peer = peer_.get();
   if (!q.backend.empty() && !parse_backend(q.backend, &out->backend)) {
     return Status::fail(EINVAL, "%s: no backend has this name; see vale ctl --help",
@@ -188,10 +207,7 @@ Status Agent::open_wire_of(Side& side) {
   WireOptions options;
   if (Status s = wire_options(&options); !s.ok()) return s;
   options.share = side.port.get();
-  Status s = open_wire(wire_request(side), options, &side.wire);
-  // The reference knows no attach of what is not there, so it calls the argument wrong.
-  if (s.err == ENXIO) s.err = EINVAL;
-  return s;
+  return open_wire(wire_request(side), options, &side.wire);
 }
 
 // A TAP device that was not there before its wire was opened: nobody else may attach it either.
@@ -310,6 +326,19 @@ void Agent::poll_on(uint32_t cores, uint32_t first) {
   }
 }
 
+// The command line that gets it all queues that its interface has by now.
+std::string Agent::attach_again() const {
+  const AttachRequest& q = options_.attach;
+  std::string line =
+      "vale ctl -d " + q.port.name + " && vale ctl " + (q.host ? "-h " : "-a ") + q.port.name;
+  if (q.port.tx_slots != 0 || q.port.rx_slots != 0)
+    line += " -C " + std::to_string(q.port.tx_slots) + "," + std::to_string(q.port.rx_slots);
+  if (!q.backend.empty()) line += " --backend " + q.backend;
+  if (!q.netns.empty()) line += " --netns " + q.netns;
+  if (q.force) line += " --force";
+  return line;
+}
+
 void Agent::say_queues(const WireState& now) {
   const char* name = now.interface.c_str();
   if (now.unserved_queues == 0) {
@@ -318,8 +347,9 @@ void Agent::say_queues(const WireState& now) {
   }
   log_.say(
       "interface %s has %u receive %s more than when it was attached: what arrives there is "
-      "lost and not counted; detach it and attach it again",
-      name, now.unserved_queues, now.unserved_queues == 1 ? "queue" : "queues");
+      "lost and not counted; run: %s",
+      name, now.unserved_queues, now.unserved_queues == 1 ? "queue" : "queues",
+      attach_again().c_str());
 }
 
 void Agent::look_at_link() {
@@ -398,6 +428,7 @@ void Agent::close_sides() {
   for (Side& side : sides_) side.wire.reset();
   for (Side& side : sides_) side.port.reset();
   sides_.clear();
+  claim_.reset();
 }
 
 void Agent::end(const std::string& why) {

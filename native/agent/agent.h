@@ -80,6 +80,8 @@ class Agent {
   bool is_host(const Side& side) const { return &side != sides_.data(); }
   OpenRequest wire_request(const Side& side) const;
   Status wire_options(WireOptions* out) const;
+  Status claim_interface();
+  std::string attach_again() const;
   Status open_port_of(Side& side);
   Status open_wire_of(Side& side);
   // A virtual machine instead of an interface: guest.cc.
@@ -112,6 +114,7 @@ class Agent {
   int interface_index_ = 0;
   LinkWatch watch_;
   std::unique_ptr<Peer> peer_;  // of the interface, where it matters
+  std::shared_ptr<const Claim> claim_;
   std::shared_ptr<Runtime> rt_;
   int32_t slot_ = -1;
   int doorbell_ = -1;

@@ -85,11 +85,6 @@ Status enter_network(const std::string& name) {
   return Status::fail(EINVAL, "--netns %s: not a network namespace: %s", n, std::strerror(err));
 }
 
-uint64_t network_inode() {
-  struct stat st;
-  return stat("/proc/self/ns/net", &st) == 0 ? st.st_ino : 0;
-}
-
 Status become_owner(const std::string& directory) {
   struct stat st;
   if (lstat(directory.c_str(), &st) != 0) {

@@ -23,7 +23,6 @@ namespace vale {
 
 // A name as ip-netns(8) has it, a process id, or a path. EINVAL: there is none; EPERM.
 Status enter_network(const std::string& name);
-uint64_t network_inode();
 
 Status become_owner(const std::string& directory);
 Status drop_privilege();

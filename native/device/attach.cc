@@ -7,6 +7,8 @@
 #include <cstring>
 
 #include "device/launch.h"
+#include "nic/interface.h"
+#include "nic/tap_device.h"
 #include "shm/monotonic.h"
 #include "switch/agents.h"
 #include "switch/counters.h"
@@ -171,9 +173,42 @@ Status attach_interface(Runtime& rt, const AttachRequest& q, uint32_t* port_inde
                       q.port.name.c_str(), q.agent_name.c_str());
 }
 
+namespace {
+
+// A TAP device that an agent had, or still has.
+struct LeftTap {
+  explicit LeftTap(const AgentRec& a, uint32_t at)
+      : slot(at),
+        gen(a.gen),
+        facts(a.netns_inode == network_inode() ? a.tap.load(std::memory_order_acquire) : 0),
+        interface(static_cast<int>(a.interface_index)) {}
+  uint32_t slot, gen;
+  TapFacts facts;  // 0: it is not for this process to put back
+  int interface;
+};
+
+// Agents that were killed could not put their TAP devices back as they were.
+Status put_back_all(Runtime& rt, const std::vector<LeftTap>& left) {
+  std::vector<LeftTap> done;
+  for (const LeftTap& one : left) {
+    if (put_back(one.interface, one.facts)) done.push_back(one);
+  }
+  if (done.empty()) return Status::good();
+  DirLock lock;
+  if (Status s = lock.acquire(rt.directory, "putting TAP devices back"); !s.ok()) return s;
+  for (const LeftTap& one : done) {
+    AgentRec& a = rt.control().agent(one.slot);
+    if (a.gen == one.gen) a.tap.store(0, std::memory_order_release);
+  }
+  return Status::good();
+}
+
+}  // namespace
+
 Status detach_interface(Runtime& rt, uint32_t slot) {
   AgentRec& a = rt.control().agent(slot);
   const uint32_t gen = a.gen;
+  const LeftTap tap(a, slot);
   if (a.poll_cores.load(std::memory_order_relaxed) != 0) {
     return Status::fail(EBUSY, "%s: it is being polled; first run: vale ctl -P %s", a.port, a.port);
   }
@@ -186,6 +221,8 @@ Status detach_interface(Runtime& rt, uint32_t slot) {
             a.state.load(std::memory_order_acquire) == State::dying);
   });
   if (!ended) return stuck(a, "has begun to detach and does not end");
+  // It has given up what opening a device of somebody else's takes; this process may have it.
+  if (tap.facts != 0 && tap_facts(tap.interface) != tap.facts) put_back(tap.interface, tap.facts);
   // It leaves under the lock: whoever has had the lock since finds nothing of it.
   return look(rt, "detaching a port");
 }
@@ -261,41 +298,17 @@ Status poll_interface(Runtime& rt, const std::string& port, uint32_t cores, uint
               : Status::good();
 }
 
-Status list_agents(Runtime& rt, std::vector<AgentRow>* out) {
-  const Control& c = rt.control();
-  std::vector<std::pair<uint32_t, uint32_t>> waiting;
-  const uint32_t count = c.agents();
-  for (uint32_t i = 0; i < count; i++) {
-    if (c.agent(i).state.load(std::memory_order_acquire) != State::live) continue;
-    const bool waits = !agent_stopped(c.agent(i)) && !agent_overdue(c.agent(i));
-    const uint32_t asked = agent_ask(rt, i);
-    if (waits) waiting.emplace_back(i, asked);
-  }
-  // Who has been killed does not answer, which is to be noticed by somebody.
-  uint64_t look_at = monotonic_ns() + kSilentMs * kMs;
-  wait_until(kFreshMs, [&] {
-    if (monotonic_ns() >= look_at) {
-      look_at = ~uint64_t{0};
-      look(rt, "listing");
-    }
-    while (!waiting.empty()) {
-      const auto [slot, asked] = waiting.back();
-      const AgentRec& a = c.agent(slot);
-      if (a.state.load(std::memory_order_acquire) == State::live && !agent_answered(a, asked))
-        return false;
-      waiting.pop_back();
-    }
-    return true;
-  });
+namespace {
 
-  DirLock lock;
-  if (Status s = lock.acquire(rt.directory, "listing"); !s.ok()) return s;
-  reap(rt);
+// Under the lock. *left: what dead ones have left behind.
+void list_records(Runtime& rt, std::vector<AgentRow>* out, std::vector<LeftTap>* left) {
+  const Control& c = rt.control();
   out->clear();
   for (uint32_t i = 0; i < c.agents(); i++) {
     const AgentRec& a = c.agent(i);
     const State state = a.state.load(std::memory_order_acquire);
     if (state != State::live && state != State::dying) continue;
+    if (const LeftTap tap(a, i); state == State::dying && tap.facts != 0) left->push_back(tap);
     const AgentFacts facts = agent_facts(a);
     const std::string folder = rt.directory.path() + "/";
     AgentRow r;
@@ -334,7 +347,45 @@ Status list_agents(Runtime& rt, std::vector<AgentRow>* out) {
     r.host_side = to_counters(facts.host);
     out->push_back(std::move(r));
   }
-  return Status::good();
+}
+
+}  // namespace
+
+Status list_agents(Runtime& rt, std::vector<AgentRow>* out) {
+  const Control& c = rt.control();
+  std::vector<std::pair<uint32_t, uint32_t>> waiting;
+  const uint32_t count = c.agents();
+  for (uint32_t i = 0; i < count; i++) {
+    if (c.agent(i).state.load(std::memory_order_acquire) != State::live) continue;
+    const bool waits = !agent_stopped(c.agent(i)) && !agent_overdue(c.agent(i));
+    const uint32_t asked = agent_ask(rt, i);
+    if (waits) waiting.emplace_back(i, asked);
+  }
+  // Who has been killed does not answer, which is to be noticed by somebody.
+  uint64_t look_at = monotonic_ns() + kSilentMs * kMs;
+  wait_until(kFreshMs, [&] {
+    if (monotonic_ns() >= look_at) {
+      look_at = ~uint64_t{0};
+      look(rt, "listing");
+    }
+    while (!waiting.empty()) {
+      const auto [slot, asked] = waiting.back();
+      const AgentRec& a = c.agent(slot);
+      if (a.state.load(std::memory_order_acquire) == State::live && !agent_answered(a, asked))
+        return false;
+      waiting.pop_back();
+    }
+    return true;
+  });
+
+  std::vector<LeftTap> taps;
+  {
+    DirLock lock;
+    if (Status s = lock.acquire(rt.directory, "listing"); !s.ok()) return s;
+    reap(rt);
+    list_records(rt, out, &taps);
+  }
+  return put_back_all(rt, taps);
 }
 
 Status forget_agent(Runtime& rt, const std::string& port, bool log_shown) {

@@ -1,157 +1,32 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "device/wire.h"
 
-#include <net/if.h>
-
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
+#include "device/wire_request.h"
 #include "nic/both_port.h"
 #include "nic/claim.h"
-#include "nic/in_use.h"
 #include "nic/packet.h"
 #include "nic/packet_socket.h"
+#include "nic/tap_device.h"
 #include "nic/tap_socket.h"
 #include "nic/xdp.h"
 
 namespace vale {
 namespace {
 
-constexpr size_t kNearEnough = 2;  // edits
-constexpr size_t kMostListed = 12;
 constexpr uint32_t kDefaultSlots = 1024;
 constexpr uint32_t kMinSlots = 2, kMaxSlots = 16384;
 constexpr uint32_t kDefaultBuffer = 2112;  // a power of two would crowd a few sets of the cache
-constexpr uint32_t kMinBuffer = 64, kMaxBuffer = 65472;
+constexpr char kTapPrefix[] = "tap:";
 constexpr uint32_t kMaxExtra = 512 * 1024;
 constexpr uint32_t kHostMtu = 65521;  // as much as a TAP device can: the interface's own decides
-constexpr char kTapPrefix[] = "tap:";
-
-size_t edits(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); j++) row[j] = j;
-  for (size_t i = 1; i <= a.size(); i++) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); j++) {
-      const size_t above = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
-
-Status unknown(const std::string& name, const WireOptions& options) {
-  const char* const where = options.inside.empty() ? "this" : "that";
-  const std::vector<Interface> all = list_interfaces();
-  size_t best = kNearEnough + 1;
-  std::string nearest, list;
-  for (size_t i = 0; i < all.size(); i++) {
-    const size_t distance = edits(name, all[i].name);
-    // A name of nothing but edits is no likeness.
-    if (distance < best && distance < name.size()) {
-      best = distance;
-      nearest = all[i].name;
-    }
-    if (i < kMostListed) list += (i == 0 ? "" : ", ") + all[i].name;
-  }
-  if (all.size() > kMostListed) list += ", …";
-  if (!nearest.empty()) {
-    return Status::fail(ENXIO, "no interface \"%s\" in %s network namespace; did you mean \"%s\"?",
-                        name.c_str(), where, nearest.c_str());
-  }
-  // Who attaches has written that.
-  const std::string port =
-      options.share != nullptr ? "" : "; a port of a switch is written \"vale0:" + name + "\"";
-  return Status::fail(ENXIO, "no interface \"%s\" in %s network namespace, which has %s%s",
-                      name.c_str(), where, list.empty() ? "none" : list.c_str(), port.c_str());
-}
 
 uint32_t clamp_slots(uint32_t wish) {
   if (wish == 0) return kDefaultSlots;
   return wish < kMinSlots ? kMinSlots : wish > kMaxSlots ? kMaxSlots : wish;
-}
-
-Status check(const OpenRequest& request, bool tap) {
-  const char* name = request.name.c_str();
-  switch (request.mode) {
-    case NR_REG_DEFAULT:
-    case NR_REG_ALL_NIC:
-      break;
-    case NR_REG_ONE_NIC:
-      if (request.ring_id == 0) break;
-      return Status::fail(
-          EINVAL,
-          "interface \"%s\" has one ring a direction, so no ring %u; use ring 0 and "
-          "one thread",
-          name, request.ring_id);
-    case NR_REG_SW:
-    case NR_REG_NIC_SW:
-    case NR_REG_ONE_SW:
-      if (tap) {
-        return Status::fail(EINVAL,
-                            "TAP device \"%s\" has the host's stack at its other end and no host "
-                            "rings; open it without ^ or *",
-                            name);
-      }
-      if (request.ring_id == 0) break;
-      return Status::fail(EINVAL, "interface \"%s\" has one host ring a direction, so no ring %u",
-                          name, request.ring_id);
-    default:
-      return Status::fail(EINVAL, "interface \"%s\" cannot be opened in mode %u", name,
-                          request.mode);
-  }
-  if (request.offsets) {
-    return Status::fail(EOPNOTSUPP, "interface \"%s\": frames of a wire begin where buffers do",
-                        name);
-  }
-  if ((request.flags & NR_EXCLUSIVE) != 0) {
-    return Status::fail(EOPNOTSUPP,
-                        "interface \"%s\" cannot be opened exclusively, others may always listen; "
-                        "leave out /x",
-                        name);
-  }
-  if ((request.flags & (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON)) != 0) {
-    return Status::fail(EOPNOTSUPP,
-                        "interface \"%s\" cannot be monitored; open it without /r /t /z", name);
-  }
-  if (request.mem_id != 0) {
-    return Status::fail(EINVAL, "interface \"%s\" has memory of its own; leave out @%u", name,
-                        request.mem_id);
-  }
-  if (request.buf_size != 0 && (request.buf_size < kMinBuffer || request.buf_size > kMaxBuffer)) {
-    return Status::fail(EINVAL, "interface \"%s\": buffers of %u bytes; use %u to %u", name,
-                        request.buf_size, kMinBuffer, kMaxBuffer);
-  }
-  return Status::good();
-}
-
-constexpr const char* kHostPrefix = "vale-h";
-
-// The host's side of an interface as the user sees it in `ip link`.
-std::string host_device(const Interface& interface) {
-  const std::string name = interface.name + "^";
-  return name.size() < IFNAMSIZ ? name : kHostPrefix + std::to_string(interface.index);
-}
-
-// The device of a host's side that somebody has open is no interface to open.
-Status refuse_host_device(const Interface& interface) {
-  const std::string& name = interface.name;
-  const auto refused = [&](const std::string& owner) {
-    return Status::fail(EBUSY,
-                        "\"%s\" is the host's side of interface \"%s\", which is attached or open; "
-                        "see vale ctl, which lists it if it is attached",
-                        name.c_str(), owner.c_str());
-  };
-  // That interface may have got another name since.
-  if (name.back() == '^') return refused(name.substr(0, name.size() - 1));
-  if (name.rfind(kHostPrefix, 0) != 0) return Status::good();
-  for (const Interface& owner : list_interfaces()) {
-    if (host_device(owner) == name) return refused(owner.name);
-  }
-  return Status::good();
 }
 
 // The extra buffers of a port, taken from its list.
@@ -183,8 +58,7 @@ Buffers take_extra(Port& port) {
 // Whether AF_XDP is worth a try: what it cannot tell are VLAN tags beside a frame, and what a stack
 // leaves to hardware.
 bool wants_xdp(const OpenRequest& request, const WireOptions& options, const std::string& name) {
-  if (request.mode == NR_REG_SW || request.mode == NR_REG_ONE_SW || !options.take_over)
-    return false;
+  if (!sides_of(request.mode).nic || !options.take_over) return false;
   if (is_xdp(options.backend)) return true;
   return options.backend == WireBackend::automatic && has_hardware(name) &&
          !offloads_of(name).received_tags && (request.flags & NR_TX_RINGS_ONLY) == 0;
@@ -200,11 +74,10 @@ struct Opening {
   const OpenRequest& request;
   const WireOptions& options;
   const Interface& interface;
-  std::shared_ptr<const Handle> claimed = nullptr;
+  std::shared_ptr<const Claim> claim;
 
   Status open(std::unique_ptr<Port>* out) {
-    const bool nic = request.mode != NR_REG_SW && request.mode != NR_REG_ONE_SW;
-    const bool host = !nic || request.mode == NR_REG_NIC_SW;
+    const auto [nic, host] = sides_of(request.mode);
     std::shared_ptr<PrivateRegion> region;
     Status status = lay_out(nic, host, &region);
     if (!status.ok()) return status;
@@ -247,23 +120,14 @@ struct Opening {
     made.interface = interface;
     made.host = host;
     made.region = std::move(region);
-    made.claim = claimed;
+    made.claim = claim;
     made.busy = options.busy;
     made.share = options.share;
     if (options.share != nullptr) made.memory_key = options.share->memory_key();
     return made;
   }
 
-  Status claim_it() {
-    auto handle = std::make_shared<Handle>();
-    const std::string port = options.share != nullptr ? options.share->info().name : "";
-    const Status status = claim(interface, port, !options.take_over, handle.get());
-    claimed = std::move(handle);
-    return status;
-  }
-
   Status open_nic(std::shared_ptr<PrivateRegion> region, std::unique_ptr<Port>* out) {
-    if (Status s = claim_it(); !s.ok()) return s;
     if (wants_xdp(request, options, interface.name)) {
       const Status status = open_xdp(region, out);
       if (status.ok() || is_xdp(options.backend)) return status;
@@ -347,12 +211,30 @@ struct Opening {
   }
 };
 
+// Those sides of claim->interface.
+Status claim_sides(uint32_t mode, const WireOptions& options, bool tap, Claim* claim) {
+  const auto [nic, host] = sides_of(mode);
+  ClaimWish wish = {options.port, true, true, !options.take_over};
+  Status status = Status::good();
+  if (host) status = vale::claim(claim->interface, wish, &claim->host);
+  wish.host = false;
+  wish.single = tap;
+  if (nic && status.ok()) status = vale::claim(claim->interface, wish, &claim->nic);
+  return status;
+}
+
 Status open_tap(const OpenRequest& request, const WireOptions& options,
-                std::unique_ptr<Port>* out) {
+                std::shared_ptr<const Claim> claim, std::unique_ptr<Port>* out) {
   auto tap = std::make_unique<TapSocket>();
   Status status = tap->open(request.name, 0);
   if (!status.ok()) return status;
-  Opening opening{request, options, tap->interface()};
+  if (claim->interface.index == 0) {  // now there is one
+    auto made = std::make_shared<Claim>();
+    made->interface = tap->interface();
+    if (status = claim_sides(request.mode, options, true, made.get()); !status.ok()) return status;
+    claim = std::move(made);
+  }
+  Opening opening{request, options, tap->interface(), std::move(claim)};
   std::shared_ptr<PrivateRegion> region;
   status = opening.lay_out(true, false, &region);
   if (!status.ok()) return status;
@@ -362,6 +244,36 @@ Status open_tap(const OpenRequest& request, const WireOptions& options,
                    "ip link set " + request.name + " up";
   }
   return PacketPort::open(std::move(made), std::move(tap), "tap", out);
+}
+
+// What is asked for, whichever way it is told that the other end of a TAP device is.
+struct Wanted {
+  Wanted(const OpenRequest& asked, const WireOptions& options)
+      : request(asked), tap(options.backend == WireBackend::tap) {
+    if (asked.name.rfind(kTapPrefix, 0) != 0) return;
+    request.name.erase(0, std::strlen(kTapPrefix));
+    tap = true;
+  }
+  OpenRequest request;
+  bool tap;
+};
+
+Status claim_wanted(const Wanted& wanted, const WireOptions& options,
+                    std::shared_ptr<const Claim>* out) {
+  const OpenRequest& request = wanted.request;
+  if (Status s = check_wire(request, wanted.tap); !s.ok()) return s;
+  auto claim = std::make_shared<Claim>();
+  if (!wanted.tap) {
+    if (Status s = find_wire(request, options, &claim->interface); !s.ok()) return s;
+  } else if (find_interface(request.name, &claim->interface) == 0) {
+    claim->tap = tap_facts(claim->interface.index);
+  }
+  if (claim->interface.index != 0) {
+    const Status s = claim_sides(request.mode, options, wanted.tap, claim.get());
+    if (!s.ok()) return s;
+  }
+  *out = std::move(claim);
+  return Status::good();
 }
 
 }  // namespace
@@ -404,55 +316,24 @@ bool is_xdp(WireBackend backend) {
 
 uint32_t wire_buffers(const OpenRequest& request, const WireOptions& options) {
   const uint32_t rings = clamp_slots(request.tx_slots) + clamp_slots(request.rx_slots);
-  const bool both = request.mode == NR_REG_NIC_SW;
-  return rings * (both ? 2 : 1) + xdp_spare(request, options, request.name);
+  const auto [nic, host] = sides_of(request.mode);
+  return rings * (nic && host ? 2 : 1) + xdp_spare(request, options, request.name);
+}
+
+Status claim_wire(const OpenRequest& request, const WireOptions& options,
+                  std::shared_ptr<const Claim>* out) {
+  return claim_wanted(Wanted(request, options), options, out);
 }
 
 Status open_wire(const OpenRequest& asked, const WireOptions& options, std::unique_ptr<Port>* out) {
-  OpenRequest request = asked;
-  WireBackend backend = options.backend;
-  if (request.name.rfind(kTapPrefix, 0) == 0) {
-    request.name.erase(0, std::strlen(kTapPrefix));
-    backend = WireBackend::tap;
+  const Wanted wanted(asked, options);
+  std::shared_ptr<const Claim> claim = options.claim;
+  if (claim == nullptr) {
+    if (Status s = claim_wanted(wanted, options, &claim); !s.ok()) return s;
   }
-  Status status = check(request, backend == WireBackend::tap);
-  if (!status.ok()) return status;
-  if (backend == WireBackend::tap) return open_tap(request, options, out);
-
-  Interface interface;
-  const int err = find_interface(request.name, &interface);
-  if (err == ENODEV) return unknown(request.name, options);
-  if (err != 0) {
-    return Status::fail(err, "cannot ask the kernel about interface \"%s\": %s",
-                        request.name.c_str(), std::strerror(err));
-  }
-  if (Status s = refuse_host_device(interface); !s.ok()) return s;
-  if (is_xdp(backend) && !options.take_over) {
-    return Status::fail(EINVAL,
-                        "interface \"%s\": AF_XDP takes every frame and shares none; use --backend "
-                        "packet with --shared",
-                        request.name.c_str());
-  }
-  const bool host = request.mode != NR_REG_ALL_NIC && request.mode != NR_REG_ONE_NIC &&
-                    request.mode != NR_REG_DEFAULT;
-  if (host && !options.take_over) {
-    return Status::fail(
-        EINVAL,
-        "interface \"%s\": its host side takes what the host sends and shares none; "
-        "leave out --shared",
-        request.name.c_str());
-  }
-  if (options.take_over && !options.force) {
-    const std::string why = in_use(interface);
-    if (!why.empty()) {
-      return Status::fail(EBUSY,
-                          "interface \"%s\" would be taken from this machine, but %s; use --force "
-                          "to take it all the same%s",
-                          request.name.c_str(), why.c_str(),
-                          host ? "" : ", or --shared to leave it to the host too");
-    }
-  }
-  return Opening{request, options, interface}.open(out);
+  if (wanted.tap) return open_tap(wanted.request, options, std::move(claim), out);
+  const Interface interface = claim->interface;
+  return Opening{wanted.request, options, interface, std::move(claim)}.open(out);
 }
 
 }  // namespace vale

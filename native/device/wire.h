@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Flow. A name that is not a port of a switch is an interface's. open_wire():
-//   1. finds the interface, and refuses to take one that the user would miss;
+//   1. finds the interface (wire_request.h), refuses to take one that the user would miss, and claims it;
 //   2. lays out the rings, with buffers of its own or of a switch port;
 //   3. opens the best backend there is, or the one asked for;
 //   4. takes the interface from the host's stack, until the Port closes or the process ends.
@@ -20,6 +20,7 @@
 
 namespace vale {
 
+struct Claim;
 struct Peer;
 
 struct WireInterface {
@@ -55,6 +56,10 @@ struct WireOptions {
   // its other end, if it was looked for by one who has given up the right to since.
   std::string inside;
   const Peer* peer = nullptr;
+  // The switch port that the interface is attached as; empty: it is opened by its name.
+  std::string port;
+  // What claim_wire() gave; null: it is claimed when it is opened.
+  std::shared_ptr<const Claim> claim;
   // A switch port of this process that was opened with wire_buffers() extra buffers and outlives the
   // wire: the wire's rings then hold those, so that buffers can be swapped between the two. What is
   // in the rings when the wire closes goes back to the port's list of extra buffers.
@@ -63,6 +68,11 @@ struct WireOptions {
 
 // How many extra buffers `share` must have for such a wire.
 uint32_t wire_buffers(const OpenRequest& request, const WireOptions& options);
+
+// What open_wire() refuses before it opens anything, with the same errors; then nobody else who asks gets those
+// sides of the interface while *out lives. For who opens its two sides one after the other.
+Status claim_wire(const OpenRequest& request, const WireOptions& options,
+                  std::shared_ptr<const Claim>* out);
 
 // "tap:NAME" is NAME with the backend tap. ENXIO: no interface of that name (the text names the
 // nearest, or those there are). EPERM: needs CAP_NET_RAW, or for a host side CAP_BPF and

@@ -51,31 +51,32 @@ bool find_holder(const std::string& prefix, const std::string& own, Holder* out)
   return found;
 }
 
-Status held(const Interface& interface, const Holder& holder) {
-  const char* name = interface.name.c_str();
+Status held(const Interface& interface, const ClaimWish& wish, const Holder& holder) {
+  const std::string name =
+      (wish.host ? "the host's side of interface \"" : "interface \"") + interface.name + '"';
   const char* process = holder.process.c_str();
   if (!holder.port.empty()) {
     return Status::fail(EBUSY,
-                        "interface \"%s\" is attached as %s by process %s, of another runtime "
-                        "directory if vale ctl does not list it; detach it there first, or use "
-                        "--shared to get its frames too",
-                        name, holder.port.c_str(), process);
+                        "%s is attached as %s by process %s, of another runtime "
+                        "directory if vale ctl does not list it; detach it there first%s",
+                        name.c_str(), holder.port.c_str(), process,
+                        wish.single ? "" : ", or use --shared to get its frames too");
   }
-  return Status::fail(EBUSY,
-                      "interface \"%s\" is open in process %s, which takes its frames; end that "
-                      "first, or use --shared to get them too",
-                      name, process);
+  return Status::fail(EBUSY, "%s is open in process %s, which takes its frames; end that first%s",
+                      name.c_str(), process,
+                      wish.single ? "" : ", or use --shared to get them too");
 }
 
 }  // namespace
 
-Status claim(const Interface& interface, const std::string& port, bool shared, Handle* out) {
-  if (shared && port.empty()) return Status::good();
+Status claim(const Interface& interface, const ClaimWish& wish, Handle* out) {
+  if (wish.shared && wish.port.empty()) return Status::good();
   Handle fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return Status::fail(errno, "cannot make a socket: %s", std::strerror(errno));
-  const std::string prefix = "vale-wire/" + std::to_string(interface.index) + "/";
+  const std::string prefix =
+      (wish.host ? "vale-host/" : "vale-wire/") + std::to_string(interface.index) + "/";
   const std::string own =
-      prefix + std::to_string(getpid()) + "/" + std::to_string(fd.fd()) + "/" + port;
+      prefix + std::to_string(getpid()) + "/" + std::to_string(fd.fd()) + "/" + wish.port;
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   const size_t bytes = std::min(own.size(), sizeof address.sun_path - 1);
@@ -85,13 +86,14 @@ Status claim(const Interface& interface, const std::string& port, bool shared, H
   if (bind(fd.fd(), reinterpret_cast<sockaddr*>(&address), length) != 0 && errno != EADDRINUSE)
     return Status::fail(errno, "cannot bind a socket: %s", std::strerror(errno));
   *out = std::move(fd);
-  if (shared) return Status::good();
+  if (wish.shared) return Status::good();
   Holder holder;
+  const bool alone = wish.single || !wish.port.empty();
   const auto refused = [&] {
-    return find_holder(prefix, own, &holder) && (!port.empty() || !holder.port.empty());
+    return find_holder(prefix, own, &holder) && (alone || !holder.port.empty());
   };
   for (int looks = 1; refused(); looks++) {
-    if (looks == kLooks) return held(interface, holder);
+    if (looks == kLooks) return held(interface, wish, holder);
     usleep(20'000);
   }
   return Status::good();

@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -43,6 +44,11 @@ class Query {
 };
 
 }  // namespace
+
+uint64_t network_inode() {
+  struct stat st;
+  return stat("/proc/self/ns/net", &st) == 0 ? st.st_ino : 0;
+}
 
 int find_interface(const std::string& name, Interface* out) {
   if (name.empty() || name.size() >= IFNAMSIZ || name.find('/') != std::string::npos) return ENODEV;

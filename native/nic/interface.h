@@ -22,6 +22,9 @@ struct Interface {
   bool running = false;  // up and with carrier
 };
 
+// Which network namespace this process is in: the inode of /proc/self/ns/net, 0 without /proc.
+uint64_t network_inode();
+
 // 0 or an errno: ENODEV when there is none of that name (or index) in this network namespace.
 int find_interface(const std::string& name, Interface* out);
 int find_interface(int index, Interface* out);

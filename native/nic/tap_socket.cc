@@ -19,8 +19,11 @@ constexpr unsigned kSegmentUdp = 0x20 | 0x40;  // TUN_F_USO4, TUN_F_USO6; Linux 
 }  // namespace
 
 TapSocket::~TapSocket() {
-  // One that stays says to its next user what it said to the last.
-  if (found_ && fd_.valid()) ioctl(fd_.fd(), TUNSETOFFLOAD, 0);
+  if (!found_ || !fd_.valid()) return;
+  ioctl(fd_.fd(), TUNSETOFFLOAD, 0);
+  ioctl(fd_.fd(), TUNSETVNETHDRSZ, &header_);
+  fd_ = Handle();
+  if (tap_facts(interface_.index) != before_) put_back(interface_.index, before_);
 }
 
 Status TapSocket::open(const std::string& name, uint32_t mtu) {
@@ -33,18 +36,24 @@ Status TapSocket::open(const std::string& name, uint32_t mtu) {
     return Status::fail(errno, "cannot open /dev/net/tun for TAP device \"%s\": %s", name.c_str(),
                         std::strerror(errno));
   }
-  found_ = find_interface(name, &interface_) == 0;
+  Interface there;
+  const bool found = find_interface(name, &there) == 0;
+  if (found) before_ = tap_facts(there.index);
   ifreq request = {};
   std::memcpy(request.ifr_name, name.c_str(), name.size());
-  request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-  if (ioctl(fd_.fd(), TUNSETIFF, &request) != 0) {
-    const int err = errno;
+  request.ifr_flags = tap_flags(kTapHeader | (before_ & kTapQueues));
+  // One of several queues would get a part of the frames.
+  const bool taken = (before_ & kTapOpen) != 0;
+  if (taken || ioctl(fd_.fd(), TUNSETIFF, &request) != 0) {
+    const int err = taken ? EBUSY : errno;
     const char* todo = err == EPERM   ? "it takes CAP_NET_ADMIN, or an owner set with ip tuntap add"
                        : err == EBUSY ? "another process has it open"
                        : err == EINVAL ? "there is an interface of that name that is no TAP device"
                                        : std::strerror(err);
     return Status::fail(err, "cannot make TAP device \"%s\": %s", name.c_str(), todo);
   }
+  found_ = found;
+  ioctl(fd_.fd(), TUNGETVNETHDRSZ, &header_);
   const int header = sizeof(VnetHeader);
   ioctl(fd_.fd(), TUNSETVNETHDRSZ, &header);
   const unsigned known = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;

@@ -2,7 +2,8 @@
 //
 // Flow. A TAP device as frames: what the host's stack sends on the device is received here, what is
 //   sent here the stack receives. open() makes the device, or takes up one that nobody has.
-// Owns. The device, unless somebody made it persistent; it disappears with the descriptor.
+// Owns. The device, unless somebody made it persistent; it disappears with the descriptor. One that stays is put
+//   back as it was (tap_device.h).
 // Invariants. The stack may leave checksums and segmentation to the reader: the header tells.
 // Not here. Redirecting another interface's frames into it (take_over.h).
 #pragma once
@@ -14,6 +15,7 @@
 #include "nic/bpf.h"
 #include "nic/frame_socket.h"
 #include "nic/interface.h"
+#include "nic/tap_device.h"
 #include "status.h"
 
 namespace vale {
@@ -37,7 +39,9 @@ class TapSocket final : public FrameSocket {
 
  private:
   Handle fd_;
-  bool found_ = false;  // it was there before
+  bool found_ = false;   // it was there before
+  TapFacts before_ = 0;  // as this
+  int header_ = 0;       // bytes of its virtio-net header then
   Interface interface_;
   std::unique_ptr<char[]> frame_;  // of kMaxSuperFrame bytes
   std::atomic<uint64_t> told_drops_{0};

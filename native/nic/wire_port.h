@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "device/device.h"
+#include "nic/claim.h"
 #include "nic/interface.h"
 #include "nic/private_region.h"
 #include "nic/sleep.h"
@@ -31,7 +32,7 @@ struct WireParts {
   std::shared_ptr<PrivateRegion> region;
   uint64_t memory_key = 0;
   TakeOver take_over;
-  std::shared_ptr<const Handle> claim;  // of the interface, for as long as it is open (claim.h)
+  std::shared_ptr<const Claim> claim;  // for as long as it is open
   std::string warning;
   bool busy = false;
   Port* share = nullptr;  // whose extra buffers the rings hold; they go back at the end

@@ -26,7 +26,7 @@
 namespace vale {
 
 constexpr uint64_t kControlMagic = 0x6c6f72746e6f4356;  // "VControl" in a little-endian file
-constexpr uint32_t kControlVersion = 14;
+constexpr uint32_t kControlVersion = 15;
 
 constexpr size_t kFdbBytes = 2 << 20;  // size of a switch's address table
 
@@ -285,6 +285,8 @@ struct alignas(64) AgentRec {
   char socket[108];           // of a virtual machine; empty: it serves an interface
   Shared<uint64_t> asked_at;  // ns of CLOCK_MONOTONIC: the first request that is not answered yet
   char name[32];  // of its process, which serves others of this name as well; empty: it is alone
+  Shared<uint32_t>
+      tap;  // how its TAP device was before (nic/tap_device.h); 0: that, or it is put back
 };
 
 // A member word: 0 = no port, else everything a sender needs to find a destination.
