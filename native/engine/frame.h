@@ -5,8 +5,8 @@
 //   or to random ones; resize() and set_payload() change it further. 3. data() and size() are what
 //   to send.
 // Owns. Its bytes, and `headroom` zero bytes before them for a virtio-net header.
-// Invariants. Only the first varying_bytes() bytes of data() ever differ between two frames of one
-//   Frame, up to the shorter size: the rest may be written into a buffer once. Checksums are
+// Invariants. Only the bytes of data() from varying_from() to varying_bytes() ever differ between two frames of
+//   one Frame, up to the shorter size: the rest may be written into a buffer once. Checksums are
 //   adjusted by the difference (RFC 1624), never recomputed over the payload.
 // Not here. Rings and slots (tx_ring.h), when to send (pace.h).
 #pragma once
@@ -52,13 +52,15 @@ class Frame {
 
   const uint8_t* data() const { return &bytes_[headroom_]; }
   uint32_t size() const { return size_; }
-  uint32_t max_size() const { return static_cast<uint32_t>(bytes_.size()) - headroom_; }
+  uint32_t max_size() const { return max_size_; }
   uint32_t headroom() const { return headroom_; }
   // Offset in the frame where the UDP payload starts: 42, or 62 for IPv6.
   uint32_t payload_offset() const { return payload_; }
   uint32_t varying_bytes() const { return payload_ + kPayloadFields; }
+  // And where they begin, on the grid of kGrid: behind the addresses of Ethernet unless these have ranges.
+  uint32_t varying_from() const { return mac_varies_ ? 0 : 16; }
   // Whether advance() changes anything.
-  bool has_ranges() const { return !digits_.empty() || random_source_ || random_destination_; }
+  bool has_ranges() const { return !digits_.empty() || !random_words_.empty(); }
 
   void advance();
   // 16 <= bytes <= max_size(). A frame too short for its headers carries the headers of the
@@ -68,6 +70,7 @@ class Frame {
   void set_payload(uint32_t offset, const void* data, uint32_t n);
 
   static constexpr uint32_t kPayloadFields = 12;  // as much as ping writes
+  static constexpr uint32_t kGrid = 8;
 
  private:
   __extension__ using Number = unsigned __int128;
@@ -85,24 +88,34 @@ class Frame {
   uint8_t* frame() { return &bytes_[headroom_]; }
   void add_digit(uint32_t offset, uint32_t bytes, const uint8_t* start, const uint8_t* end, bool ip,
                  bool udp);
-  void count(Digit& digit, Number value);
-  void write(uint32_t offset, const uint8_t* value, uint32_t bytes, bool in_ip, bool in_udp);
-  void randomise(uint32_t address, uint32_t port);
+  struct Sums {  // wide, so that no load spans two of them just stored
+    uint64_t ip, udp;
+  };
+  void count(Digit& digit, Number value, Sums* sums);
+  // Fields are written, and frames copied (TxRing), in words of a grid of kGrid bytes that begins with the frame: a
+  // load that spans a narrower store of just now would wait until that is in the cache.
+  void put16(uint32_t offset, uint32_t value);
+  struct RandomWord {
+    uint32_t offset;
+    uint64_t mask, ip_mask;  // what is random, and what of that the IPv4 header's checksum covers
+  };
+  void add_random(uint32_t address, uint32_t port);
   void build_headers(const PktGenConfig& config);
   uint32_t payload_sum(uint32_t bytes) const;
-  void store_checksums();
+  void store_checksums(uint32_t ip_change, uint32_t udp_change);
 
   uint32_t headroom_;
   bool ipv6_;
-  bool random_source_, random_destination_;
+  bool mac_varies_;
   uint32_t payload_;
-  uint32_t size_;
+  uint32_t size_, max_size_;
   uint32_t whole_;                     // max(size_, headers)
-  uint32_t ip_sum_ = 0, udp_sum_ = 0;  // folded to 16 bits, not inverted
-  std::vector<uint8_t> bytes_;
-  std::vector<uint16_t> text_sums_;  // sum of the first 2i payload bytes, as built
-  uint32_t fields_sum_ = 0;          // what set_payload() has added to that
+  uint64_t ip_sum_ = 0, udp_sum_ = 0;  // folded to 16 bits, not inverted
+  std::vector<uint8_t> bytes_;         // and kCopyUnit zeros
+  std::vector<uint16_t> text_sums_;    // sum of the first 2i payload bytes, as built
+  uint32_t fields_sum_ = 0;            // what set_payload() has added to that
   std::vector<Digit> digits_;
+  std::vector<RandomWord> random_words_;
   Random random_;
 };
 

@@ -11,6 +11,7 @@
 #include <new>
 
 #include "engine/frame.h"
+#include "engine/tx_ring.h"
 
 namespace vale {
 namespace {
@@ -212,7 +213,7 @@ Status read_all(int fd, const char* name, uint64_t expected, std::unique_ptr<uin
   for (;;) {
     if (data == nullptr || used == room) {
       if (used == room) room *= 2;
-      std::unique_ptr<uint8_t[]> larger(new (std::nothrow) uint8_t[room]);
+      std::unique_ptr<uint8_t[]> larger(new (std::nothrow) uint8_t[room + kCopyUnit]);
       if (larger == nullptr) {
         return Status::fail(ENOMEM, "%s: no memory for its %llu bytes", name,
                             static_cast<unsigned long long>(room));
@@ -226,6 +227,7 @@ Status read_all(int fd, const char* name, uint64_t expected, std::unique_ptr<uin
     if (n == 0) break;
     used += static_cast<uint64_t>(n);
   }
+  std::memset(data.get() + used, 0, kCopyUnit);
   *block = std::move(data);
   *size = used;
   return Status::good();

@@ -2,7 +2,7 @@
 //
 // Flow. load_capture() reads a pcap or pcapng file into one block of memory and lists the frames in
 //   it, in file order. parse_capture() does the latter for bytes that are already in memory.
-// Owns. A Capture owns the block.
+// Owns. A Capture owns the block, in which kCopyUnit zeros (tx_ring.h) follow the file's last byte.
 // Invariants. Every listed frame lies within the block, is an Ethernet frame of 14 to 65536 bytes,
 //   and has kFrameHeadroom zero bytes before it, as room for a virtio-net header. Input is hostile
 //   until it has been listed: nothing is read beyond `size`.

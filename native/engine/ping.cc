@@ -67,7 +67,8 @@ class Pinger {
                         static_cast<uint32_t>(now % kSecondNs)};
       frame_.set_payload(0, &stamp, sizeof stamp);
       const uint32_t header = frame_.headroom();
-      const uint32_t varying = std::min(frame_.varying_bytes(), frame_.size()) + header;
+      const TxRing::Varying varying{frame_.varying_from() + header,
+                                    frame_.varying_bytes() + header};
       if (!rings_[0].put(frame_.data() - header, frame_.size() + header, varying,
                          frame_.max_size() + header)) {
         break;

@@ -27,7 +27,12 @@ class Source {
         frame_(run.config, run.seed(thread, 0)),
         sizes_(run.seed(thread, 1)),
         varies_(frame_.has_ranges() || config_.size_min != 0 ||
-                config_.function == PktGenFunction::txseq) {
+                config_.function == PktGenFunction::txseq),
+        header_(config_.header_length),
+        whole_(frame_.max_size() + header_) {
+    const bool fields = config_.function == PktGenFunction::txseq;
+    const uint32_t end = fields ? frame_.varying_bytes() : frame_.payload_offset();
+    if (varies_) varying_ = {frame_.varying_from() + header_, end + header_};
     change();
   }
 
@@ -40,11 +45,9 @@ class Source {
   bool put(TxRing& ring) const {
     if (!frames_.empty()) {
       const uint8_t* data = block_ + frames_[index_].offset - config_.header_length;
-      return ring.put(data, slot_bytes(), slot_bytes(), slot_bytes());
+      return ring.put(data, slot_bytes());
     }
-    const uint32_t header = config_.header_length;
-    const uint32_t varying = varies_ ? std::min(frame_.varying_bytes(), bytes()) + header : 0;
-    return ring.put(frame_.data() - header, bytes() + header, varying, frame_.max_size() + header);
+    return ring.put(frame_.data() - header_, slot_bytes(), varying_, whole_);
   }
 
   void advance() {
@@ -74,6 +77,8 @@ class Source {
   Random sizes_;
   uint32_t sequence_ = 0;
   bool varies_;
+  uint32_t header_, whole_;  // bytes
+  TxRing::Varying varying_{0, 0};
 };
 
 class Sender {

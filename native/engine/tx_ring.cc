@@ -5,11 +5,6 @@
 #include <cstring>
 
 namespace vale {
-namespace {
-
-constexpr uint32_t kMixed = ~0u;
-
-}  // namespace
 
 SlotPlan::Cut SlotPlan::cut(uint32_t bytes, uint32_t buffer_bytes) const {
   buffer_bytes = std::min(buffer_bytes, 65535u);  // what a slot's length can say
@@ -25,6 +20,10 @@ SlotPlan::Cut SlotPlan::cut(uint32_t bytes, uint32_t buffer_bytes) const {
 
 TxRing::TxRing(const RingView& ring, const SlotPlan& plan, bool pipe)
     : ring_(ring), plan_(plan), pipe_(pipe), settled_(ring.head()), holds_(ring.slots()) {
+  const bool plain = plan.fragments <= 1 && plan.max_fragment == 0 && !plan.indirect &&
+                     !plan.rubbish && !plan.rewrite && ring.buf_size() % kCopyUnit == 0 &&
+                     ring.buf_size() >= kLeastBuffer;
+  plain_bytes_ = plain ? std::min(ring.buf_size(), 65535u) : 0;
   if (plan_.indirect) payloads_.resize(size_t{ring.slots()} * ring.buf_size());
 }
 
@@ -35,8 +34,8 @@ const char* TxRing::data(uint32_t i) const {
                         : ring_.buffer(ring_.slot(i).buf_idx);
 }
 
-void TxRing::fill(uint32_t i, const uint8_t* data, uint32_t offset, uint32_t bytes,
-                  uint32_t varying, uint32_t whole) {
+void TxRing::fill(uint32_t i, const uint8_t* data, uint32_t offset, uint32_t bytes, Varying varying,
+                  uint32_t whole) {
   netmap_slot& slot = ring_.at(i);
   char* buffer = ring_.buffer(slot.buf_idx);
   if (plan_.indirect) {
@@ -45,16 +44,18 @@ void TxRing::fill(uint32_t i, const uint8_t* data, uint32_t offset, uint32_t byt
   }
   if (plan_.rubbish) return;
   if (holds_[i] == offset + 1 && !plan_.rewrite) {
-    if (varying > offset) std::memcpy(buffer, data + offset, std::min(bytes, varying - offset));
+    const uint32_t from = std::max(varying.from, offset);
+    const uint32_t to = std::min(varying.to, offset + bytes);
+    if (from < to) std::memcpy(buffer + from - offset, data + from, to - from);
     return;
   }
   // What longer frames go on with is written too, so that only the varying part is left next time.
   const uint32_t all = plan_.rewrite ? bytes : std::min(ring_.buf_size(), whole - offset);
   std::memcpy(buffer, data + offset, all);
-  holds_[i] = varying >= whole ? 0 : offset + 1;
+  holds_[i] = varying.to >= whole ? 0 : offset + 1;
 }
 
-bool TxRing::put(const uint8_t* data, uint32_t bytes, uint32_t varying, uint32_t whole) {
+bool TxRing::put_cut(const uint8_t* data, uint32_t bytes, Varying varying, uint32_t whole) {
   const SlotPlan::Cut cut = plan_.cut(bytes, ring_.buf_size());
   uint32_t i = ring_.head(), offset = 0;
   if (cut.slots > ring_.distance(i, ring_.tail())) return false;
@@ -69,11 +70,7 @@ bool TxRing::put(const uint8_t* data, uint32_t bytes, uint32_t varying, uint32_t
     i = ring_.after(i);
   }
   ring_.release(i);
-  put_++;
-  if (cut.slots > 1) multi_ = true;
-  if (uniform_ == 0 && varying == 0 && cut.slots == 1) uniform_ = bytes;
-  if (uniform_ != bytes || varying != 0 || cut.slots > 1) uniform_ = kMixed;
-  if (filled_ < ring_.slots()) filled_++;
+  count(bytes, varying.to != 0, cut.slots);
   return true;
 }
 
