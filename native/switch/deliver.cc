@@ -13,7 +13,6 @@ namespace {
 
 // So few that the tail's line, asked for before the copy, is still here after it.
 constexpr uint32_t kFewFrames = 4;
-constexpr uint32_t kPrefetch = 8;  // destination buffers ahead of the copy
 
 struct Piece {
   const char* data;
@@ -56,22 +55,23 @@ template <class Source>
     char* data;
     uint32_t index, length;
   } target[kDeliverFrames];
+  // All buffers are asked for before the first is written: of a receiver that reads what comes, the other core has
+  // every one of them.
   const auto read = [&](const netmap_slot* slot, uint32_t from, uint32_t to) {
     for (uint32_t i = from; i < to; i++, slot++) {
       const uint32_t b = __atomic_load_n(&slot->buf_idx, __ATOMIC_RELAXED);
       const uint32_t index = b < bound ? b : 0;  // a wrong index hurts only the ring's owner
+      char* const data = buffers + index * stride;
+      prefetch_for_write(data);
       target[i].index = index;
-      target[i].data = buffers + index * stride;
+      target[i].data = data;
     }
   };
   read(ring + tail, 0, before_wrap);
   read(ring, before_wrap, count);
   prefetch_slots(ring, n, end, next);
-  const uint32_t ahead = std::min(count, kPrefetch);
-  for (uint32_t i = 0; i < ahead; i++) prefetch_for_write(target[i].data);
   uint64_t sum = 0;
   for (uint32_t i = 0; i < count; i++) {
-    if (i + kPrefetch < count) prefetch_for_write(target[i + kPrefetch].data);
     const Piece f = source[first + i];
     target[i].length = f.length;
     sum += f.length;
