@@ -109,10 +109,15 @@ class Fdb {
   FdbSet* home(Mac48 mac) const { return &sets_[hash(mac) >> (64 - kFdbSetBits)]; }
   static FdbRef peek(FdbSet* home, Mac48 mac) {
     const uint64_t word = fdb_word(mac, false, 0, 0);
-    const int i = std::countr_zero(fdb_candidates(*home, word) | 1u << (kFdbWays - 1));
+    const uint32_t i = likely(*home, word);
     const uint64_t w = home->entry[i].load(std::memory_order_relaxed);
     if ((w ^ word) >= kFdbUnit) return {};
     return {&home->entry[i], &home->seen[i], w};
+  }
+  // Where that candidate, or nothing in particular, is.
+  static uint32_t likely(const FdbSet& home, uint64_t word) {
+    return static_cast<uint32_t>(
+        std::countr_zero(fdb_candidates(home, word) | 1u << (kFdbWays - 1)));
   }
   static bool valid(const SwitchRec& sw, uint64_t word, uint32_t seen, uint32_t now) {
     if (word == 0 ||

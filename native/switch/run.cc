@@ -58,15 +58,17 @@ uint32_t Sender::extend_run(const netmap_slot* from, uint32_t count, uint32_t mo
   const int32_t limit = ageing == 0 || fdb_static(place) ? INT32_MAX : static_cast<int32_t>(ageing);
   const uint32_t today = now;
   Addresses of[kChunk];
-  uint64_t sum = 0, flags = 0;
+  uint64_t flags = 0;
   for (uint32_t size = kFirstChunk; count < most; size = kChunk) {
     const uint32_t end = std::min(most - count, size);
-    uint64_t differ = 0;
+    uint64_t differ = 0, sum = 0;
     uint32_t differ_more = 0, n = 0;
     for (; n < end; n++) {
       const uint64_t w = load_slot(from[count + n]);
       if (!plain(w, run[0])) break;
       run[count + n] = w;
+      sum += slot_length(w);
+      flags |= w;
       Addresses& a = of[n];
       a.read(base + static_cast<uint32_t>(w) * stride);
       differ |= a.dest_and_more ^ last_source << 48;
@@ -85,20 +87,21 @@ uint32_t Sender::extend_run(const netmap_slot* from, uint32_t count, uint32_t mo
       const Addresses& a = of[i];
       if (sources && !is_group(a.source())) learn(home[i], a.source());
       if (is_group(a.dest())) break;
-      const FdbRef at = Fdb::peek(a.home, a.dest());
-      if (at.word % kFdbUnit != place ||
-          static_cast<int32_t>(today - at.seen->load(std::memory_order_relaxed)) > limit) {
-        const uint64_t word = table.find(*sw, a.dest(), today).word;
-        if (word == 0 || fdb_port(word) != fdb_port(place)) break;
+      // The word that its entry has if it goes there.
+      const uint64_t word = fdb_word(a.dest(), false, 0, 0) | place;
+      const uint32_t way = Fdb::likely(*a.home, word);
+      if (a.home->entry[way].load(std::memory_order_relaxed) != word ||
+          static_cast<int32_t>(today - a.home->seen[way].load(std::memory_order_relaxed)) > limit) {
+        const uint64_t other = table.find(*sw, a.dest(), today).word;
+        if (other == 0 || fdb_port(other) != fdb_port(place)) break;
       }
-      sum += slot_length(run[count]);
-      flags |= run[count];
-      count++;
     }
+    *bytes += sum;
+    for (uint32_t k = i; k < n; k++) *bytes -= slot_length(run[count + k]);
+    count += i;
     if (i != end) break;
   }
-  seen |= flags;
-  *bytes += sum;
+  seen |= flags;  // of frames that others will look at again, too
   return count;
 }
 
