@@ -1,162 +1,47 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A guest and its process, both hostile. Input: steps of messages, writes into the guest's memory, frames
-// for it, turns of the engine, and memory that is taken away. Whatever they are: every turn ends, nothing
-// outside the guest's memory is touched, and after trouble nothing more is done.
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <cstdlib>
-#include <cstring>
-#include <memory>
-
-#include "fuzz/input.h"
+// A guest and its process, both hostile. Input: their steps, frames for the guest, and turns of the engine. Whatever
+// they are: every turn ends, nothing outside the guest's memory is touched, and after trouble nothing more is
+// done.
+#include "fuzz/hostile_guest.h"
 #include "test/support/fake_port.h"
-#include "vhost/device.h"
 
 namespace {
 
-using namespace vale::vhost;
-using vale::fuzz::Input;
-
-constexpr uint64_t kMemory = 256 << 10;
-constexpr uint64_t kGuest = 0x100000, kUser = 0x7000000000;
-constexpr uint32_t kRing = 0x4000;  // bytes of guest memory from one queue's rings to the next's
-constexpr uint32_t kQueueSize = 16;
+using namespace hostile;
 
 class Rig {
  public:
-  Rig() : port_("fuzz", {32, 256, 2, 12}), device_(2) {
-    memory_fd_ = memfd_create("guest", MFD_CLOEXEC);
-    event_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (ftruncate(memory_fd_, kMemory) != 0) std::abort();
-    memory_ = static_cast<char*>(
-        mmap(nullptr, kMemory, PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd_, 0));
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) std::abort();
-    channel_.reset(new Channel(vale::Handle(ends[0])));
-    other_ = ends[1];
-  }
-  ~Rig() {
-    close(other_);
-    munmap(memory_, kMemory);
-    close(memory_fd_);
-    close(event_fd_);
-  }
+  Rig() : port_("fuzz", {32, 256, 2, 12}) {}
 
-  void say(Request request, const void* payload, uint32_t size, int fd = -1, unsigned fds = 1) {
-    const Header header = {static_cast<uint32_t>(request), kVersion, size};
-    char bytes[sizeof header + kMaxPayload];
-    std::memcpy(bytes, &header, sizeof header);
-    std::memcpy(bytes + sizeof header, payload, size);
-    put(bytes, sizeof header + size, fd, fd < 0 ? 0 : fds);
-    listen();
+  void choose(uint32_t kind) {
+    guest_.choose(kind);
+    if (guest_.device().broken()) std::abort();
   }
-  // Queues that work, so that not every input has to find out how that is done.
-  void set_up(uint64_t features) {
-    packed_ = (features & kPacked) != 0;
-    say(Request::set_features, &features, 8);
-    MemoryTable table = {};
-    table.count = 2;
-    table.region[0] = {kGuest, kMemory / 2, kUser, 0};
-    table.region[1] = {kGuest + kMemory / 2, kMemory / 2, kUser + kMemory, kMemory / 2};
-    say(Request::set_mem_table, &table, 8 + 2 * sizeof(MemoryRegion), memory_fd_, 2);
-    for (uint32_t i = 0; i < 4; i++) {
-      const RingState size = {i, kQueueSize}, on = {i, 1}, base = {i, packed_ ? kLap : 0u};
-      const uint64_t at = kUser + i * kRing, index = i;
-      const RingAddress address = {i, kRingLogged, at, at + 0x2000, at + 0x1000, kGuest};
-      say(Request::set_vring_num, &size, sizeof size);
-      say(Request::set_vring_base, &base, sizeof base);
-      say(Request::set_vring_addr, &address, sizeof address);
-      say(Request::set_vring_kick, &index, sizeof index, event_fd_);
-      say(Request::set_vring_call, &index, sizeof index, event_fd_);
-      say(Request::set_vring_enable, &on, sizeof on);
-    }
-    if (device_.broken()) std::abort();
-  }
-
   void step(Input& in) {
-    switch (in.number(1) % 7) {
-      case 0: {  // some message
-        char payload[512];
-        const Request request = static_cast<Request>(in.number(1) % 44);
-        const uint32_t size = in.number(1) % 64 * 8, fds = in.number(1) % 4;
-        in.copy(payload, size);
-        const int fd = fds == 0 ? -1 : fds == 3 ? event_fd_ : memory_fd_;
-        say(request, payload, size, fd, fds == 2 ? 2 : 1);
-        break;
-      }
-      case 1: {  // bytes, which may be messages
-        char bytes[64];
-        const uint32_t size = in.number(1) % 64;
-        in.copy(bytes, size);
-        put(bytes, size, -1, 0);
-        listen();
-        break;
-      }
-      case 2: {  // the guest writes
-        const uint32_t at = in.number(3) % (kMemory - 256), size = in.number(1);
-        in.copy(memory(at), size);
-        break;
-      }
-      case 3: {  // a buffer is made available, of this descriptor
-        const uint32_t queue = in.number(1) % 4, slot = in.number(1) % kQueueSize;
-        if (packed_) return offer_packed(in, queue);
-        SplitDescriptor d = {kGuest + in.number(3), in.number(2),
-                             static_cast<uint16_t>(in.number(1) % 8),
-                             static_cast<uint16_t>(in.number(1) % (kQueueSize + 1))};
-        if (in.number(1) == 255) d.address = uint64_t{in.number(4)} << 32;
-        std::memcpy(memory(queue * kRing + 16 * slot), &d, sizeof d);
-        AvailableRing* ring = reinterpret_cast<AvailableRing*>(memory(queue * kRing + 0x1000));
-        ring->ring[ring->index % kQueueSize] = static_cast<uint16_t>(slot);
-        ring->index++;
-        break;
-      }
-      case 4: {  // a frame for it
-        netmap_ring* ring = port_.rx_ring(in.number(1) % 2);
-        const uint32_t slots = 1 + in.number(1) % 4;
-        for (uint32_t i = 0; i < slots; i++) {
-          const uint32_t next = (ring->tail + 1) % ring->num_slots;
-          if (next == ring->head) return;
-          netmap_slot& slot = ring->slot[ring->tail];
-          slot.len = static_cast<uint16_t>(in.number(1));
-          slot.flags = i + 1 < slots ? NS_MOREFRAG : 0;
-          in.copy(NETMAP_BUF(ring, slot.buf_idx), slot.len < 64 ? slot.len : 64);
-          ring->tail = next;
-        }
-        break;
-      }
-      case 5:
-        turn();
-        break;
-      case 6:
-        if (in.number(1) == 0 && !shrunk_) {
-          shrunk_ = true;
-          munmap(memory_, kMemory);  // its own view would fault too
-          memory_ = static_cast<char*>(
-              mmap(nullptr, kMemory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-          if (ftruncate(memory_fd_, 4096 * (in.number(1) % 64)) != 0) std::abort();
-        }
-    }
+    const uint32_t which = in.number(1) % (HostileGuest::kSteps + 2);
+    if (which < HostileGuest::kSteps) return guest_.step(which, in);
+    which == HostileGuest::kSteps ? fill(in) : turn();
   }
 
-  // In the next place of a ring, as a driver would, of whatever is told.
-  void offer_packed(Input& in, uint32_t queue) {
-    uint32_t& next = next_[queue];
-    const uint16_t marks = next < kQueueSize ? kAvailable : kUsed;
-    const uint64_t address = kGuest + in.number(3);
-    const uint32_t bytes = in.number(2);
-    const uint16_t id = static_cast<uint16_t>(in.number(1));
-    const PackedDescriptor d = {address, bytes, id,
-                                static_cast<uint16_t>(in.number(1) % 8 | marks)};
-    std::memcpy(memory(queue * kRing + 16 * (next % kQueueSize)), &d, sizeof d);
-    next = (next + 1) % (2 * kQueueSize);
+  // A frame for the guest.
+  void fill(Input& in) {
+    netmap_ring* ring = port_.rx_ring(in.number(1) % 2);
+    const uint32_t slots = 1 + in.number(1) % 4;
+    for (uint32_t i = 0; i < slots; i++) {
+      const uint32_t next = (ring->tail + 1) % ring->num_slots;
+      if (next == ring->head) return;
+      netmap_slot& slot = ring->slot[ring->tail];
+      slot.len = static_cast<uint16_t>(in.number(1));
+      slot.flags = i + 1 < slots ? NS_MOREFRAG : 0;
+      in.copy(NETMAP_BUF(ring, slot.buf_idx), slot.len < 64 ? slot.len : 64);
+      ring->tail = next;
+    }
   }
 
   void turn() {
-    device_.to_guest(port_, &counts_);
-    device_.from_guest(port_, &counts_, nullptr, nullptr);
+    Device& device = guest_.device();
+    device.to_guest(port_, &counts_);
+    device.from_guest(port_, &counts_, nullptr, nullptr);
     for (unsigned i = 0; i < 2; i++) {
       netmap_ring* ring = port_.tx_ring(i);
       for (uint32_t at = (ring->tail + 1) % ring->num_slots; at != ring->head;
@@ -165,55 +50,18 @@ class Rig {
       }
       ring->tail = (ring->head + ring->num_slots - 1) % ring->num_slots;
     }
-    device_.publish();
-    device_.want_kicks(true);
-    device_.more();
-    device_.want_kicks(false);
+    device.publish();
+    device.want_kicks(true);
+    device.more();
+    device.want_kicks(false);
     const vale::PortCounters c = counts_.read();
     if (c.tx_delivered > c.tx_copies) std::abort();
   }
 
  private:
-  char* memory(uint64_t at) { return memory_ + at; }
-
-  void put(const void* bytes, size_t size, int fd, unsigned fds) {
-    iovec part = {const_cast<void*>(bytes), size};
-    alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
-    msghdr m = {};
-    m.msg_iov = &part;
-    m.msg_iovlen = 1;
-    if (fds != 0) {
-      const int all[2] = {fd, fd};
-      m.msg_control = control;
-      m.msg_controllen = CMSG_SPACE(fds * sizeof(int));
-      cmsghdr* const c = CMSG_FIRSTHDR(&m);
-      c->cmsg_level = SOL_SOCKET;
-      c->cmsg_type = SCM_RIGHTS;
-      c->cmsg_len = CMSG_LEN(fds * sizeof(int));
-      std::memcpy(CMSG_DATA(c), all, fds * sizeof(int));
-    }
-    sendmsg(other_, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
-  }
-  void listen() {
-    static Message answer;
-    while (!closed_ && !device_.broken()) {
-      const Channel::Receive got = channel_->receive();
-      closed_ = got == Channel::Receive::closed;
-      if (got != Channel::Receive::message) return;
-      if (device_.handle(channel_->message(), &answer) && (answer.header.flags & kReply) != 0 &&
-          answer.header.size > kMaxPayload)
-        std::abort();
-    }
-  }
-
   fake::FakePort port_;
-  Device device_;
+  HostileGuest guest_;
   Counts counts_;
-  std::unique_ptr<Channel> channel_;
-  int memory_fd_, event_fd_, other_;
-  char* memory_;
-  bool closed_ = false, shrunk_ = false, packed_ = false;
-  uint32_t next_[4] = {};  // of packed rings
 };
 
 }  // namespace
@@ -222,17 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size > 8192) return 0;
   Input in(data, size);
   Rig rig;
-  const uint32_t kind = in.number(1);
-  if (kind % 8 != 0) {
-    uint64_t features = kVersion1 | kProtocolFeatures | kLogAll;
-    if (kind % 8 > 4) features |= kPacked;
-    if ((kind & 8) != 0) features |= kMergeable;
-    if ((kind & 16) != 0) features |= kIndirect;
-    if ((kind & 32) != 0) features |= kEventIndex;
-    if ((kind & 64) != 0) features |= kChecksum | kTso4 | kTso6 | kUfo | kUso;
-    if ((kind & 128) != 0) features |= kGuestChecksum | kGuestTso4 | kGuestTso6;
-    rig.set_up(features);
-  }
+  rig.choose(in.number(1));
   while (!in.empty()) rig.step(in);
   rig.turn();
   return 0;
