@@ -256,6 +256,14 @@ needs('python3', 'tcpdump').test(
   LONG,
 );
 
+needs('tcpdump').test('signals are not for the thread that reads', () => {
+  const { stdout, status } = run(
+    join(packageRoot(), 'build/native/preload-test/signals'),
+    'vale0:t',
+  );
+  expect({ stdout, status }).toEqual({ stdout: 'signals 300, in the reader 0\n', status: 0 });
+});
+
 needs('arping', 'tcpdump').test(
   'arping asks',
   async () => {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <optional>
 #include <vector>
 
 #include "preload/device_file.h"
@@ -88,6 +89,8 @@ void disarm(const Watch& w) {
 
 // Signals wait until the sleep; faults of this thread do not.
 struct HoldSignals {
+  HoldSignals(const HoldSignals&) = delete;
+  HoldSignals& operator=(const HoldSignals&) = delete;
   sigset_t before;
   HoldSignals() {
     sigset_t all;
@@ -146,7 +149,7 @@ short look_at(Watch& w) {
 }
 
 int wait_for(Watch* watches, unsigned count, pollfd* others, unsigned other_count,
-             int64_t timeout_ns, const sigset_t* mask) {
+             int64_t timeout_ns, const sigset_t* mask, bool hold) {
   pthread_testcancel();
   int found = look(watches, count);
   int ready = look_others(others, other_count);
@@ -156,8 +159,9 @@ int wait_for(Watch* watches, unsigned count, pollfd* others, unsigned other_coun
   const int64_t start = now_ns();
   const int64_t deadline =
       timeout_ns < 0 || timeout_ns > INT64_MAX - start ? INT64_MAX : start + timeout_ns;
-  HoldSignals hold;
-  if (mask == nullptr) mask = &hold.before;
+  std::optional<HoldSignals> held;
+  if (hold) held.emplace();
+  if (held && mask == nullptr) mask = &held->before;
 
   const int64_t spin_end = lively(watches, count) ? start + spin_ns() : start;
   for (unsigned round = 0; now_ns() < spin_end && now_ns() < deadline; round++) {

@@ -4,7 +4,8 @@
 //   1. look at each port as poll(2) on netmap does: sync, then say what holds.
 //   2. Nothing: spin a little, signals held back, for a receiver that sleeps at once is woken dearly.
 //   3. Announce the sleep, look once more, sleep in ppoll(2) on the FIFOs and on all other descriptors,
-//      with the program's own signal mask: a signal that came during 2 interrupts here.
+//      with the program's own signal mask: a signal that came during 2 interrupts here. Who is told by
+//      another descriptor what a handler did holds nothing back: a thread that unblocks signals takes those meant for others.
 //   4. Take the announcement back, look again; at most a second at a time.
 //
 // Owns. Nothing.
@@ -33,8 +34,9 @@ struct Watch {
 };
 
 // How many of both have revents set, or -1 and errno. timeout_ns < 0 waits for ever; mask as ppoll's.
+// hold: no signal is lost between a look and the sleep.
 int wait_for(Watch* watches, unsigned count, pollfd* others, unsigned other_count,
-             int64_t timeout_ns, const sigset_t* mask);
+             int64_t timeout_ns, const sigset_t* mask, bool hold = true);
 
 // CLOCK_MONOTONIC, ns.
 inline int64_t now_ns() { return static_cast<int64_t>(monotonic_ns()); }

@@ -225,7 +225,8 @@ int Handle::wait_for_frames() {
   Watch watch{fd_, POLLIN};
   pollfd bell{bell_, POLLIN, 0};
   const int64_t ns = timeout_ms > 0 ? timeout_ms * int64_t{1'000'000} : -1;
-  const int got = wait_for(&watch, 1, &bell, 1, ns, nullptr);
+  // A handler that ends the loop rings.
+  const int got = wait_for(&watch, 1, &bell, 1, ns, nullptr, false);
   if (got < 0) {
     if (errno == EINTR) return 1;
     return fail(kPcapError, strerror(errno));
