@@ -158,6 +158,23 @@ TEST(whoever_serves_a_ring_next_is_kicked) {
   }
 }
 
+// Whoever served it may have died between using buffers and saying so, and its driver wait for that.
+TEST(a_driver_is_told_to_look_by_whoever_serves_it_next) {
+  Bench bench;
+  CHECK_OK(bench.attach());
+  Master m;
+  for (int round = 0; round < 2; round++) {
+    REQUIRE(m.meet(bench.path));
+    for (const Driver& q : m.queues) {
+      pollfd wait = {q.call, POLLIN, 0};
+      CHECK_EQ(poll(&wait, 1, 3000), 1);
+      uint64_t count;
+      CHECK_EQ(read(q.call, &count, sizeof count), static_cast<ssize_t>(sizeof count));
+    }
+    m.part();
+  }
+}
+
 namespace {
 
 // What a machine's process has of the pages that are written, of its first queue among others.

@@ -228,6 +228,8 @@ bool Device::set_event(Message& m) {
       break;
     case Request::set_vring_call:
       ring->queue.call = std::move(fd);
+      // What was used before there was a way to say so.
+      if (ring->queue.running()) ring->queue.interrupt();
       break;
     default:
       ring->queue.error = std::move(fd);
@@ -243,6 +245,8 @@ bool Device::start_rings() {
     if ((rules_.features & kProtocolFeatures) == 0) ring.setup.enabled = true;
     if (const char* wrong = ring.queue.start(ring.setup, &memory_, rules_.features))
       return fail(wrong);
+    // An agent may have died between using buffers and saying so.
+    ring.queue.interrupt();
     generation_++;
   }
   return true;

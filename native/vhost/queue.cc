@@ -39,8 +39,11 @@ uint32_t Queue::stop() {
 }
 
 void Queue::publish() {
-  if (!running_ || !(packed_ ? packed_ring_.publish() : split_ring_.publish()) || !call.valid())
-    return;
+  if (running_ && (packed_ ? packed_ring_.publish() : split_ring_.publish())) interrupt();
+}
+
+void Queue::interrupt() {
+  if (!call.valid()) return;
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t n = write(call.fd(), &one, sizeof one);
 }

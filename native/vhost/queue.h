@@ -72,6 +72,8 @@ class Queue {
             : split_ring_.finish(chains, count, writable);
   }
   void publish();
+  // The guest looks at what was used, whatever was shown to it before.
+  void interrupt();
   void want_kicks(bool wanted) {
     if (running_) packed_ ? packed_ring_.want_kicks(wanted) : split_ring_.want_kicks(wanted);
   }
