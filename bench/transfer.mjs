@@ -12,6 +12,7 @@ import { Tools } from './peer-tools.mjs';
 const usage = `usage: npm run bench -- transfer [options]
   --mib N      how much is transferred (default 1024)
   --kills N    how often an agent is killed, the sender's and the receiver's in turns (default 6)
+  --client     the agents connect to QEMU's sockets, not QEMU to theirs
   --json       the result on stdout as one JSON object; it is in bench/results/ in any case
   --check      exit 3 if nothing was received for longer than 3 s
 `;
@@ -31,6 +32,7 @@ function readOptions() {
       options: {
         mib: { type: 'string', default: '1024' },
         kills: { type: 'string', default: '6' },
+        client: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         check: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
@@ -87,7 +89,7 @@ function silence(samples, from, to) {
   return longest;
 }
 
-async function run({ mib, kills }, guests, tools, sockets) {
+async function run({ mib, kills }, guests, tools, attach) {
   const [from, to] = guests;
   const fill = `dd if=/dev/urandom of=/tmp/www/file bs=1048576 count=${mib}`;
   await inside(from, 'mkdir /tmp/www; mount -o remount,size=100% /tmp; httpd -h /tmp/www', 1);
@@ -112,7 +114,7 @@ async function run({ mib, kills }, guests, tools, sockets) {
     const start = Date.now();
     process.kill(served.process_id, 'SIGKILL');
     await tools.sleep(0.02);
-    tools.ctl('-a', port, '--vhost-user', sockets[i % 2]);
+    attach(i % 2);
     const attached = (Date.now() - start) * 1e-3;
     killed.push({ who: WHO[i % 2], at: now.at, port, start, attached });
     say(
@@ -158,9 +160,14 @@ export async function transfer({ environment, scratch }) {
   const guests = [];
   let found;
   try {
-    const { sockets } = tools.serveMachines(PORTS);
+    const how = options.client ? ['--client'] : [];
+    const { sockets } = tools.serveMachines(PORTS, ...how);
+    const attach = (i) =>
+      tools.ctl('-a', `valevhost:${PORTS[i]}`, '--vhost-user', sockets[i], ...how);
     const boot = async (i) => {
-      const network = modules.vhostUser(sockets[i], accelerator);
+      const network = modules
+        .vhostUser(sockets[i], accelerator)
+        .map((word) => (options.client ? word.replace('reconnect=1', 'server=on,wait=off') : word));
       const memory = i === 0 ? 256 + options.mib : 192; // the first has it all in its memory
       guests[i] = await modules.Guest.boot({
         image,
@@ -171,7 +178,7 @@ export async function transfer({ environment, scratch }) {
       });
     };
     await Promise.all(PORTS.map((_, i) => boot(i)));
-    found = await run(options, guests, tools, sockets);
+    found = await run(options, guests, tools, attach);
   } catch (error) {
     if (error instanceof Interrupted) return 1;
     say(`transfer: failed: ${error.message}`);
