@@ -17,7 +17,7 @@ import { FIGURES } from './vm-figures.mjs';
 const usage = `usage: npm run bench -- vm [options]
   --only NAME    only this transport: vhost-user, vhost-user-apart, stream, tap-bridge, testpmd-vhost;
                  may be repeated
-  --figure NAME  only this figure: udp, tcp, ping, generator; may be repeated
+  --figure NAME  only this figure: udp, tcp, ping, generator, generator-udp; may be repeated
   --rounds N     how often each figure is taken (default 5)
   --seconds S    length of each (default 1)
   --json         the result on stdout as one JSON object; it is in bench/results/ in any case
