@@ -54,7 +54,7 @@ class Serving {
     prctl(PR_SET_TIMERSLACK, kNapError);
     for (const GuestSeat& seat : seats_) {
       crossing_.add(*seat.port, *seat.guest);
-      seat.guest->meet_neighbours(seats_.size() > 1 ? &crossing_ : nullptr);
+      seat.guest->meet_neighbours(&crossing_);
     }
     for (unsigned turn = 0; !engine_.stopping(); turn++) {
       const bool attends = woken_ || turn % kTurnsPerLook == 0;

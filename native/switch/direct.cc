@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "switch/direct.h"
 
+#include <algorithm>
+
 #include "shm/owner_lock.h"
 #include "switch/account.h"
 #include "switch/forward.h"
 #include "switch/recover.h"
+#include "switch/rx_slots.h"
 #include "switch/sender.h"
 
 namespace vale {
@@ -17,6 +20,7 @@ bool DirectSender::begin() {
   if (locked == Locked::taken) [[unlikely]]
     recover_tx(*s_.rt, s_.tx_index);
   s_.now = now_seconds();
+  refused_ = false;
   const uint32_t from = word_position(t.take_word.load(std::memory_order_relaxed));
   const bool waits = __atomic_load_n(&s_.own_ring->head, __ATOMIC_ACQUIRE) != from;
   if (!is_watched(t) && !waits && on_switch(s_)) return true;
@@ -51,20 +55,36 @@ bool DirectSender::empty(const Way& way, const RingView& view) const {
   return view.head() == word_position(r.tail.load(std::memory_order_acquire));
 }
 
-bool DirectSender::commit(const Way& way, const RingView& view, uint32_t frames, uint64_t bytes) {
-  TxRing& t = *s_.tx;
+// True with the ring's lock held, and the way still what it was.
+bool DirectSender::lock(const Way& way) {
   RxRing& r = s_.rt->control().rx(way.rx_index);
   const Locked locked = lock_bounded(*s_.rt, r.lock, s_.me(), &s_.stalled[way.rx_index]);
   if (!is_locked(locked)) return false;
   if (locked == Locked::taken) [[unlikely]]
     recover_rx(*s_.rt, way.rx_index);
-  const bool good = s_.is_at(r, way.dest, way.member) && open_to(r) && empty(way, view);
+  if (s_.is_at(r, way.dest, way.member) && open_to(r)) [[likely]]
+    return true;
+  unlock(r.lock);
+  return false;
+}
+
+// They never were in the tx ring, whose position stays.
+void DirectSender::take(uint32_t frames, uint64_t bytes) {
+  TxRing& t = *s_.tx;
+  vale::take(t, word_position(t.take_word.load(std::memory_order_relaxed)), [&](TakeStat& s) {
+    s.frames += frames;
+    s.bytes += bytes;
+    s.copies += frames;
+  });
+}
+
+bool DirectSender::commit(const Way& way, const RingView& view, uint32_t frames, uint64_t bytes) {
+  TxRing& t = *s_.tx;
+  RxRing& r = s_.rt->control().rx(way.rx_index);
+  if (!lock(way)) return false;
+  const bool good = empty(way, view);
   if (good) {
-    take(t, word_position(t.take_word.load(std::memory_order_relaxed)), [&](TakeStat& s) {
-      s.frames += frames;
-      s.bytes += bytes;
-      s.copies += frames;
-    });
+    take(frames, bytes);
     s_.intend(r, way.rx_index, frames);
     r.intent_frames.store(frames, std::memory_order_release);
     // What has arrived is read already: the tail stays where it is.
@@ -78,6 +98,74 @@ bool DirectSender::commit(const Way& way, const RingView& view, uint32_t frames,
   return good;
 }
 
-void DirectSender::end() { unlock(s_.tx->lock); }
+bool DirectSender::reserve(const Way& way, uint32_t count, uint64_t bytes, uint32_t longest,
+                           Target* to, uint32_t* room) {
+  RxRing& r = s_.rt->control().rx(way.rx_index);
+  if (!lock(way)) return false;
+  reserved_ = s_.rt->mapper->region(r.region, r.region_gen);
+  if (reserved_ == nullptr || longest > r.buf_size || OffsetRule::of(r).any()) [[unlikely]] {
+    unlock(r.lock);
+    return false;
+  }
+  const uint32_t n = r.num_slots;
+  const uint32_t tail = word_position(r.tail_copy.load(std::memory_order_relaxed));
+  netmap_slot* const ring = slots_of(r, reserved_);
+  prefetch_slots(ring, n, tail, count);
+  take(count, bytes);
+  s_.intend(r, way.rx_index, count);
+  if (known_space(r, tail) < count) r.hwcur_seen = r.hwcur.load(std::memory_order_acquire);
+  *room = std::min(count, known_space(r, tail));
+  const uint32_t bound = r.buf_bound.load(std::memory_order_relaxed);
+  for (uint32_t i = 0, slot = tail; i < *room; i++) {
+    const uint32_t b = __atomic_load_n(&ring[slot].buf_idx, __ATOMIC_RELAXED);
+    to[i].index = b < bound ? b : 0;  // a wrong index hurts only the ring's owner
+    to[i].data = reserved_ + r.buf_ofs + static_cast<size_t>(to[i].index) * r.buf_size;
+    prefetch_for_write(to[i].data);
+    if (++slot == n) slot = 0;
+  }
+  return true;
+}
+
+void DirectSender::deliver(const Way& way, const Target* filled, uint32_t room, uint32_t count) {
+  const Control& c = s_.rt->control();
+  RxRing& r = c.rx(way.rx_index);
+  netmap_slot* const ring = slots_of(r, reserved_);
+  const bool multi = r.multi.load(std::memory_order_relaxed) != 0;
+  uint32_t tail = word_position(r.tail_copy.load(std::memory_order_relaxed));
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < room; i++) {
+    store_slot(&ring[tail], filled[i].index, filled[i].length, 1u << 8);
+    if (multi) [[unlikely]]
+      set_more(c.more(way.rx_index), tail, false);
+    bytes += filled[i].length;
+    if (++tail == r.num_slots) tail = 0;
+  }
+  r.intent_frames.store(room, std::memory_order_release);
+  vale::commit(r, tail, [&](RxStat& s) {
+    s.frames += room;
+    s.bytes += bytes;
+    s.ring_full += count - room;
+  });
+  settle(*s_.tx, [&](SettleStat& s) {
+    s.delivered += room;
+    s.dest_dropped += count - room;
+  });
+  unlock(r.lock);
+  if (room != 0) s_.touch(way.rx_index);
+  refused_ = refused_ || room != count;
+}
+
+void DirectSender::end() {
+  if (s_.touched_count == 0) {
+    unlock(s_.tx->lock);
+  } else {
+    // An exchange is a full fence, which wake() needs between the tails and the sleepers' bits.
+    s_.tx->lock.exchange(0, std::memory_order_seq_cst);
+    s_.wake();
+  }
+  // Who could make room may be waiting for this processor.
+  if (refused_) [[unlikely]]
+    sched_yield();
+}
 
 }  // namespace vale

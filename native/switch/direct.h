@@ -6,10 +6,13 @@
 //   2. way(): where a frame goes, after its source was learned.
 //   3. commit(): frames of one way were carried, in a row: taken, delivered and read, in that order. False,
 //      and nothing is counted: something has changed meanwhile, and they have to go through the rings.
-//   4. end().
+//      Or, where another process serves that port, reserve() and deliver(): into its rx ring, past one's own tx ring,
+//      a copy less.
+//   4. end(): who sleeps on those rings is woken.
 //
 // Owns. TxRing under its lock, and what commit() changes of an RxRing under that one's.
-// Invariants. What deliver.cc promises of counters, also when killed between two instructions. Frames of one tx
+// Invariants. Between reserve() and deliver() the rx ring is locked.
+//   What deliver.cc promises of counters, also when killed between two instructions. Frames of one tx
 //   ring to one rx ring stay in order: nothing is carried past a frame that waits in that rx ring.
 // Not here. Floods, unknown addresses, rings that are watched, headers of unequal length: those go through
 //   the rings.
@@ -41,12 +44,28 @@ class DirectSender {
   bool empty(const Way& way, const RingView& view) const;
   // bytes: with the ports' virtio-net headers.
   bool commit(const Way& way, const RingView& view, uint32_t frames, uint64_t bytes);
+  // A place for a frame with its port's header; `length` is to be set by who fills it.
+  struct Target {
+    char* data;
+    uint32_t index, length;
+  };
+  static constexpr uint32_t kMostReserved = 64;
+  // Places for `count` frames of at most `longest` bytes each, `bytes` in all, headers included: to[0] to
+  // to[*room - 1]; the others are dropped, and counted so. False: as commit().
+  bool reserve(const Way& way, uint32_t count, uint64_t bytes, uint32_t longest, Target* to,
+               uint32_t* room);
+  // Those that were reserved last, filled.
+  void deliver(const Way& way, const Target* filled, uint32_t room, uint32_t count);
   void end();
 
  private:
+  bool lock(const Way& way);
+  void take(uint32_t frames, uint64_t bytes);
   bool open_to(const RxRing& r) const;
 
   Sender& s_;
+  bool refused_ = false;      // since begin() some ring had not room for all
+  char* reserved_ = nullptr;  // where the ring's memory is mapped
 };
 
 }  // namespace vale

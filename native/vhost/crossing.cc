@@ -7,6 +7,8 @@
 
 namespace vale::vhost {
 
+static_assert(Plain::kMost <= DirectSender::kMostReserved);
+
 void Crossing::add(Port& port, GuestLink& guest) {
   for (unsigned r = port.first_rx(); r < port.last_rx(); r++) {
     if (const uint32_t at = port.direct_place(r); at != ~uint32_t{0})
@@ -63,10 +65,7 @@ bool Crossing::straight(const char* addresses) {
 
 Crossing::Carried Crossing::carry(const PlainFrame* frames, uint32_t count) {
   if (!straight(frames[0].addresses)) return {0, Carried::ring};
-  if (changes() && !find(asked_)) {
-    pass(asked_.dest);
-    return {0, Carried::ring};
-  }
+  if (changes() && !find(asked_)) return deliver(frames, count);
   const RingView& view = *place_->view;
   GuestLink& guest = *place_->guest;
   const Rules* rules;
@@ -87,6 +86,26 @@ Crossing::Carried Crossing::carry(const PlainFrame* frames, uint32_t count) {
   guest.keep(place_->ring, buffers_, n, bytes);
   reach(guest);
   return {n, Carried::singly};
+}
+
+// Into the rx ring where asked_ leads, of a port that others serve or where frames wait.
+Crossing::Carried Crossing::deliver(const PlainFrame* frames, uint32_t count) {
+  uint64_t bytes = 0;
+  uint32_t longest = 0, room;
+  for (uint32_t i = 0; i < count; i++) {
+    bytes += kPortHeader + frames[i].bytes;
+    longest = std::max(longest, kPortHeader + frames[i].bytes);
+  }
+  if (!sender_->reserve(asked_, count, bytes, longest, targets_, &room)) {
+    pass(asked_.dest);
+    return {0, Carried::ring};
+  }
+  for (uint32_t i = 0; i < room; i++) {
+    put_behind_header(frames[i], targets_[i].data);
+    targets_[i].length = kPortHeader + frames[i].bytes;
+  }
+  sender_->deliver(asked_, targets_, room, count);
+  return {count, room == count ? Carried::singly : Carried::later};
 }
 
 Crossing::Give Crossing::give(const VnetHeader& vnet, const Fragment* frame, uint32_t pieces,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Flow. Frames straight from one guest to another that the same thread serves, without the rings between:
+// Flow. Frames straight from one guest to another that the same thread serves, without the rings between; or, where
+// it does not, into the other's rx ring, past the giver's tx ring:
 //   1. add(): the ports whose guests take part.
 //   2. For one transmit queue: aim() at its tx ring; begin() when there are frames; carry() those in a row
 //      to one address, or give() one at a time, and commit() those given since the last one; end().
@@ -36,16 +37,17 @@ class Crossing {
   };
 
   struct Carried {
-    uint32_t frames;                    // of the first ones: carried and counted
-    enum { ring, singly, ended } rest;  // ended: all of this queue's, as when commit() fails
+    uint32_t frames;  // of the first ones: carried and counted
+    // Of those that were not, if any: by the tx ring; the next one by give(); ended: all of this queue's by the ring,
+    // as when commit() fails; later: that ring is full, and more would be dropped.
+    enum { ring, singly, ended, later } rest;
   };
 
   void aim(GuestLink* giver, Port& port, unsigned tx_ring);
   // False: all of this queue's frames go through the ring for now, and end() is not called.
   bool begin();
   // The Ethernet header is in the first fragment. slots: how many it would take of a ring like the giver's.
-  // Frames of the same addresses; none is pending. `rest` is of those that were not carried, if any: by the ring,
-  // or the next one by give().
+  // Frames of the same addresses; none is pending.
   Carried carry(const PlainFrame* frames, uint32_t count);
   Give give(const VnetHeader& vnet, const Fragment* frame, uint32_t pieces, uint32_t bytes,
             uint32_t slots);
@@ -68,6 +70,7 @@ class Crossing {
 
   bool straight(const char* addresses);
   bool changes() const { return asked_.rx_index != way_.rx_index || asked_.member != way_.member; }
+  Carried deliver(const PlainFrame* frames, uint32_t count);
   bool find(const DirectSender::Way& way);
   bool passed(uint32_t dest) const { return passed_[dest / 64] >> (dest % 64) & 1; }
   void reach(GuestLink& guest) {
@@ -91,6 +94,7 @@ class Crossing {
   uint64_t passed_[4] = {};     // ports that frames go to through the ring now
   bool all_passed_ = false;
   Plain buffers_[Plain::kMost];
+  DirectSender::Target targets_[Plain::kMost];
 };
 
 }  // namespace vale::vhost

@@ -17,14 +17,14 @@ constexpr uint32_t kSingly = 8;
 uint32_t FromGuest::move(Queue& queue, const Rules& rules, const RingView& to, uint32_t most,
                          Counts* counts, bool* broken, Crossing* crossing) {
   crossing_ = crossing;
-  crosses_ = broken_ = false;
+  crosses_ = broken_ = full_ = false;
   at_ = {queue.cursor(), to.head(), to.distance(to.head(), to.tail()), 0, 0, 0};
   settled_ = at_;
   done_.clear();
   // Once more, when those given to other guests have come back.
   do {
     singly_ = 0;
-    while (at_.used < most) {
+    while (at_.used < most && !full_) {
       if (singly_ == 0 && read_plain(queue, rules, to, most - at_.used)) continue;
       if (!read(queue, rules, to, counts)) break;
       if (singly_ != 0) singly_--;
@@ -71,6 +71,8 @@ bool FromGuest::read_plain(Queue& queue, const Rules& rules, const RingView& to,
     if (done == 0) break;
     finish(queue, first, done);
     first += done;
+    full_ = rest == Crossing::Carried::later;
+    if (full_) break;
   }
   at_.cursor = queue.cursor();
   settled_ = at_;
@@ -93,9 +95,7 @@ uint32_t FromGuest::put_in_ring(const RingView& to, uint32_t first, uint32_t cou
     const PlainFrame& frame = frames_[first + i];
     netmap_slot& slot = to.at(at_.head);
     char* const data = to.buffer(slot.buf_idx);
-    std::memcpy(data, &frame.vnet, sizeof frame.vnet);
-    std::memset(data + sizeof frame.vnet, 0, kPortHeader - sizeof frame.vnet);
-    copy_exactly(data + kPortHeader, frame.data, frame.bytes);
+    put_behind_header(frame, data);
     slot.len = static_cast<uint16_t>(kPortHeader + frame.bytes);
     slot.flags = 0;
     slot.ptr = 0;

@@ -64,6 +64,7 @@ class FromGuest {
   // Of a move.
   Crossing* crossing_ = nullptr;
   bool crosses_ = false, broken_ = false;
+  bool full_ = false;        // some ring took no more: whoever empties it goes first
   uint32_t singly_ = 0;      // chains to be read one by one before many are looked at again
   Place at_, settled_;       // settled_: up to there nothing is given back any more
   std::vector<Done> done_;   // chains since settled_

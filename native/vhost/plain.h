@@ -92,4 +92,12 @@ inline bool put_plain(const Rules& rules, uint32_t header, const PlainFrame& fra
   return true;
 }
 
+// As it is in a slot of a port: kPortHeader bytes in front.
+inline void put_behind_header(const PlainFrame& frame, char* to) {
+  copy_exactly(to + kPortHeader, frame.data, frame.bytes);
+  std::memcpy(to + kPortHeader, frame.addresses, PlainFrame::kAddresses);
+  std::memcpy(to, &frame.vnet, sizeof frame.vnet);
+  std::memset(to + sizeof frame.vnet, 0, kPortHeader - sizeof frame.vnet);
+}
+
 }  // namespace vale::vhost
