@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Ports of a switch of one's own at which one agent serves several virtual machines.
+// Ports of a switch of one's own at which one agent serves several virtual machines, or (apart) each has its own.
 #pragma once
 
 #include <unistd.h>
@@ -16,7 +16,9 @@
 
 struct Together {
   Fixture f;
+  const bool apart = false;
 
+  explicit Together(bool each_its_own = false) : apart(each_its_own) {}
   ~Together() {
     for (unsigned i = 1; i <= 3; i++) detach(i);
   }
@@ -25,7 +27,7 @@ struct Together {
   vale::Status attach(unsigned i) {
     vale::AttachRequest q = agents::request(port(i));
     q.vhost_user = path(i);
-    q.agent_name = "vms";
+    if (!apart) q.agent_name = "vms";
     uint32_t index;
     return f.device->attach(q, &index);
   }
