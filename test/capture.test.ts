@@ -377,8 +377,12 @@ describe('the command line', () => {
 
   test('where the file cannot be', async () => {
     const { code, stderr } = await vale('capture', '-i', `${sw}:a`, '-w', file('no/x'));
-    expect(stderr).toContain('cannot be opened for writing: No such file or directory');
+    expect(stderr).toBe(
+      `vale: ${file('no/x')}: cannot be opened for writing: No such file or directory\n`,
+    );
     expect(code).toBe(1);
+    const several = await vale('capture', '-i', `${sw}:a`, '-w', file('no/x'), '-b', 'packets:9');
+    expect(several).toMatchObject({ code: 1, stderr });
   });
 
   test('conditions', () => {

@@ -49,6 +49,9 @@ describe('a failure is one line in the form of the reference', () => {
     expect(failure('-r', 'p9')).toContain('failed to remove p9: No such device or address');
     expect(failure('-l', 'vale1:a')).toContain('failed to list vale1:a: No such file or directory');
     expect(failure('-g', 'nosuch0')).toContain('failed to obtain info for nosuch0: No such device');
+    expect(failure('list', 'vale8')).toContain(
+      'failed to list vale8: No such device or address (no such switch, nor a port vale:vale8; see: vale ctl)',
+    );
     expect(failure('-a', 'vale0:nosuch0')).toContain(
       'failed to attach vale0:nosuch0: Invalid argument',
     );

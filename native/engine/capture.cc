@@ -6,6 +6,7 @@
 
 #include "device/wait.h"
 #include "engine/ahead.h"
+#include "engine/capture_output.h"
 #include "engine/capture_writer.h"
 #include "engine/filter.h"
 #include "engine/receive_loop.h"
@@ -198,6 +199,7 @@ Status start_capture(const CaptureConfig& config, Port* port, std::function<void
   if (Status s = compile_filter(config.interface.filter, config.interface.snaplen, &shared->filter);
       !s.ok())
     return s;
+  if (Status s = CaptureOutput::check(config.output, config.several_files()); !s.ok()) return s;
   const uint64_t before = destination_drops(port->counters());
   std::unique_ptr<Engine> engine(new Engine);
   Engine::Options options;

@@ -17,7 +17,24 @@ constexpr uint64_t kPatience = 500'000'000;  // ns, with a reader that does not 
 constexpr uint64_t kOpenAgain = 20'000'000;  // ns between two looks for a FIFO's reader
 constexpr mode_t kMode = 0600;               // what others said is nobody else's business
 
+Status cannot_open(const std::string& path, int err) {
+  return Status::fail(err, "%s: cannot be opened for writing: %s", path.c_str(),
+                      std::strerror(err));
+}
+
 }  // namespace
+
+Status CaptureOutput::check(const std::string& path, bool several) {
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  struct stat st;
+  const bool there = !several && stat(path.c_str(), &st) == 0;
+  int err = 0;
+  if (there && S_ISDIR(st.st_mode)) err = EISDIR;
+  if (err == 0 && faccessat(AT_FDCWD, there ? path.c_str() : folder.c_str(), W_OK, AT_EACCESS) != 0)
+    err = errno;
+  return err == 0 || path == "-" ? Status::good() : cannot_open(path, err);
+}
 
 Status CaptureOutput::open(const std::string& path) {
   const char* name = path.c_str();
@@ -36,8 +53,7 @@ Status CaptureOutput::open(const std::string& path) {
   } else {
     fd_ = ::open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kMode);
   }
-  if (fd_ < 0)
-    return Status::fail(errno, "%s: cannot be opened for writing: %s", name, std::strerror(errno));
+  if (fd_ < 0) return cannot_open(path, errno);
   fstat(fd_, &st);
   kind_ = S_ISREG(st.st_mode)    ? Kind::file
           : S_ISFIFO(st.st_mode) ? Kind::fifo

@@ -22,6 +22,8 @@ class CaptureOutput {
   CaptureOutput(const CaptureOutput&) = delete;
   CaptureOutput& operator=(const CaptureOutput&) = delete;
 
+  // Before anything is started: why a file of that name cannot be written. Of several files: one in its folder.
+  static Status check(const std::string& path, bool several);
   // A path, or "-" for standard output. A FIFO without a reader is waited for.
   Status open(const std::string& path);
   // How many bytes went out; fewer only with an errno in *err: EPIPE, the reader has gone (or, of a

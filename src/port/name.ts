@@ -182,6 +182,8 @@ export function parseSwitchOrPort(text: string, context: NameContext = {}): Swit
  * @throws NameError
  */
 export function parsePersistent(text: string, context: NameContext = {}): PortSpec {
+  if (text === '')
+    throw new NameError(text, text, 'no name of a persistent port', 'give one, as in p0');
   const spec = parse(text, context);
   if (spec.kind === 'port')
     throw new NameError(

@@ -265,8 +265,12 @@ export class Control {
       }
       names.tell(target);
       const port = ports.find((row) => row.name === target.fullName);
-      if (port === undefined)
-        throw failure('ENXIO', `${target.fullName}: no such port; see: vale ctl`);
+      if (port === undefined) {
+        const what = /^vale\w*$/.test(name)
+          ? `no such switch, nor a port ${target.fullName}`
+          : 'no such port';
+        throw failure('ENXIO', `${name}: ${what}; see: vale ctl`);
+      }
       return { ...all, switches: [], ports: [port] };
     });
   }
