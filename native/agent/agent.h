@@ -81,7 +81,6 @@ class Agent {
   OpenRequest wire_request(const Side& side) const;
   Status wire_options(WireOptions* out) const;
   Status claim_interface();
-  std::string attach_again() const;
   Status open_port_of(Side& side);
   Status open_wire_of(Side& side);
   // A virtual machine instead of an interface: guest.cc.
@@ -97,8 +96,11 @@ class Agent {
   void detach();
   Turn answer(uint32_t* number);
   void poll_on(uint32_t cores, uint32_t first);
+  // Its interface, as it is now: link.cc.
+  void say_serving();
   void look_at_link();
   void say_queues(const WireState& now);
+  std::string attach_again() const;
   void publish();
   void log_messages(Side& side);
   void log_news();
