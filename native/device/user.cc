@@ -3,6 +3,7 @@
 
 #include <net/if.h>
 
+#include "device/addresses.h"
 #include "device/attach.h"
 #include "device/registered_port.h"
 #include "switch/agents.h"
@@ -352,23 +353,7 @@ Status UserDevice::fdb_show(const std::string& sw, std::vector<FdbRow>* out) {
   if (!look.status.ok()) return look.status;
   uint32_t slot;
   if (Status s = find_switch(sw, &slot); !s.ok()) return s;
-  const Control& c = control();
-  const SwitchRec& rec = c.sw(slot);
-  const Fdb fdb = switch_fdb(*rt_, slot);
-  if (!fdb.mapped()) return Status::fail(EIO, "%s: its address table cannot be mapped", sw.c_str());
-  const uint32_t now = now_seconds();
-  out->clear();
-  for (const Fdb::Row& row : fdb.rows(rec, now)) {
-    FdbRow r;
-    const Mac48 mac = fdb_mac(row.word);
-    std::memcpy(r.mac, &mac, 6);
-    r.port_index = fdb_port(row.word);
-    r.port = full_name(c, c.port(member_port(rec.member[r.port_index].load())));
-    r.is_static = fdb_static(row.word);
-    r.age_s = r.is_static || static_cast<int32_t>(now - row.seen) < 0 ? 0 : now - row.seen;
-    out->push_back(std::move(r));
-  }
-  return Status::good();
+  return addresses_of(*rt_, slot, out);
 }
 
 Status UserDevice::fdb_flush(const std::string& sw, uint32_t* removed) {
@@ -376,8 +361,7 @@ Status UserDevice::fdb_flush(const std::string& sw, uint32_t* removed) {
   if (!look.status.ok()) return look.status;
   uint32_t slot;
   if (Status s = find_switch(sw, &slot); !s.ok()) return s;
-  Fdb fdb = switch_fdb(*rt_, slot);
-  *removed = fdb.mapped() ? fdb.flush_dynamic() : 0;
+  *removed = forget_addresses(*rt_, slot);
   return Status::good();
 }
 
@@ -387,17 +371,7 @@ Status UserDevice::fdb_add(const std::string& port, const uint8_t mac[6]) {
   if (!look.status.ok()) return look.status;
   uint32_t slot;
   if (Status s = find_port(port, &slot); !s.ok()) return s;
-  PortRec& p = control().port(slot);
-  const int32_t sw = p.switch_slot.load();
-  if (sw < 0) return Status::fail(ENXIO, "%s: attached to no switch", port.c_str());
-  const SwitchRec& rec = control().sw(static_cast<uint32_t>(sw));
-  Fdb fdb = switch_fdb(*rt_, static_cast<uint32_t>(sw));
-  if (!fdb.mapped())
-    return Status::fail(EIO, "%s: its switch's address table cannot be mapped", port.c_str());
-  p.learned = 1;
-  const uint32_t index = p.port_index.load();
-  fdb.add_static(rec, load_mac(mac), index, member_gen(rec.member[index].load()), now_seconds());
-  return Status::good();
+  return bind_address(*rt_, slot, mac);
 }
 
 Status UserDevice::fdb_remove(const std::string& sw, const uint8_t mac[6]) {
@@ -405,12 +379,7 @@ Status UserDevice::fdb_remove(const std::string& sw, const uint8_t mac[6]) {
   if (!look.status.ok()) return look.status;
   uint32_t slot;
   if (Status s = find_switch(sw, &slot); !s.ok()) return s;
-  Fdb fdb = switch_fdb(*rt_, slot);
-  if (!fdb.mapped() || !fdb.remove(load_mac(mac))) {
-    return Status::fail(ENOENT, "%02x:%02x:%02x:%02x:%02x:%02x is not known on %s", mac[0], mac[1],
-                        mac[2], mac[3], mac[4], mac[5], sw.c_str());
-  }
-  return Status::good();
+  return forget_address(*rt_, slot, mac);
 }
 
 Status UserDevice::set_ageing(const std::string& sw, uint32_t seconds) {
