@@ -109,6 +109,18 @@ describe('the installation', () => {
     expect(extcapFolders({ HOME: '/h', WIRESHARK_EXTCAP_DIR: '/e' })).toEqual(['/e']);
   });
 
+  test('says where it may not be put', () => {
+    const folder = join(env['HOME']!, 'no', 'extcap');
+    writeFileSync(join(env['HOME']!, 'no'), '');
+    env['WIRESHARK_EXTCAP_DIR'] = folder;
+    const { status, stderr } = extcap('install');
+    delete env['WIRESHARK_EXTCAP_DIR'];
+    expect(stderr).toBe(
+      `vale: ${folder}: Not a directory; set WIRESHARK_EXTCAP_DIR, here and for Wireshark, to a folder of yours\n`,
+    );
+    expect(status).toBe(1);
+  });
+
   test('leaves a file alone that is not ours', () => {
     const [file = ''] = files();
     mkdirSync(extcapFolders(env)[0]!, { recursive: true });

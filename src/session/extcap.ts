@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { ValeError } from '../errors.js';
 import { native, packageRoot } from '../native.js';
 import { quoted } from '../shell.js';
+import { errorText } from './errno.js';
 import { openRuntime } from './open.js';
 
 /** One entry of Wireshark's list. */
@@ -83,11 +84,25 @@ function refuse(file: string): never {
   );
 }
 
+/** A line for each folder, of what was done there. */
+function inEach(done: (folder: string, file: string) => string): string[] {
+  return extcapFolders().map((folder) => {
+    try {
+      return done(folder, join(folder, NAME));
+    } catch (error) {
+      const why = errorText((error as NodeJS.ErrnoException).code);
+      if (why === undefined) throw error;
+      throw new ValeError(
+        `${folder}: ${why}; set WIRESHARK_EXTCAP_DIR, here and for Wireshark, to a folder of yours`,
+      );
+    }
+  });
+}
+
 /** Puts the launcher into the folders; a line for each, of what was done. */
 export function installExtcap(): string[] {
   const text = launcher();
-  return extcapFolders().map((folder) => {
-    const file = join(folder, NAME);
+  return inEach((folder, file) => {
     const before = fileSays(file);
     if (before === text) return `${file}: is there already`;
     if (before !== undefined && !before.includes(MARK)) refuse(file);
@@ -100,8 +115,7 @@ export function installExtcap(): string[] {
 
 /** Takes it away again, and folders that are empty then. */
 export function uninstallExtcap(): string[] {
-  return extcapFolders().map((folder) => {
-    const file = join(folder, NAME);
+  return inEach((folder, file) => {
     const before = fileSays(file);
     if (before === undefined) return `${file}: is not there`;
     if (!before.includes(MARK)) refuse(file);
