@@ -2,13 +2,13 @@
 // What attached interfaces and virtual machines cost while nothing happens: many agents, each with an
 // interface of a network namespace made for this, or with a machine that does nothing; their time on a
 // processor and their memory.
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { has, inRoot } from '../scripts/lib.mjs';
 import { Skip } from './measure.mjs';
+import { Tools } from './peer-tools.mjs';
 import { spread } from './statistics.mjs';
 
 const AGENTS = 32;
@@ -45,7 +45,6 @@ function proportional(pid) {
 }
 
 export const total = (numbers) => numbers.reduce((sum, n) => sum + n, 0);
-const pause = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
 /** Calls body with the process ids of agents that have nothing to do. */
 async function withAgents(runner, body) {
@@ -62,65 +61,37 @@ async function withAgents(runner, body) {
     'echo ready',
     'exec sleep 3600',
   ].join('\n');
-  const holder = spawn('unshare', ['-n', 'sh', '-ec', setUp], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+  return withTools(runner, 'agents', async (tools) => {
+    const holder = tools.start('unshare', ['-n', 'sh', '-ec', setUp]);
+    await tools.until(() => holder.output.includes('ready'), 'no interfaces were made');
+    const inside = ['--netns', String(holder.pid)];
+    const processes = tools.attach('valebench', names, () => inside);
+    await tools.sleep(SETTLE);
+    return body(processes);
   });
-  try {
-    const [said] = await Promise.race([once(holder.stdout, 'data'), once(holder, 'exit')]);
-    if (!Buffer.isBuffer(said))
-      throw new Error('no network namespace with interfaces could be made');
-    return await attached(runner, names, () => ['--netns', String(holder.pid)], body);
-  } finally {
-    holder.kill('SIGKILL');
-  }
-}
-
-/** Calls body with the process ids of those who serve ports of these names, while they do. */
-async function attached(runner, names, options, body) {
-  const ctl = (...args) => runner.capture(process.execPath, ['bin/vale.js', 'ctl', ...args]);
-  const served = [];
-  try {
-    for (const name of names) {
-      await ctl('attach', `valebench:${name}`, ...options(name));
-      served.push(name);
-    }
-    const { stdout } = await ctl('list', '--json');
-    const pids = JSON.parse(stdout).ports.flatMap((port) => port.interface?.process_id ?? []);
-    await pause(SETTLE);
-    return await body([...new Set(pids)]);
-  } finally {
-    const environment = { ...process.env, ...runner.options.environment };
-    for (const name of served)
-      spawnSync(process.execPath, ['bin/vale.js', 'ctl', 'detach', `valebench:${name}`], {
-        env: environment,
-      });
-  }
 }
 
 /** Calls body with the process ids of who serves machines that do nothing. */
-async function withMachines(runner, body) {
-  const folder = mkdtempSync(join(runner.options.scratch, 'machines-'));
+function withMachines(runner, body) {
   const names = Array.from({ length: AGENTS }, (_, i) => `vm${i}`);
-  const socket = (name) => join(folder, name);
-  return attached(
-    runner,
-    names,
-    (name) => ['--vhost-user', socket(name)],
-    async (pids) => {
-      const sockets = ['--sockets', names.map(socket).join(',')];
-      const machines = spawn(inRoot('build/native/bench/machines'), sockets, {
-        stdio: ['pipe', 'pipe', 'inherit'],
-      });
-      try {
-        const [said] = await Promise.race([once(machines.stdout, 'data'), once(machines, 'exit')]);
-        if (!Buffer.isBuffer(said)) throw new Error('the virtual machines were not served');
-        await pause(SETTLE);
-        return await body(pids);
-      } finally {
-        machines.kill('SIGKILL');
-      }
-    },
-  );
+  return withTools(runner, 'machines', async (tools) => {
+    const { sockets, processes } = tools.serveMachines(names);
+    const served = ['--sockets', sockets.join(',')];
+    const machines = tools.start(inRoot('build/native/bench/machines'), served);
+    await tools.until(() => machines.output !== '', 'the virtual machines were not served');
+    await tools.sleep(SETTLE);
+    return body(processes);
+  });
+}
+
+async function withTools(runner, name, body) {
+  const folder = mkdtempSync(join(runner.options.scratch, `${name}-`));
+  const tools = new Tools({ runner, folder, seconds: 0 });
+  try {
+    return await body(tools);
+  } finally {
+    await tools.end();
+  }
 }
 
 const result = (figures) => ({ value: spread(figures), repeated: 0, disturbed: 0 });
@@ -130,7 +101,7 @@ const measureShare = (runner) => async (pids) => {
   const seconds = runner.options.quick ? 3 : 10;
   const before = process.hrtime.bigint();
   const spent = total(pids.map(onProcessor));
-  await pause(seconds);
+  await sleep(seconds * 1000);
   const used = total(pids.map(onProcessor)) - spent;
   return result([used / Number(process.hrtime.bigint() - before)]);
 };
@@ -159,7 +130,7 @@ export const agentTrials = [
     ...common,
     name: `idle-machines-${AGENTS}`,
     group: `Virtual machines: ${AGENTS} ports whose machines do nothing`,
-    command: ['bin/vale.js', 'ctl', 'attach', 'valebench:vm0', '--vhost-user', 'SOCKET'],
+    command: ['bin/vale.js', 'ctl', 'attach', 'valevhost:vm0', '--vhost-user', 'SOCKET'],
     metric: 'share',
     measure: (runner) => withMachines(runner, measureShare(runner)),
     bar: { of: 'value', max: 0.01 },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the files of bench/peers/ share: processes that end with the measurement, DPDK's testpmd as an
+// What measurements with other programs beside the ports share: processes that end with the measurement, DPDK's testpmd as an
 // object, network namespaces.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
@@ -65,13 +65,22 @@ export class Tools {
    */
   serveMachines(names, ...how) {
     const sockets = names.map((name) => join(this.folder, name));
+    const processes = this.attach('valevhost', names, (i) => ['--vhost-user', sockets[i], ...how]);
+    return { sockets, processes };
+  }
+
+  /**
+   * Ports of these names until end(); the processes that serve them.
+   * @param options of attach, by the name's place
+   */
+  attach(onSwitch, names, options) {
     for (const [i, name] of names.entries()) {
-      this.ctl('-a', `valevhost:${name}`, '--vhost-user', sockets[i], ...how);
-      this.finally(() => this.ctl('-d', `valevhost:${name}`));
+      if (this.runner.interrupted) throw new Interrupted();
+      this.ctl('-a', `${onSwitch}:${name}`, ...options(i));
+      this.finally(() => this.ctl('-d', `${onSwitch}:${name}`));
     }
     const { ports } = JSON.parse(this.ctl('--json'));
-    const served = ports.flatMap((port) => port.interface?.process_id ?? []);
-    return { sockets, processes: [...new Set(served)] };
+    return [...new Set(ports.flatMap((port) => port.interface?.process_id ?? []))];
   }
 
   /** A process that runs until end(); `output` grows with what it prints. */
