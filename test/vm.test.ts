@@ -37,7 +37,7 @@ function imageOrWhy(): Image | string {
 const image = imageOrWhy();
 
 tools.describe('two guests on one switch', () => {
-  describe.skipIf(typeof image === 'string')(`of Debian's${String(image)}`, () => {
+  describe.skipIf(typeof image === 'string')(`of Debian's packages${typeof image === 'string' ? image : ''}`, () => {
     let directory: string;
     let folder: string;
     let guests: [Guest, Guest];
