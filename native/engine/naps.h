@@ -5,8 +5,9 @@
 // for every frame; a nap costs the frames some time instead.
 //   1. next(), whenever there is nothing to move: with all that was moved so far.
 //   2. Awake: what 32 waits have moved says whether naps would gather several frames each, and their length.
-//   3. Napping, until some naps in a row gather nothing; or until naps gather too little, or less is moved than
-//      was while awake, as when senders wait for answers: then naps are tried more and more seldom.
+//   3. Napping, until some naps in a row gather nothing: then the next frame wakes, and if it comes soon, naps go on.
+//      Or until naps gather too little, or less is moved than was while awake, as when senders wait for
+//      answers: then naps are tried more and more seldom.
 //   4. Now and then awake for 32 waits, as what could be moved without naps may have changed.
 //
 // Owns. What was measured lately. It neither sleeps nor looks at a clock.
@@ -17,6 +18,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 namespace vale {
 
@@ -33,33 +35,41 @@ class Naps {
     if (nap_ != 0) {
       empty_ = frames == seen_ ? empty_ + 1 : 0;
       seen_ = frames;
-      if (empty_ == kQuiet) return begin(0, frames, bytes, now);
+      if (empty_ == kQuiet) {
+        before_silence_ = nap_;
+        silent_since_ = now;
+        return begin(0, frames, bytes, now);
+      }
+    } else if (before_silence_ != 0 && frames != seen_) {
+      const uint64_t nap = std::exchange(before_silence_, 0);
+      if (now - silent_since_ < kRemembered) return begin(nap, frames, bytes, now);
     }
-    if (waits_ < (trial_ ? kTrial : kWaits)) return nap_;
+    if (waits_ < kWaits && !(nap_ != 0 && waits_ == kSoon)) return nap_;
     const Moved moved(frames - frames_, bytes - bytes_, now - began_);
     if (nap_ == 0) {
       awake_ = moved.rate();
       since_ = now;
-      trial_ = true;
       return begin(now < held_until_ ? 0 : moved.best_nap(), frames, bytes, now);
     }
-    if (frames - frames_ < kPays * waits_ || moved.rate() < kKept * awake_) {
+    const bool pays = frames - frames_ >= kPays * waits_;
+    if (pays && waits_ == kSoon) return nap_;
+    if (!pays || moved.rate() < kKept * awake_) {
       hold_ = std::min(2 * hold_, kLongestHold);
       held_until_ = now + hold_;
       return begin(0, frames, bytes, now);
     }
-    if (!trial_) hold_ = kShortestHold;
-    trial_ = false;
+    hold_ = kShortestHold;
     return begin(now - since_ < kRenewed ? moved.best_nap() : 0, frames, bytes, now);
   }
 
  private:
-  static constexpr unsigned kWaits = 32, kTrial = 8;  // that are judged together
+  // That are judged together; and naps after which it shows whether they gather anything.
+  static constexpr unsigned kWaits = 32, kSoon = 8;
   // What a nap is to gather, as it is counted: of frames a quarter of a queue of 256.
   static constexpr double kBatchFrames = 128, kBatchBytes = 256 << 10;
   static constexpr double kKept = 0.9;
   static constexpr uint64_t kShortestHold = 10'000'000, kLongestHold = 1'000'000'000;
-  static constexpr uint64_t kRenewed = 500'000'000;
+  static constexpr uint64_t kRenewed = 500'000'000, kRemembered = 50'000'000;
 
   class Moved {
    public:
@@ -83,7 +93,6 @@ class Naps {
 
   uint64_t begin(uint64_t nap, uint64_t frames, uint64_t bytes, uint64_t now) {
     nap_ = nap;
-    trial_ = trial_ && nap != 0;
     waits_ = empty_ = 0;
     frames_ = seen_ = frames;
     bytes_ = bytes;
@@ -92,12 +101,12 @@ class Naps {
   }
 
   uint64_t nap_ = 0;  // 0: awake
-  bool trial_ = false;
   // Since the last judgement, and at it.
   unsigned waits_ = 0;
   uint64_t frames_ = 0, bytes_ = 0, began_ = 0;
   unsigned empty_ = 0;  // naps in a row
   uint64_t seen_ = 0;   // frames, at the last nap
+  uint64_t before_silence_ = 0, silent_since_ = 0;
   double awake_ = 0;    // rate
   uint64_t since_ = 0;  // when that was
   uint64_t hold_ = kShortestHold, held_until_ = 0;

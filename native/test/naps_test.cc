@@ -40,6 +40,11 @@ class World {
       }
     }
   }
+  void pause(uint64_t time) {
+    std::priority_queue<uint64_t, std::vector<uint64_t>, std::greater<>> later;
+    for (; !next_.empty(); next_.pop()) later.push(next_.top() + time);
+    next_ = std::move(later);
+  }
   void fall_silent() { next_ = {}; }
 
   uint64_t now = kSecond, frames = 0, woken = 0, napped = 0, longest = 0;
@@ -104,6 +109,16 @@ TEST(one_question_at_a_time_is_answered_at_once) {
 
 TEST(senders_that_wait_for_answers_do_not_get_less) {
   for (const unsigned clients : {2, 4, 8, 16}) CHECK(kept(clients, 30'000) > 0.95);
+}
+
+// As a guest sends that shares its processor with another one.
+TEST(a_stream_that_pauses_goes_on_without_waking) {
+  World world = World::stream(7000, 60);
+  for (int i = 0; i < 100; i++) {
+    world.pause(3'000'000);
+    world.run(6'000'000);
+  }
+  CHECK(world.woken * 50 < world.frames);
 }
 
 TEST(silence_ends_it) {
