@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Real guests: Debian's kernel in QEMU, two on one switch, each behind an agent's vhost-user socket.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
 import { Runtime } from '../src/index.js';
 import { accelerator, dgram, Guest, nextMac, stream, vhostUser } from '../src/vm/guest.js';
@@ -23,6 +23,21 @@ require('node:http').get(process.argv[1], (answer) => {
   answer.on('end', () => process.stdout.write(hash.digest('hex')));
 });`;
 const tools = needs('qemu-system-x86_64', 'apt-get', 'dpkg-deb');
+
+/** The command lines of all processes that put their files there. */
+function processesOf(folder: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+        const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+        return environment.includes(`TMPDIR=${folder}`) ? [line] : [];
+      } catch {
+        return []; // gone, or somebody else's
+      }
+    });
+}
 
 /** Without a network nothing can be built; CI has one. */
 function imageOrWhy(): Image | string {
@@ -276,6 +291,15 @@ tools.describe('two guests on one switch', () => {
         expect(stdout).toContain('4 packets received');
         expect(stdout).toMatch(/TCP from vm1 to vm2\n(vm1 sends .* vm2 sends .*\n)+.* receiver/);
         expect(stdout).toMatch(/TCP from vm2 to vm1\n(vm1 sends .* vm2 sends .*\n)+.* receiver/);
+        expect(processesOf(folder)).toEqual([]);
+      }, 120_000);
+
+      test('nor does one whose reader goes', async () => {
+        const demo = new Vale(['demo', 'vm'], { TMPDIR: folder });
+        await demo.says(/booting/);
+        demo.process.stdout?.destroy();
+        expect((await demo.result()).code).toBe(0);
+        await vi.waitFor(() => expect(processesOf(folder)).toEqual([]), 5000);
       }, 120_000);
     },
   );

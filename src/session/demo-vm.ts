@@ -39,10 +39,28 @@ export async function demonstrate({ seconds, rebuild, say, stop }: Demonstration
   const control = new Control(binding, runtime, say);
   let guests: Guest[] = [];
   const attached: string[] = [];
+  const undo = [
+    ...GUESTS.map((name) => () => {
+      if (attached.includes(name)) control.detach(`${SWITCH}:${name}`);
+    }),
+    () => runtime.close(),
+    () => rmSync(folder, { recursive: true, force: true }),
+  ];
+  // The reader of our output may go, and end this process, at any time.
+  const leave = (): void => {
+    for (const step of undo) {
+      try {
+        step();
+      } catch {
+        // Nobody is there to be told.
+      }
+    }
+  };
+  process.once('exit', leave);
   try {
     for (const name of GUESTS) {
       control.attach(`${SWITCH}:${name}`, { vhostUser: join(folder, `${name}.sock`) }, {});
-      attached.push(`${SWITCH}:${name}`);
+      attached.push(name);
     }
     const began = performance.now();
     say(`booting ${GUESTS.join(' and ')} on ${SWITCH} (${told(how)})`);
@@ -71,12 +89,8 @@ export async function demonstrate({ seconds, rebuild, say, stop }: Demonstration
       say(received.join('\n'));
     }
   } finally {
-    await undoAll([
-      ...guests.map((guest) => () => guest.close()),
-      ...attached.map((name) => () => control.detach(name)),
-      () => runtime.close(),
-      () => rmSync(folder, { recursive: true, force: true }),
-    ]);
+    process.off('exit', leave);
+    await undoAll([...guests.map((guest) => () => guest.close()), ...undo]);
   }
 }
 

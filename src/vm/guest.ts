@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import self from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { ValeError } from '../errors.js';
@@ -134,6 +135,13 @@ export class Guest {
       ],
       { stdio: ['ignore', 'ignore', 'pipe'] },
     );
+    // However this process ends, its guests end with it.
+    const leave = (): void => {
+      process.kill('SIGKILL');
+      rmSync(folder, { recursive: true, force: true });
+    };
+    self.once('exit', leave);
+    process.once('exit', () => self.off('exit', leave));
     let complaint = '';
     process.stderr?.on('data', (data: Buffer) => (complaint += data.toString()));
     const ended = new Promise<never>((_, reject) => {
