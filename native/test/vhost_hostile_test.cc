@@ -77,6 +77,8 @@ void try_each(Bench& bench, const std::vector<std::pair<const char*, Attack>>& a
       CHECK(m.meet(bench.path));
       attack(m);
       CHECK(m.hung_up());
+      for (int i = 0; i < 3000 && bench.row().state.up; i++)
+        usleep(1000);  // its row is written in its own time
       CHECK(!bench.row().state.up);
     }
     if (check::state().failed) {

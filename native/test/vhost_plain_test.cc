@@ -26,10 +26,17 @@ constexpr DriverKind kKinds[] = {
     {"packed, an odd size", master::kUsual | kPacked, false, kOneBuffer, 1600, 101},
 };
 
-// While one lives the agent sees nothing.
+// While one lives the sender's agent sees nothing; before, the sender has all its buffers back.
 class Stopped {
  public:
-  explicit Stopped(Together& t) : pid_(static_cast<pid_t>(t.row(1).pid)) { kill(pid_, SIGSTOP); }
+  Stopped(Together& t, Master& sender) : pid_(static_cast<pid_t>(t.row(1).pid)) {
+    Driver& q = sender.tx();
+    for (int i = 0; i < 3000 && q.free.size() != q.size; i++) {
+      sender.reclaim(q);
+      usleep(i == 0 ? 0 : 1000);
+    }
+    kill(pid_, SIGSTOP);
+  }
   ~Stopped() { kill(pid_, SIGCONT); }
 
  private:
@@ -97,38 +104,44 @@ TEST(copies_are_exact_at_every_length) {
   }
 }
 
-void go_round(const DriverKind& from, const DriverKind& to, bool apart) {
-  Met met(from, to, apart);
-  const uint32_t tail = met.t.tail(2);
+void go_round(Together& t, const DriverKind& from, const DriverKind& to) {
+  Master a(from.options()), b(to.options());
+  REQUIRE(meet(t, a, b));
+  const uint32_t tail = t.tail(2);
+  const uint64_t before = t.counters(1).tx_frames;
   uint32_t next = 0;
   for (uint32_t burst = 1; burst <= 97; burst += 6) {
     {
-      Stopped now(met.t);
-      for (uint32_t i = 0; i < burst; i++) CHECK(met.a.send(numbered(mac(2), next + i)));
+      Stopped now(t, a);
+      for (uint32_t i = 0; i < burst; i++) CHECK(a.send(numbered(mac(2), next + i)));
     }
-    CHECK(arrive(met.b, next, next + burst));
+    CHECK(arrive(b, next, next + burst));
     next += burst;
   }
   // Past the rings of the ports, or through one.
-  CHECK_EQ((met.t.tail(2) + 1024 - tail) % 1024, apart ? next % 1024 : 0);
-  check_account(met.t);
-  CHECK_EQ(met.t.counters(1).tx_frames, next + 1);
+  CHECK_EQ((t.tail(2) + 1024 - tail) % 1024, t.apart ? next % 1024 : 0);
+  check_account(t);
+  CHECK_EQ(t.counters(1).tx_frames, before + next);
   if (check::state().failed)
-    std::printf("  from %s to %s%s\n", from.what, to.what, apart ? ", apart" : "");
+    std::printf("  from %s to %s%s\n", from.what, to.what, t.apart ? ", apart" : "");
 }
 
 TEST(many_at_a_time_round_the_rings_again_and_again) {
+  Together t;
+  for (unsigned i = 1; i <= 2; i++) CHECK_OK(t.attach(i));
   for (const DriverKind& from : kKinds) {
     for (const DriverKind& to : kKinds) {
-      go_round(from, to, false);
+      go_round(t, from, to);
       if (check::state().failed) return;
     }
   }
 }
 
 TEST(many_at_a_time_to_a_guest_of_another_agent) {
+  Together t(true);
+  for (unsigned i = 1; i <= 2; i++) CHECK_OK(t.attach(i));
   for (const DriverKind& from : kKinds) {
-    go_round(from, kKinds[3], true);
+    go_round(t, from, kKinds[3]);
     if (check::state().failed) return;
   }
 }
@@ -174,7 +187,7 @@ TEST(among_frames_of_all_kinds_the_order_is_kept) {
         CHECK(a.send(expected.back()));
       };
       {
-        Stopped now(met.t);
+        Stopped now(met.t, met.a);
         for (uint32_t i = 0; i < 26; i++) {
           const uint32_t kind_of_frame = (i * 5 + round * 3) % 13;
           if (kind_of_frame == 2) {
@@ -203,18 +216,19 @@ TEST(among_frames_of_all_kinds_the_order_is_kept) {
 }
 
 TEST(a_receiver_short_of_buffers_gets_the_rest_later_in_order) {
+  Together t;
+  for (unsigned i = 1; i <= 2; i++) CHECK_OK(t.attach(i));
   for (const DriverKind& kind : kKinds) {
     for (const uint32_t buffers : {1u, 7u, 40u}) {
-      Together t;
       Master a(kind.options()), b(kind.options());
-      for (unsigned i = 1; i <= 2; i++) CHECK_OK(t.attach(i));
       REQUIRE(a.meet(t.path(1)));
       REQUIRE(b.meet(t.path(2)));
       a.refill();
+      const uint64_t before = t.counters(1).tx_frames;
       CHECK(b.send(frame(mac(1), mac(2), 60, 1)));
       CHECK(body(a, a.receive()) == frame(mac(1), mac(2), 60, 1));
       {
-        Stopped now(t);
+        Stopped now(t, a);
         for (uint32_t i = 0; i < buffers; i++) offer_buffer(b, b.rx().buffer_bytes);
         for (uint32_t i = 0; i < 90; i++) CHECK(a.send(numbered(mac(2), i)));
       }
@@ -222,7 +236,7 @@ TEST(a_receiver_short_of_buffers_gets_the_rest_later_in_order) {
       CHECK(a.send(numbered(mac(2), 90)));
       CHECK(arrive(b, 90, 91));
       check_account(t);
-      CHECK_EQ(t.counters(1).tx_frames, 91u);
+      CHECK_EQ(t.counters(1).tx_frames, before + 91);
       if (check::state().failed) {
         std::printf("  %s, %u buffers\n", kind.what, buffers);
         return;
@@ -232,18 +246,18 @@ TEST(a_receiver_short_of_buffers_gets_the_rest_later_in_order) {
 }
 
 TEST(among_short_buffers_frames_are_spread_and_stay_in_order) {
+  Together t;
+  for (unsigned i = 1; i <= 2; i++) CHECK_OK(t.attach(i));
   for (const DriverKind& kind : kKinds) {
     if ((kind.features & kMergeable) == 0) continue;
-    Together t;
     Master a(kind.options()), b(kind.options());
-    for (unsigned i = 1; i <= 2; i++) CHECK_OK(t.attach(i));
     REQUIRE(a.meet(t.path(1)));
     REQUIRE(b.meet(t.path(2)));
     a.refill();
     CHECK(b.send(frame(mac(1), mac(2), 60, 1)));
     CHECK(body(a, a.receive()) == frame(mac(1), mac(2), 60, 1));
     {
-      Stopped now(t);
+      Stopped now(t, a);
       for (uint32_t i = 0; i < 90; i++) offer_buffer(b, i % 5 == 3 ? 100 + i : 1600);
       for (uint32_t i = 0; i < 60; i++) CHECK(a.send(numbered(mac(2), i)));
     }
@@ -272,7 +286,7 @@ TEST(what_a_guest_asks_to_be_finished_is_among_the_others) {
     CHECK(b.send(frame(from, to, 60, 1)));
     CHECK(body(a, a.receive()) == frame(from, to, 60, 1));
     {
-      Stopped now(t);
+      Stopped now(t, a);
       for (uint32_t i = 0; i < 30; i++)
         CHECK(i % 7 == 3 ? a.send(super::text(whole), vnet) : a.send(frame(to, from, 90, i)));
     }
@@ -300,7 +314,7 @@ TEST(a_descriptor_that_breaks_the_rules_amid_others_ends_who_sends_it) {
   for (const DriverKind& kind : kKinds) {
     Met met(kind, kind);
     {
-      Stopped now(met.t);
+      Stopped now(met.t, met.a);
       for (uint32_t i = 0; i < 20; i++) CHECK(met.a.send(numbered(mac(2), i)));
       met.a.tx().offer({{0x10, 200, 0, 0}});
       for (uint32_t i = 20; i < 25; i++) CHECK(met.a.send(numbered(mac(2), i)));
@@ -308,7 +322,7 @@ TEST(a_descriptor_that_breaks_the_rules_amid_others_ends_who_sends_it) {
     CHECK(arrive(met.b, 0, 20));
     CHECK(met.b.receive(50).empty());
     CHECK(met.a.hung_up());
-    CHECK(!met.t.row(1).state.up);
+    CHECK(met.t.comes_down(1));
     CHECK(met.t.row(2).state.up);
     check_account(met.t);
     if (check::state().failed) {
@@ -319,23 +333,24 @@ TEST(a_descriptor_that_breaks_the_rules_amid_others_ends_who_sends_it) {
 }
 
 TEST(a_receive_buffer_that_breaks_the_rules_amid_others_ends_who_offers_it) {
+  Together t;
+  for (unsigned i = 1; i <= 2; i++) CHECK_OK(t.attach(i));
   for (const DriverKind& kind : kKinds) {
-    Together t;
     Master a(kind.options()), c(kind.options());
-    for (unsigned i = 1; i <= 2; i++) CHECK_OK(t.attach(i));
     REQUIRE(a.meet(t.path(1)));
     REQUIRE(c.meet(t.path(2)));
     a.refill();
+    const uint64_t before = t.counters(1).tx_frames;
     CHECK(c.send(frame(mac(1), mac(2), 60, 2)));
     CHECK(body(a, a.receive()) == frame(mac(1), mac(2), 60, 2));
     {
-      Stopped now(t);
+      Stopped now(t, a);
       for (uint32_t i = 0; i < 20; i++) offer_buffer(c, c.rx().buffer_bytes);
       c.rx().offer({{0x10, 2000, kWritable, 0}});
       for (uint32_t i = 0; i < 40; i++) CHECK(a.send(numbered(mac(2), i)));
     }
     CHECK(c.hung_up());
-    CHECK(!t.row(2).state.up);
+    CHECK(t.comes_down(2));
     CHECK(t.row(1).state.up);
     // Who comes next is served.
     Master b(kind.options());
@@ -347,7 +362,7 @@ TEST(a_receive_buffer_that_breaks_the_rules_amid_others_ends_who_offers_it) {
     CHECK(arrive(b, 100, 101));
     const PortCounters sent = t.counters(1);
     CHECK_EQ(sent.tx_copies, sent.tx_delivered + drops(sent));
-    CHECK_EQ(sent.tx_frames, 41u);
+    CHECK_EQ(sent.tx_frames, before + 41);
     if (check::state().failed) {
       std::printf("  %s\n", kind.what);
       return;

@@ -47,6 +47,11 @@ struct Together {
     return f.device->detach(port(i), &index);
   }
   vale::AgentRow row(unsigned i) { return agents::row_of(*f.device, port(i)); }
+  // Whether it is told of as broken within three seconds.
+  bool comes_down(unsigned i) {
+    for (int turn = 0; turn < 3000 && row(i).state.up; turn++) usleep(1000);
+    return !row(i).state.up;
+  }
   vale::PortCounters counters(unsigned i) {
     std::vector<vale::PortRow> ports;
     CHECK_OK(f.device->list(&ports));
