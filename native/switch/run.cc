@@ -9,7 +9,7 @@ namespace {
 
 // Frames of other addresses are looked up so many at a time: their addresses' entries are fetched while the
 // rest of the chunk is read. Fewer at first: the run may be over.
-constexpr uint32_t kFirstChunk = 8, kChunk = 32;
+constexpr uint32_t kFirstChunk = 8, kChunk = 64;
 
 }  // namespace
 
