@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vhost/device.h"
 
-#include <fcntl.h>
-
 #include <cstring>
 
 namespace vale::vhost {
@@ -19,7 +17,9 @@ constexpr uint32_t kMinMtu = 68, kMaxMtu = 65535;
 
 }  // namespace
 
-Device::Device(uint32_t pairs) : pairs_(pairs), rings_(2 * pairs), to_guest_(pairs) {}
+Device::Device(uint32_t pairs) : pairs_(pairs), rings_(2 * pairs), to_guest_(pairs) {
+  for (Ring& ring : rings_) ring.queue.bell = &bell_;
+}
 
 // No queue is touched any more: its memory may be gone already.
 bool Device::fail(const std::string& why) {
@@ -219,7 +219,9 @@ bool Device::set_event(Message& m) {
   Ring* ring = ring_of(static_cast<uint32_t>(value & kRingIndex));
   if (ring == nullptr) return false;
   Handle fd = none ? Handle() : std::move(m.fds[0]);
-  if (fd.valid()) fcntl(fd.fd(), F_SETFL, O_NONBLOCK);
+  if (fd.valid() && !bell_.fits(fd.fd()))
+    return fail("queue " + std::to_string(value & kRingIndex) +
+                ": a descriptor that is no eventfd");
   switch (m.request()) {
     case Request::set_vring_kick:
       ring->queue.kick = std::move(fd);

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "device/device.h"
+#include "vhost/bell.h"
 #include "vhost/channel.h"
 #include "vhost/crossing.h"
 #include "vhost/from_guest.h"
@@ -93,6 +94,7 @@ class Device {
   uint32_t mtu_ = 0;
   uint32_t generation_ = 0;
   GuestMemory memory_;
+  Bell bell_;
   std::vector<Ring> rings_;  // of pair p: 2p the guest receives from, 2p+1 it sends by
   std::vector<ToGuest> to_guest_;
   FromGuest from_guest_;

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "vhost/device.h"
@@ -24,10 +22,7 @@ unsigned Device::receivers() const {
 
 bool Device::failed(const Ring& ring) {
   const long index = &ring - rings_.data();
-  if (ring.queue.error.valid()) {
-    const uint64_t one = 1;
-    [[maybe_unused]] const ssize_t n = write(ring.queue.error.fd(), &one, sizeof one);
-  }
+  if (ring.queue.error.valid()) bell_.ring(ring.queue.error.fd());
   const std::string why = ring.queue.trouble();
   return fail("queue " + std::to_string(index) + ": " + why);
 }

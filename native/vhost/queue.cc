@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vhost/queue.h"
 
-#include <unistd.h>
-
 namespace vale::vhost {
 
 const char* Queue::start(const QueueSetup& setup, GuestMemory* memory, uint64_t features) {
@@ -43,9 +41,7 @@ void Queue::publish() {
 }
 
 void Queue::interrupt() {
-  if (!call.valid()) return;
-  const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t n = write(call.fd(), &one, sizeof one);
+  if (call.valid()) bell->ring(call.fd());
 }
 
 }  // namespace vale::vhost

@@ -19,6 +19,7 @@
 #pragma once
 
 #include "nic/bpf.h"
+#include "vhost/bell.h"
 #include "vhost/packed_ring.h"
 #include "vhost/split_ring.h"
 
@@ -86,6 +87,7 @@ class Queue {
   const char* trouble() const { return trouble_; }
 
   Handle kick, call, error;  // eventfds; not valid: the other side does without
+  Bell* bell = nullptr;      // of whoever gives it a call
 
  private:
   ChainReader reader_;
