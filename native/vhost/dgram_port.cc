@@ -31,6 +31,8 @@ Status DgramPort::open(const std::string& path, const std::string& remote,
   if (Status s = port->endpoint_.open_datagrams(path); !s.ok()) return s;
   if (!remote.empty()) {
     if (Status s = check_path(remote); !s.ok()) return s;
+    if (remote == path)
+      return Status::fail(EINVAL, "%s: this port's own socket; give the machine's", remote.c_str());
   }
   if (Status s = port->watch(); !s.ok()) return s;
   *out = std::move(port);
@@ -50,7 +52,7 @@ void DgramPort::attend() {
 void DgramPort::meet() {
   const bool was = sends_.valid();
   Handle made = connect_to(remote_, SOCK_DGRAM);
-  if (!made.valid()) return was ? part() : void();
+  if (!made.valid()) return was ? part() : missing(remote_, errno);
   if (was && full_) return;  // that queue is waited for
   sends_ = std::move(made);
   if (!was) came();

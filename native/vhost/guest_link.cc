@@ -16,7 +16,14 @@ GuestLink::GuestLink(const std::string& path, const char* backend) : path_(path)
   info_.device = backend;
 }
 
+void GuestLink::missing(const std::string& where, int err) {
+  if (err == missing_) return;
+  missing_ = err;
+  if (say_) say_(where + ": not connected yet: " + std::strerror(err) + "; tried again and again");
+}
+
 void GuestLink::came() {
+  missing_ = 0;
   failed_.store(false, std::memory_order_relaxed);
   here_.store(true, std::memory_order_relaxed);
   if (say_) say_(path_ + ": connected");
@@ -49,8 +56,7 @@ Status GuestLink::sleep_on(const std::vector<Watched>& all) {
   const int err = errno;
   set_ = std::move(made);
   if (good) return Status::good();
-  return Status::fail(err, "%s: cannot make the descriptors that it needs: %s", path_.c_str(),
-                      std::strerror(err));
+  return Status::fail(err, "cannot make the descriptors that it needs: %s", std::strerror(err));
 }
 
 void GuestLink::disarm() {

@@ -81,6 +81,8 @@ class GuestLink : public Port {
   // The machine's process is there; or no more, and why: empty when it has just ended.
   void came();
   void went(const std::string& why);
+  // Nobody is at that path, for the moment, and why: told once, until that changes or one came.
+  void missing(const std::string& where, int err);
   // Whether a try is due so long after the last one; then it is made now.
   bool due(uint64_t every_ns = kTryNs);
 
@@ -104,6 +106,7 @@ class GuestLink : public Port {
   std::function<void(std::string)> say_;
   Handle set_;  // all that is slept on
   uint64_t last_try_ = 0;
+  int missing_ = 0;  // what was told
   std::atomic<bool> here_{false}, failed_{false};
   std::atomic<uint64_t> partings_{0};
 };

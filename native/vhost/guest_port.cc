@@ -3,7 +3,15 @@
 
 #include <sys/epoll.h>
 
+#include <cerrno>
+
 namespace vale::vhost {
+namespace {
+
+// Then the guests that the same thread serves have their turn.
+constexpr unsigned kMessagesPerLook = 16;
+
+}  // namespace
 
 GuestPort::GuestPort(const GuestOptions& options)
     : GuestLink(options.path, "vhost-user"), options_(options), answer_(new Message) {}
@@ -37,7 +45,7 @@ void GuestPort::attend() {
 void GuestPort::meet() {
   if (endpoint_.client() && !due()) return;
   Handle socket = endpoint_.meet();
-  if (!socket.valid()) return;
+  if (!socket.valid()) return endpoint_.client() ? missing(path_, errno) : void();
   channel_.reset(new Channel(std::move(socket)));
   device_.reset(new Device(options_.pairs));
   came();
@@ -45,25 +53,24 @@ void GuestPort::meet() {
 }
 
 void GuestPort::listen_to_master() {
-  for (;;) {
+  attention_ = true;  // unless there is nothing more
+  for (unsigned messages = 0; messages < kMessagesPerLook; messages++) {
     if (device_->broken()) return part(device_->trouble());
-    switch (channel_->receive()) {
-      case Channel::Receive::none:
-        if (device_->generation() != watched_) {
-          if (const Status s = watch(); !s.ok()) return part(s.text);
-          attention_ = true;  // what was made available before anybody listened for kicks
-        }
-        mtu_.store(device_->mtu(), std::memory_order_relaxed);
-        return;
-      case Channel::Receive::closed:
-        return part(channel_->trouble());
-      case Channel::Receive::message:
-        break;
+    const Channel::Receive got = channel_->receive();
+    if (got == Channel::Receive::closed) return part(channel_->trouble());
+    if (got == Channel::Receive::none) {
+      attention_ = false;
+      break;
     }
-    if (!device_->handle(channel_->message(), answer_.get())) continue;
-    if ((answer_->header.flags & kReply) != 0 && !channel_->send(*answer_))
+    if (device_->handle(channel_->message(), answer_.get()) &&
+        (answer_->header.flags & kReply) != 0 && !channel_->send(*answer_))
       return part(channel_->trouble());
   }
+  if (device_->generation() != watched_) {
+    if (const Status s = watch(); !s.ok()) return part(s.text);
+    attention_ = true;  // what was made available before anybody listened for kicks
+  }
+  mtu_.store(device_->mtu(), std::memory_order_relaxed);
 }
 
 // why: empty when the other side has just ended.

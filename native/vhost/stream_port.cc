@@ -41,7 +41,7 @@ void StreamPort::attend() {
   if (socket_.valid()) return;
   if (endpoint_.client() && !due()) return;
   socket_ = endpoint_.meet();
-  if (!socket_.valid()) return;
+  if (!socket_.valid()) return endpoint_.client() ? missing(path_, errno) : void();
   came();
   watch();
 }
