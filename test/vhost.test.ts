@@ -78,6 +78,7 @@ describe('virtual machines as ports', () => {
       [1, /expected an absolute path of at most 107 bytes for a socket/, long],
       [1, /another process listens there; give another path/, socket('d.sock')],
       [1, /cannot make a socket there: No such file or directory/, '/nowhere/at/all'],
+      [1, /file: there is a file that is no socket; give another path/, socket('file'), '--client'],
       [2, /--shared is a network interface's: it does not go with/, 'x', '--shared'],
       [2, /--netns is a network interface's/, 'x', '--netns', 'n'],
     ];
@@ -87,6 +88,8 @@ describe('virtual machines as ports', () => {
       expect(said.stderr).toMatch(text);
       expect(said.stderr.trimEnd()).not.toContain('\n');
     }
+    // Who has that socket has noticed nothing.
+    expect(await good('log', 'vale0:vm4')).not.toMatch(/connected/);
     expect(await ctl('-a', 'vale0:vm5', '--client')).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('--client goes with --vhost-user') as unknown,
@@ -122,6 +125,35 @@ describe('virtual machines as ports', () => {
     });
     await good('-r', 'p0');
     await good('-d', 'vale0:vm4');
+  });
+
+  test('a name that is too long, and its own socket as the remote one, are typed wrong', async () => {
+    expect(await ctl('-a', `vale0:${'m'.repeat(16)}`, '--vhost-user', 'x')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(
+        "the port's name has 16 characters; use at most 15",
+      ) as unknown,
+    });
+    expect(await ctl('-a', 'vale0:vm5', '--dgram', 'x', '--remote', './x')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('is the socket of --dgram itself') as unknown,
+    });
+  });
+
+  test('why there is no connection is in the log, a line each', async () => {
+    const log = async (port: string) => (await good('log', port)).trimEnd().split('\n');
+    await good('-a', 'vale0:c1', '--vhost-user', socket('later'), '--client');
+    await good('-a', 'vale0:c2', '--dgram', socket('own'), '--remote', socket('later'));
+    await good('-a', 'vale0:c3', '--vhost-user', socket('two\nlines'));
+    for (const port of ['vale0:c1', 'vale0:c2'])
+      await expect
+        .poll(() => log(port), { timeout: 10_000 })
+        .toEqual([
+          expect.stringContaining('serving the virtual machine'),
+          expect.stringMatching(/later: not connected yet: No such file or directory/),
+        ]);
+    expect(await log('vale0:c3')).toHaveLength(1);
+    for (const port of ['c1', 'c2', 'c3']) await good('-d', `vale0:${port}`);
   });
 
   test('one process serves several that name it', async () => {

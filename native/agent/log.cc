@@ -48,7 +48,11 @@ void AgentLog::say(const char* format, ...) {
   va_start(ap, format);
   const int text = std::vsnprintf(line + n, sizeof line - n, format, ap);
   va_end(ap);
-  n = std::min(n + static_cast<size_t>(std::max(text, 0)), sizeof line - 2);
+  const size_t end = std::min(n + static_cast<size_t>(std::max(text, 0)), sizeof line - 2);
+  // A line stays one, whatever is in the names that it tells of.
+  std::replace_if(
+      line + n, line + end, [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }, '?');
+  n = end;
   line[n++] = '\n';
   struct stat st;
   // Half full with this line: kept as the older half, the one before goes.

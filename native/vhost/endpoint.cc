@@ -23,6 +23,12 @@ Handle make_socket(int type) {
   return Handle(socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
 
+Status check_file(const std::string& path, const struct stat& st) {
+  if (S_ISSOCK(st.st_mode)) return Status::good();
+  return Status::fail(EEXIST, "%s: there is a file that is no socket; give another path",
+                      path.c_str());
+}
+
 }  // namespace
 
 Status check_path(const std::string& path) {
@@ -49,7 +55,9 @@ Status Endpoint::open(const std::string& path, bool client) {
   if (Status s = check_path(path); !s.ok()) return s;
   path_ = path;
   client_ = client;
-  return client ? Status::good() : bind_here(SOCK_STREAM);
+  if (!client) return bind_here(SOCK_STREAM);
+  struct stat st;
+  return stat(path.c_str(), &st) == 0 ? check_file(path, st) : Status::good();
 }
 
 Status Endpoint::open_datagrams(const std::string& path) {
@@ -62,10 +70,10 @@ Status Endpoint::bind_here(int type) {
   const char* const p = path_.c_str();
   struct stat st;
   if (lstat(p, &st) == 0) {
-    if (!S_ISSOCK(st.st_mode)) {
-      return Status::fail(EEXIST, "%s: there is a file that is no socket; give another path", p);
-    }
-    if (connect_to(path_, type).valid()) {
+    if (Status s = check_file(path_, st); !s.ok()) return s;
+    // By the other type, which nobody there would notice.
+    const int other = type == SOCK_STREAM ? SOCK_DGRAM : SOCK_STREAM;
+    if (connect_to(path_, other).valid() || errno == EPROTOTYPE) {
       return Status::fail(EBUSY, "%s: another process listens there; give another path", p);
     }
     if (errno != ECONNREFUSED) {

@@ -163,6 +163,10 @@ export function attachHow(
     );
   const how: Omit<AttachHow, 'agent'> = { [key]: socketPath(`--${option}`, flags[option]!) };
   if (remote !== undefined) how.remote = socketPath('--remote', remote);
+  if (how.remote !== undefined && how.remote === how.dgram)
+    throw new UsageError(
+      `--remote ${remote} is the socket of --dgram itself: give the one of the machine's process`,
+    );
   if (flags.agent !== undefined) how.agentName = flags.agent;
   if (client) how.client = true;
   return how;

@@ -20,6 +20,7 @@ import {
   checkSwitch,
   DEFAULT_SWITCH,
   type Exists,
+  MAX_PART,
   type Pipe,
   refuseBraces,
   splitBase,
@@ -118,7 +119,8 @@ export function parse(text: string, context: NameContext = {}): PortSpec {
  */
 export function attachable(exists: Exists, how: AttachHow): Exists {
   if (how.netns === undefined && machineOption(how) === undefined) return exists;
-  return (kind, name) => exists(kind, name) || (kind === 'interface' && /^[\w.-]+$/.test(name));
+  const could = (name: string): boolean => name.length <= MAX_PART && /^[\w.-]+$/.test(name);
+  return (kind, name) => exists(kind, name) || (kind === 'interface' && could(name));
 }
 
 /**
