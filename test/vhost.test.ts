@@ -77,7 +77,7 @@ describe('virtual machines as ports', () => {
       [1, /file: there is a file that is no socket; give another path/, socket('file')],
       [1, /expected an absolute path of at most 107 bytes for a socket/, long],
       [1, /another process listens there; give another path/, socket('d.sock')],
-      [1, /cannot make a socket there: No such file or directory/, '/nowhere/at/all'],
+      [1, /its folder is not there; make it: mkdir -p \/nowhere\/at\)/, '/nowhere/at/all'],
       [1, /file: there is a file that is no socket; give another path/, socket('file'), '--client'],
       [2, /--shared is a network interface's: it does not go with/, 'x', '--shared'],
       [2, /--netns is a network interface's/, 'x', '--netns', 'n'],
@@ -125,7 +125,7 @@ describe('virtual machines as ports', () => {
     });
     await good('-r', 'p0');
     await good('-d', 'vale0:vm4');
-  });
+  }, 60_000);
 
   test('a name that is too long, and its own socket as the remote one, are typed wrong', async () => {
     expect(await ctl('-a', `vale0:${'m'.repeat(16)}`, '--vhost-user', 'x')).toMatchObject({
@@ -133,6 +133,10 @@ describe('virtual machines as ports', () => {
       stderr: expect.stringContaining(
         "the port's name has 16 characters; use at most 15",
       ) as unknown,
+    });
+    expect(await ctl('-a', 'vale0:vm5', '--vhost-user', 'folder/')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('expected the path of a socket for --vhost-user') as unknown,
     });
     expect(await ctl('-a', 'vale0:vm5', '--dgram', 'x', '--remote', './x')).toMatchObject({
       code: 2,

@@ -87,6 +87,11 @@ Status Endpoint::bind_here(int type) {
   if (bind(made.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       (type == SOCK_STREAM && listen(made.fd(), 4) != 0) || lstat(p, &st) != 0) {
     const int err = errno;
+    if (err == ENOENT || err == ENOTDIR) {
+      const std::string folder = path_.substr(0, path_.rfind('/'));
+      return Status::fail(err, "%s: its folder is not there; make it: mkdir -p %s", p,
+                          folder.c_str());
+    }
     return Status::fail(err, "%s: cannot make a socket there: %s", p, std::strerror(err));
   }
   inode_ = st.st_ino;

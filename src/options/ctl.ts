@@ -173,7 +173,7 @@ export function attachHow(
 }
 
 function socketPath(option: string, text: string): string {
-  if (text === '') throw expected('the path of a socket', option, text);
+  if (text === '' || text.endsWith('/')) throw expected('the path of a socket', option, text);
   return resolve(text);
 }
 
