@@ -99,6 +99,19 @@ describe('the installation', () => {
     for (const folder of extcapFolders(env)) expect(existsSync(folder)).toBe(false);
   });
 
+  test('where nothing can be made is refused', () => {
+    const home = env['HOME'];
+    env['HOME'] = '/proc';
+    const { status, stderr } = extcap('install');
+    env['HOME'] = home;
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: expect.stringMatching(
+        /^vale: \/proc\/.*: No such file or directory; set WIRESHARK_EXTCAP_DIR/,
+      ) as unknown,
+    });
+  });
+
   test('where Wireshark looks, by its variables', () => {
     expect(extcapFolders({ HOME: '/h' })).toEqual([
       '/h/.config/wireshark/extcap',

@@ -3,7 +3,6 @@
 import {
   chmodSync,
   existsSync,
-  mkdirSync,
   readFileSync,
   readdirSync,
   rmdirSync,
@@ -15,6 +14,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 import { ValeError } from '../errors.js';
+import { makeFolders } from '../folders.js';
 import { native, packageRoot } from '../native.js';
 import { quoted } from '../shell.js';
 import { errorText } from './errno.js';
@@ -106,7 +106,7 @@ export function installExtcap(): string[] {
     const before = fileSays(file);
     if (before === text) return `${file}: is there already`;
     if (before !== undefined && !before.includes(MARK)) refuse(file);
-    mkdirSync(folder, { recursive: true });
+    makeFolders(folder);
     writeFileSync(file, text);
     chmodSync(file, 0o755);
     return `${file}: ${before === undefined ? 'installed' : 'renewed'}`;
