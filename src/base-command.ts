@@ -50,7 +50,7 @@ export abstract class BaseCommand extends Command {
   }
 
   /**
-   * Aborted by the first SIGINT or SIGTERM, so that the verb can drain and report; the second one
+   * Aborted by the first SIGINT, SIGTERM or SIGHUP, so that the verb can drain and report; the second one
    * ends the process. Without a look at it, the first one does (exit code 0 either way, but for `vale ctl`).
    */
   protected get stop(): AbortSignal {

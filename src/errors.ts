@@ -3,7 +3,7 @@
 
 /** Exit codes of every verb (docs: "Exit codes"). */
 export const ExitCode = {
-  /** Done; also after SIGINT, SIGTERM or a closed pipe. */
+  /** Done; also after SIGINT, SIGTERM, SIGHUP or a closed pipe. */
   Done: 0,
   /** Failed while opening or running. */
   Failed: 1,

@@ -4,7 +4,7 @@ import { explain, ValeError } from './errors.js';
 
 let controller: AbortController | undefined;
 
-/** Aborted by the first SIGINT or SIGTERM; asking for it makes the asker responsible for ending. */
+/** Aborted by the first SIGINT, SIGTERM or SIGHUP; asking for it makes the asker responsible for ending. */
 export function stopSignal(): AbortSignal {
   controller ??= new AbortController();
   return controller.signal;
@@ -75,8 +75,8 @@ export function ownProcess(): void {
     stream.removeAllListeners('error');
     stream.on('error', (error) => onOutputError(error, name));
   }
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  // SIGHUP: its terminal is closed.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, onSignal);
   process.on('uncaughtException', die);
   process.on('unhandledRejection', die);
 }
