@@ -45,7 +45,7 @@ export async function prepareGuests(settings) {
     return undefined;
   }
   const modules = await guestModules();
-  const image = modules.builtImage() ?? modules.buildImage(say);
+  const image = modules.builtImage() ?? (await modules.buildImage(say));
   const runner = new Runner({ retrySeconds: 0, budget: 0, ...settings });
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => runner.interrupt());
   return { modules, image, accelerator: modules.accelerator(), runner };

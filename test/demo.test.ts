@@ -9,7 +9,7 @@ import { expect, test } from 'vitest';
 import { packageRoot } from '../src/native.js';
 
 const base = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-const leftovers = () => readdirSync(base).filter((name) => name.startsWith('vale-demo-'));
+const leftovers = () => readdirSync(base).filter((name) => /^vale-demo-\w{6}$/.test(name));
 
 test('the demo shows both sides each second, then one table, and cleans up', () => {
   const before = leftovers();

@@ -40,16 +40,16 @@ function processesOf(folder: string): string[] {
 }
 
 /** Without a network nothing can be built; CI has one. */
-function imageOrWhy(): Image | string {
+async function imageOrWhy(): Promise<Image | string> {
   if (!tools.met) return '';
   try {
-    return builtImage() ?? buildImage(() => undefined);
+    return builtImage() ?? (await buildImage(() => undefined));
   } catch (error) {
     if (process.env['CI']) throw error;
     return ` (skipped: ${(error as Error).message})`;
   }
 }
-const image = imageOrWhy();
+const image = await imageOrWhy();
 
 tools.describe('two guests on one switch', () => {
   describe.skipIf(typeof image === 'string')(

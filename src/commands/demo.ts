@@ -43,11 +43,11 @@ export default class Demo extends BaseCommand {
     const { demonstrate, theImage } = await import('../session/demo-vm.js');
     const say = (line: string): void => this.log(line);
     if (args.what === 'image') {
-      const { kernel, initramfs } = theImage(flags.rebuild, (line) => this.logToStderr(line));
+      const { kernel, initramfs } = await theImage(flags.rebuild, (line) => this.logToStderr(line));
       say(kernel);
       say(initramfs);
       return;
     }
-    await demonstrate({ seconds: flags.seconds, rebuild: flags.rebuild, say, stop: this.stop });
+    await demonstrate({ seconds: flags.seconds, rebuild: flags.rebuild, say });
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Two virtual machines on a switch of their own: they ping each other and send TCP both ways while the
 // switch's rates are shown.
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -9,6 +9,7 @@ import { native } from '../native.js';
 import { bitRate, packetRate } from '../report/units.js';
 import { accelerator, Guest, vhostUser, type Accelerator } from '../vm/guest.js';
 import { builtImage, buildImage, type Image } from '../vm/image.js';
+import { keep } from '../vm/keeper.js';
 import { Control } from './control.js';
 import { ratesBetween, type Rate } from './rates.js';
 import { pause } from './supervise.js';
@@ -18,7 +19,6 @@ export interface Demonstration {
   seconds: number;
   rebuild: boolean;
   say: (line: string) => void;
-  stop: AbortSignal;
 }
 
 const SWITCH = 'vale0';
@@ -26,14 +26,26 @@ const GUESTS = ['vm1', 'vm2'] as const;
 const address = (i: number): string => `10.7.0.${i + 1}`;
 
 /** The image that there is; else, or if `rebuild`, one that is built now. */
-export function theImage(rebuild: boolean, say: (line: string) => void): Image {
-  return (rebuild ? undefined : builtImage()) ?? buildImage(say);
+export async function theImage(rebuild: boolean, say: (line: string) => void): Promise<Image> {
+  return (rebuild ? undefined : builtImage()) ?? (await buildImage(say));
 }
 
-export async function demonstrate({ seconds, rebuild, say, stop }: Demonstration): Promise<void> {
-  const image = theImage(rebuild, say);
+/** A short one, as the path of a socket may not be long; its files are memory. */
+function base(): string {
+  try {
+    accessSync('/dev/shm', constants.W_OK);
+    return '/dev/shm';
+  } catch {
+    return tmpdir();
+  }
+}
+
+/** A signal ends the process, and what is done at its end takes everything away, so none is waited for here. */
+export async function demonstrate({ seconds, rebuild, say }: Demonstration): Promise<void> {
+  const image = await theImage(rebuild, say);
   const how = accelerator();
-  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'vale-demo-'));
+  const folder = mkdtempSync(join(base(), 'vale-demo-vm-'));
+  const letGo = keep(folder);
   const binding = native();
   const runtime = binding.openRuntime(folder);
   const control = new Control(binding, runtime, say);
@@ -45,8 +57,9 @@ export async function demonstrate({ seconds, rebuild, say, stop }: Demonstration
     }),
     () => runtime.close(),
     () => rmSync(folder, { recursive: true, force: true }),
+    letGo,
   ];
-  // The reader of our output may go, and end this process, at any time.
+  // A signal may come, or the reader of our output go, and end this process, at any time.
   const leave = (): void => {
     for (const step of undo) {
       try {
@@ -66,7 +79,6 @@ export async function demonstrate({ seconds, rebuild, say, stop }: Demonstration
     say(`booting ${GUESTS.join(' and ')} on ${SWITCH} (${told(how)})`);
     guests = await boot(image, how, folder);
     say(`up after ${((performance.now() - began) / 1000).toFixed(1)} s`);
-    if (stop.aborted) return;
     const [first, second] = guests as [Guest, Guest];
     const { output } = await first.run(`ping -c 4 -i 0.3 ${address(1)}`);
     say('');
@@ -76,15 +88,13 @@ export async function demonstrate({ seconds, rebuild, say, stop }: Demonstration
       [`TCP from ${GUESTS[0]} to ${GUESTS[1]}`, ''],
       [`TCP from ${GUESTS[1]} to ${GUESTS[0]}`, '-R'],
     ] as const) {
-      if (stop.aborted) return;
       say('');
       say(title);
       const sent = first.run(
         `iperf3 -c ${address(1)} -t ${seconds} ${option}`,
         (seconds + 30) * 1000,
       );
-      await showRates(control, sent, say, stop);
-      if (stop.aborted) return;
+      await showRates(control, sent, say);
       const received = (await sent).output.split('\n').filter((line) => line.endsWith('receiver'));
       say(received.join('\n'));
     }
@@ -117,6 +127,8 @@ async function boot(image: Image, how: Accelerator, folder: string): Promise<Gue
       Guest.boot({
         image,
         accelerator: how,
+        base: folder,
+        apart: true,
         address: `${address(i)}/24`,
         network: vhostUser(join(folder, `${name}.sock`), how),
       }),
@@ -134,16 +146,14 @@ async function showRates(
   control: Control,
   done: Promise<unknown>,
   say: (line: string) => void,
-  stop: AbortSignal,
 ): Promise<void> {
   const ended = new AbortController();
   const end = (): void => ended.abort();
   done.then(end, end);
-  const either = AbortSignal.any([ended.signal, stop]);
   let before = control.look();
   for (;;) {
-    await pause(1, either);
-    if (either.aborted) return;
+    await pause(1, ended.signal);
+    if (ended.signal.aborted) return;
     const now = control.look();
     const rates = ratesBetween(before, now);
     before = now;

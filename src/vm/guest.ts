@@ -21,6 +21,10 @@ export interface GuestOptions {
   network: string[];
   /** "10.0.0.1/24"; absent: none. */
   address?: string;
+  /** Folder that its own is made in; absent: that of temporary files. */
+  base?: string;
+  /** In a session of its own: a terminal's ^C is for this process alone, which ends it. */
+  apart?: boolean;
   /** MiB. */
   memory?: number;
   cpus?: number;
@@ -36,6 +40,10 @@ export interface Answer {
 const QEMU = 'qemu-system-x86_64';
 /** Longest boot, ms; emulation on a busy machine is slow. */
 const BOOT_LIMIT = 90_000;
+/** Longest path of a unix socket, bytes. */
+const LONGEST_PATH = 107;
+/** How long QEMU may take to end once it has closed what we talk to its machine through, ms. */
+const LAST_WORDS = 2000;
 
 /** Arguments for a vhost-user port; `device`: more of its virtio-net-pci, "packed=on". */
 export function vhostUser(
@@ -113,8 +121,12 @@ export class Guest {
 
   /** Boots one; resolves when it takes commands. */
   static async boot(options: GuestOptions): Promise<Guest> {
-    const { image, memory = 192, cpus = 1, address, network, incoming } = options;
-    const folder = mkdtempSync(join(tmpdir(), 'vale-guest-'));
+    const { image, base = tmpdir(), memory = 192, cpus = 1, address, network, incoming } = options;
+    if (Buffer.byteLength(join(base, 'vale-guest-XXXXXX', 'control')) > LONGEST_PATH)
+      throw new ValeError(
+        `${base}: too long a path for the sockets of a virtual machine: set TMPDIR to a shorter one, as /tmp`,
+      );
+    const folder = mkdtempSync(join(base, 'vale-guest-'));
     const control = join(folder, 'control');
     const server = createServer();
     const met = new Promise<Socket>((resolve) => server.once('connection', resolve));
@@ -133,7 +145,7 @@ export class Guest {
         ...['-qmp', `unix:${join(folder, 'qmp')},server=on,wait=off`],
         ...(incoming === undefined ? [] : ['-incoming', `unix:${incoming}`]),
       ],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
+      { stdio: ['ignore', 'ignore', 'pipe'], detached: options.apart ?? false },
     );
     // However this process ends, its guests end with it.
     const leave = (): void => {
@@ -148,9 +160,14 @@ export class Guest {
       process.once('error', (error) =>
         reject(new ValeError(`cannot run ${QEMU}: ${error.message}; install qemu-system-x86`)),
       );
-      process.once('exit', () =>
-        reject(new ValeError(`${QEMU} ended: ${complaint.trim().split('\n').at(-1) ?? ''}`)),
-      );
+      process.once('close', () => {
+        const said = complaint.trim().split('\n').at(-1) || 'it said nothing';
+        reject(
+          new ValeError(
+            `${QEMU} ended before its machine was up: ${said}; a damaged image is built again by: vale demo image --rebuild`,
+          ),
+        );
+      });
     });
     ended.catch(() => undefined);
     try {
@@ -163,10 +180,14 @@ export class Guest {
       guest.heard = '';
       return guest;
     } catch (error) {
+      // It has more to say of its end than we who only saw that.
+      const why = await Promise.race([ended, sleep(LAST_WORDS, error)]).catch(
+        (its: unknown) => its,
+      );
       process.kill('SIGKILL');
       server.close();
       rmSync(folder, { recursive: true, force: true });
-      throw error;
+      throw why;
     }
   }
 

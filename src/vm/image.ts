@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A virtual machine's kernel and first file system, of Debian's own packages, without root: the kernel for
 // clouds, busybox, and iperf3 with its libraries.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import {
+  accessSync,
   chmodSync,
+  constants,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -13,10 +14,12 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { homedir, tmpdir, userInfo } from 'node:os';
+import { basename, isAbsolute, join } from 'node:path';
 
 import { ValeError } from '../errors.js';
+import { makeFolders } from '../folders.js';
+import { errorText } from '../session/errno.js';
 import { archive, CHARACTER_DEVICE, DIRECTORY, LINK, PROGRAM, type Entry } from './cpio.js';
 import { INIT } from './init.js';
 
@@ -45,10 +48,11 @@ const MODULES = [
   'pktgen',
 ];
 
-/** Where the image is kept: $XDG_CACHE_HOME/vale/image-N. */
+/** Where the image is kept: $XDG_CACHE_HOME/vale/image-N; one that is no absolute path is as none, by XDG's rule. */
 function imageFolder(): string {
-  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
-  return join(cache, 'vale', `image-${VERSION}`);
+  const set = process.env['XDG_CACHE_HOME'] ?? '';
+  const home = isAbsolute(homedir()) ? homedir() : userInfo().homedir;
+  return join(isAbsolute(set) ? set : join(home, '.cache'), 'vale', `image-${VERSION}`);
 }
 
 /** The one that was built, if it was. */
@@ -58,50 +62,101 @@ export function builtImage(folder = imageFolder()): Image | undefined {
 }
 
 /**
- * Builds it anew. Takes the network, apt-get and dpkg.
+ * Builds it anew. Takes the network, apt-get and dpkg. Nothing half made is left, also when the process ends
+ * meanwhile.
  * @param say takes a line of what is done
  * @throws ValeError one line, what to do
  */
-export function buildImage(say: (line: string) => void, folder = imageFolder()): Image {
+export async function buildImage(
+  say: (line: string) => void,
+  folder = imageFolder(),
+): Promise<Image> {
   if (process.arch !== 'x64')
     throw new ValeError(`the image is of amd64 packages; this machine is ${process.arch}`);
-  mkdirSync(folder, { recursive: true });
-  const work = mkdtempSync(join(tmpdir(), 'vale-image-'));
+  orElse('XDG_CACHE_HOME', folder, () => {
+    makeFolders(folder);
+    accessSync(folder, constants.W_OK);
+  });
+  const work = orElse('TMPDIR', tmpdir(), () => mkdtempSync(join(tmpdir(), 'vale-image-')));
+  const leave = (): void => rmSync(work, { recursive: true, force: true });
+  process.once('exit', leave);
   try {
     say(`downloading ${KERNEL}, ${[...PROGRAMS, ...LIBRARIES].join(', ')}`);
-    const kernel = dependency(KERNEL);
-    const packages = download([kernel, ...PROGRAMS, ...LIBRARIES], work);
+    const kernel = await dependency(KERNEL);
+    const packages = await download([kernel, ...PROGRAMS, ...LIBRARIES], work);
     const root = join(work, 'root');
-    for (const one of packages) run('dpkg-deb', ['--extract', one, root], work);
+    for (const one of packages) await run('dpkg-deb', ['--extract', one, root], work);
     const boot = readdirSync(join(root, 'boot')).find((name) => name.startsWith('vmlinuz-'));
     if (boot === undefined) throw new ValeError(`${kernel} holds no kernel`);
     say('putting the first file system together');
     const image = { kernel: join(folder, 'vmlinuz'), initramfs: join(folder, 'initramfs.cpio') };
+    const made = archive(fileSystem(root));
     // Complete or not at all, whatever happens meanwhile.
-    replace(image.initramfs, archive(fileSystem(root)));
-    replace(image.kernel, readFileSync(join(root, 'boot', boot)));
+    orElse('XDG_CACHE_HOME', folder, () => {
+      replace(image.initramfs, made);
+      replace(image.kernel, readFileSync(join(root, 'boot', boot)));
+    });
     return image;
   } finally {
-    rmSync(work, { recursive: true, force: true });
+    process.off('exit', leave);
+    leave();
+  }
+}
+
+/** The system's refusal of what is done in a folder, as one line: the variable that chooses another. */
+function orElse<T>(variable: string, folder: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    throw new ValeError(
+      `cannot build the image in ${folder}: ${errorText(code) ?? code}; set ${variable} to a folder of yours`,
+    );
   }
 }
 
 function replace(path: string, data: Buffer): void {
-  writeFileSync(`${path}.new`, data);
-  chmodSync(`${path}.new`, 0o644);
-  renameSync(`${path}.new`, path);
+  try {
+    writeFileSync(`${path}.new`, data);
+    chmodSync(`${path}.new`, 0o644);
+    renameSync(`${path}.new`, path);
+  } finally {
+    rmSync(`${path}.new`, { force: true });
+  }
 }
 
-function run(command: string, args: readonly string[], folder: string): string {
-  const { status, stdout, stderr, error } = spawnSync(command, args, {
+/** What it prints. It has a process group of its own: a terminal's ^C ends this process, which ends that group. */
+async function run(command: string, args: readonly string[], folder: string): Promise<string> {
+  const child = spawn(command, args, {
     cwd: folder,
-    encoding: 'utf8',
+    detached: true,
     env: { ...process.env, LC_ALL: 'C' },
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
-  if (error !== undefined)
-    throw new ValeError(
-      `the image is made of Debian's packages and takes ${command}, which is not here: ${error.message}`,
-    );
+  const leave = (): void => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    } catch {
+      // It has just ended.
+    }
+  };
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  process.once('exit', leave);
+  child.once('exit', () => process.off('exit', leave));
+  const status = await new Promise<number | null>((resolve, reject) => {
+    child.once('close', resolve);
+    child.once('error', (error) => {
+      process.off('exit', leave);
+      reject(
+        new ValeError(
+          `the image is made of Debian's packages and takes ${command}, which is not here: ${error.message}`,
+        ),
+      );
+    });
+  });
   if (status === 0) return stdout;
   const why = stderr.trim().split('\n').at(-1) ?? '';
   throw new ValeError(
@@ -110,16 +165,16 @@ function run(command: string, args: readonly string[], folder: string): string {
 }
 
 /** The package that a metapackage stands for. */
-function dependency(name: string): string {
-  const said = run('apt-cache', ['depends', '--important', name], '/');
+async function dependency(name: string): Promise<string> {
+  const said = await run('apt-cache', ['depends', '--important', name], '/');
   const found = /^ *Depends: (linux-image-\S+)/m.exec(said)?.[1];
   if (found === undefined)
     throw new ValeError(`apt-cache does not know ${name}; first run: sudo apt-get update`);
   return found;
 }
 
-function download(names: readonly string[], folder: string): string[] {
-  run('apt-get', ['download', '-q', ...names], folder);
+async function download(names: readonly string[], folder: string): Promise<string[]> {
+  await run('apt-get', ['download', '-q', ...names], folder);
   return readdirSync(folder)
     .filter((name) => name.endsWith('.deb'))
     .map((name) => join(folder, name));

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What is left of a process that is killed is taken away by another one, which waits for its end.
+import { spawn } from 'node:child_process';
+
+/**
+ * Ends QEMUs and agents whose command lines name the folder, then removes it. Its standard input ends with the
+ * process that it waits for; the folder comes in the environment, so that its own command line does not name it.
+ */
+const WAIT = `
+trap '' HUP INT TERM
+while read -r _; do :; done
+for line in $(grep -lsF -- "$KEPT/" /proc/[0-9]*/cmdline); do
+  one=\${line%/cmdline}
+  read -r name <"$one/comm" || continue
+  case $name in qemu-system-*|vale-agent) kill -KILL "\${one#/proc/}" ;; esac
+done
+rm -rf -- "$KEPT"
+`;
+
+/**
+ * Has the folder, and the virtual machines and agents that work in it, go when this process is killed.
+ * @returns for who has done that himself: ends the wait
+ */
+export function keep(folder: string): () => void {
+  const keeper = spawn('/bin/sh', ['-c', WAIT], {
+    cwd: '/',
+    // Of its own, so that what ends all of a terminal's processes does not end this one.
+    detached: true,
+    env: { PATH: '/usr/bin:/bin', KEPT: folder },
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  // Without it there is still all that this process does at its own end.
+  keeper.on('error', () => undefined);
+  keeper.stdin.on('error', () => undefined);
+  keeper.unref();
+  return () => keeper.kill('SIGKILL');
+}
