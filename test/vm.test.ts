@@ -14,6 +14,8 @@ import { needs } from './support/need.js';
 import { Vale } from './support/vale.js';
 
 const BYTES = 32 << 20;
+/** Pairs of queues of the two guests. */
+const PAIRS = [4, 2] as const;
 const RECEIVED = '/sys/class/net/eth0/statistics/rx_packets';
 /** Prints the sum of what is there. */
 const DOWNLOAD = `
@@ -83,6 +85,13 @@ tools.describe('two guests on one switch', () => {
         return ports.find(({ name }) => name === `vale0:vm${i}`)!;
       }
 
+      /** One of the two guests, with as many rings as it has pairs of queues. */
+      const serve = (i: number) =>
+        good(
+          ...['-a', `vale0:vm${i}`, '--vhost-user', socket(i)],
+          ...['-C', `1024,1024,${PAIRS[i - 1]}`],
+        );
+
       /** Of the first guest, since its agent began. */
       const sentBytes = () =>
         Number(runtime.list().find(({ name }) => name === 'vale0:vm1')?.counters?.txBytes ?? 0);
@@ -91,18 +100,20 @@ tools.describe('two guests on one switch', () => {
         directory = mkdtempSync(join(process.env['VALE_DIR'] ?? '', 'vm-'));
         runtime = new Runtime(directory);
         folder = mkdtempSync(join(tmpdir(), 'vale-vm-'));
-        for (const i of [1, 2]) await good('-a', `vale0:vm${i}`, '--vhost-user', socket(i));
+        for (const i of [1, 2]) await serve(i);
         const how = accelerator();
         guests = (await Promise.all(
-          [1, 2].map((i) =>
-            Guest.boot({
+          PAIRS.map((pairs, at) => {
+            // One with split rings, one with packed ones.
+            const device = at === 1 ? 'packed=on' : '';
+            return Guest.boot({
               image: image as Image,
               accelerator: how,
-              address: `10.7.1.${i}/24`,
-              // One with split rings, one with packed ones.
-              network: vhostUser(socket(i), how, i === 2 ? 'packed=on' : ''),
-            }),
-          ),
+              cpus: 2,
+              address: `10.7.1.${at + 1}/24`,
+              network: vhostUser(socket(at + 1), how, device, nextMac(), pairs),
+            });
+          }),
         )) as [Guest, Guest];
       }, 120_000);
       afterAll(async () => {
@@ -118,6 +129,11 @@ tools.describe('two guests on one switch', () => {
         expect(features.split('\n').some((line) => line.length > 40 && line[34] === '1')).toBe(
           true,
         );
+        for (const guest of guests) {
+          // A pair for each of its processors.
+          const queues = await inside(guest, 'ls /sys/class/net/eth0/queues');
+          expect(queues.match(/rx-/g)).toHaveLength(2);
+        }
         const said = await inside(guests[0], 'ping -c 3 -i 0.2 10.7.1.2');
         expect(said).toContain('3 packets received');
         expect((await port(1)).interface.link && (await port(2)).interface.link).toBe(true);
@@ -151,7 +167,7 @@ tools.describe('two guests on one switch', () => {
           expect(done).toBe(false);
           process.kill(served.process_id, 'SIGKILL');
           await ctl();
-          await good('-a', `vale0:vm${i}`, '--vhost-user', socket(i));
+          await serve(i);
         }
         expect(await got).toEqual({ code: 0, output: sum });
         for (const i of [1, 2]) expect((await port(i)).interface.link).toBe(true);

@@ -246,6 +246,79 @@ TEST(pages_that_are_written_are_logged_and_memory_comes_and_goes) {
   CHECK(m.hung_up());
 }
 
+// Each pair of queues says all of it, of a machine of several (QEMU 7.2).
+TEST(memory_is_told_of_once_a_pair_and_ends_once_a_pair) {
+  for (const auto& [pairs, more] :
+       {std::pair{2u, uint64_t{0}}, {4u, kPacked}, {16u, uint64_t{0}}}) {
+    Bench bench;
+    CHECK_OK(bench.attach(static_cast<uint16_t>(pairs)));
+    auto x = bench.f.open("vale0:x");
+    master::Options o;
+    o.features |= more;
+    o.protocol |= kMemorySlots;
+    o.pairs = pairs;
+    o.memory = 256 << 20;
+    o.memory_by_pair = true;
+    Master m(o);
+    REQUIRE(m.meet(bench.path));
+    const auto all_serve = [&] {
+      for (uint32_t p = 0; p < pairs; p++) {
+        CHECK(m.send(frame(mac(2), mac(1), 60, p), {}, p));
+        CHECK(bench.next(*x) == frame(mac(2), mac(1), 60, p));
+      }
+    };
+    all_serve();
+    // A machine gets memory, which then changes: for each pair the old goes and the new comes, which overlaps it.
+    const MemoryRegion plug = {master::kGuestBase * 8, 1 << 20, master::kUserBase * 2, 0};
+    MemoryRegion longer = plug;
+    longer.bytes *= 2;
+    const OneRegion one = {0, plug}, other = {0, longer};
+    for (uint32_t p = 0; p < pairs; p++)
+      CHECK(m.told(Request::add_mem_reg, &one, sizeof one, &m.memory_fd, 1));
+    for (uint32_t p = 0; p < pairs; p++) {
+      CHECK(m.told(Request::rem_mem_reg, &one, sizeof one));
+      CHECK(m.told(Request::add_mem_reg, &other, sizeof other, &m.memory_fd, 1));
+    }
+    all_serve();
+    for (uint32_t p = 0; p < pairs; p++) CHECK(m.told(Request::rem_mem_reg, &other, sizeof other));
+    all_serve();
+    // And comes back.
+    for (uint32_t p = 0; p < pairs; p++)
+      CHECK(m.told(Request::add_mem_reg, &one, sizeof one, &m.memory_fd, 1));
+    all_serve();
+  }
+}
+
+TEST(memory_in_the_place_of_other_memory_is_refused) {
+  Bench bench;
+  CHECK_OK(bench.attach());
+  const int other = memfd_create("other", MFD_CLOEXEC);
+  const auto refused = [&](Request request, auto&& change, bool other_file = false) {
+    master::Options o;
+    o.protocol |= kMemorySlots;
+    o.start = false;
+    Master m(o);
+    REQUIRE(m.meet(bench.path));
+    OneRegion one = {0, m.regions()[0]};
+    CHECK(ftruncate(other, static_cast<off_t>(o.memory)) == 0);
+    for (int turn = 0; turn < 2; turn++)
+      CHECK(m.told(Request::add_mem_reg, &one, sizeof one, &m.memory_fd, 1));
+    change(one.region);
+    const bool adds = request == Request::add_mem_reg;
+    m.tell(request, &one, sizeof one, other_file ? &other : &m.memory_fd, adds ? 1 : 0);
+    CHECK(m.hung_up());
+  };
+  const auto same = [](MemoryRegion&) {};
+  refused(Request::add_mem_reg, same, true);
+  refused(Request::add_mem_reg, [](MemoryRegion& r) { r.offset += 4096; });
+  refused(Request::add_mem_reg, [](MemoryRegion& r) { r.bytes += 4096; });
+  refused(Request::add_mem_reg, [](MemoryRegion& r) { r.user += r.bytes; });
+  refused(Request::add_mem_reg, [](MemoryRegion& r) { r.guest += r.bytes; });
+  refused(Request::rem_mem_reg, [](MemoryRegion& r) { r.bytes -= 4096; });
+  refused(Request::rem_mem_reg, [](MemoryRegion& r) { r.guest += r.bytes; });
+  close(other);
+}
+
 TEST(a_packed_ring_is_logged_and_goes_on_where_it_was_stopped) {
   Bench bench;
   CHECK_OK(bench.attach());

@@ -227,6 +227,7 @@ TEST(messages_that_make_no_sense) {
            memory(2, [](Master&, MemoryRegion* r) { r[1].guest = r[0].guest + 4096; })},
           {"regions that overlap over there",
            memory(2, [](Master&, MemoryRegion* r) { r[1].user = r[0].user; })},
+          {"a region twice", memory(2, [](Master&, MemoryRegion* r) { r[1] = r[0]; })},
           {"an empty region", memory(1, [](Master&, MemoryRegion* r) { r[0].bytes = 0; })},
           {"beyond the file", memory(1, [](Master&, MemoryRegion* r) { r[0].offset = 1 << 30; })},
           {"beyond all files",

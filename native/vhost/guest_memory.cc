@@ -16,6 +16,12 @@ bool overlap(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes) {
   return a < b + b_bytes && b < a + a_bytes;
 }
 
+// In the guest and in the other process.
+template <typename Place>
+bool same_place(const Place& a, const MemoryRegion& b) {
+  return a.guest == b.guest && a.user == b.user && a.bytes == b.bytes;
+}
+
 }  // namespace
 
 Mapping::~Mapping() {
@@ -38,7 +44,15 @@ const char* Mapping::map(int fd, uint64_t offset, uint64_t bytes, std::atomic<bo
   base_ = static_cast<char*>(at);
   length_ = length;
   offset_ = offset;
+  device_ = st.st_dev;
+  inode_ = st.st_ino;
   return guard_mapping(base_, length, nullptr, lost) ? nullptr : "memory in too many pieces";
+}
+
+bool Mapping::is(int fd, uint64_t offset) const {
+  struct stat st;
+  return fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == device_ && st.st_ino == inode_ &&
+         offset == offset_;
 }
 
 const char* GuestMemory::check(const MemoryRegion& region) const {
@@ -56,7 +70,7 @@ const char* GuestMemory::check(const MemoryRegion& region) const {
 const char* GuestMemory::set(const MemoryRegion* regions, const int* fds, size_t count) {
   clear();
   for (size_t i = 0; i < count; i++) {
-    if (const char* wrong = add(regions[i], fds[i])) {
+    if (const char* wrong = insert(regions[i], fds[i])) {
       clear();
       return wrong;
     }
@@ -65,6 +79,13 @@ const char* GuestMemory::set(const MemoryRegion* regions, const int* fds, size_t
 }
 
 const char* GuestMemory::add(const MemoryRegion& region, int fd) {
+  for (const Region& r : regions_) {
+    if (same_place(r, region) && r.mapping.is(fd, region.offset)) return nullptr;
+  }
+  return insert(region, fd);
+}
+
+const char* GuestMemory::insert(const MemoryRegion& region, int fd) {
   if (regions_.size() >= kMaxRegions) return "too many memory regions";
   if (const char* wrong = check(region)) return wrong;
   Region made{region.guest, region.bytes, region.user, nullptr, {}};
@@ -76,13 +97,17 @@ const char* GuestMemory::add(const MemoryRegion& region, int fd) {
 }
 
 const char* GuestMemory::remove(const MemoryRegion& region) {
-  for (size_t i = 0; i < regions_.size(); i++) {
-    const Region& r = regions_[i];
-    if (r.guest != region.guest || r.user != region.user || r.bytes != region.bytes) continue;
+  for (Region& r : regions_) {
+    if (!same_place(r, region)) continue;
     last_ = nullptr;
-    std::swap(regions_[i], regions_.back());
+    std::swap(r, regions_.back());
     regions_.pop_back();
+    if (removed_.size() == kMaxRegions) removed_.erase(removed_.begin());
+    removed_.push_back(region);
     return nullptr;
+  }
+  for (const MemoryRegion& gone : removed_) {
+    if (same_place(gone, region)) return nullptr;
   }
   return "a memory region to remove that is not there";
 }
@@ -90,6 +115,7 @@ const char* GuestMemory::remove(const MemoryRegion& region) {
 void GuestMemory::clear() {
   last_ = nullptr;
   regions_.clear();
+  removed_.clear();
   lost_.store(false, std::memory_order_relaxed);
 }
 

@@ -30,16 +30,21 @@ class Mapping {
     std::swap(base_, other.base_);
     std::swap(length_, other.length_);
     std::swap(offset_, other.offset_);
+    std::swap(device_, other.device_);
+    std::swap(inode_, other.inode_);
     return *this;
   }
   ~Mapping();
   // Null: mapped; else what is wrong with it.
   const char* map(int fd, uint64_t offset, uint64_t bytes, std::atomic<bool>* lost);
   char* data() const { return base_ + offset_; }
+  // Whether it is of that file, from that offset on.
+  bool is(int fd, uint64_t offset) const;
 
  private:
   char* base_ = nullptr;
   uint64_t length_ = 0, offset_ = 0;
+  uint64_t device_ = 0, inode_ = 0;
 };
 
 class GuestMemory {
@@ -48,6 +53,8 @@ class GuestMemory {
 
   // Null: good; else what is wrong. After a failed set() there is no memory.
   const char* set(const MemoryRegion* regions, const int* fds, size_t count);
+  // Said once for every pair of queues by QEMU up to 7.2, in whose eyes each is a device: a region that
+  // is there already, of the same file, is good, and so is the end of one that has ended.
   const char* add(const MemoryRegion& region, int fd);
   const char* remove(const MemoryRegion& region);
   void clear();
@@ -88,8 +95,10 @@ class GuestMemory {
   };
   const Region* find(uint64_t guest) const;
   const char* check(const MemoryRegion& region) const;
+  const char* insert(const MemoryRegion& region, int fd);
 
   std::vector<Region> regions_;
+  std::vector<MemoryRegion> removed_;  // since set() or clear(): the last kMaxRegions
   mutable const Region* last_ = nullptr;
   Mapping log_;
   uint64_t log_bytes_ = 0;

@@ -45,18 +45,20 @@ const LONGEST_PATH = 107;
 /** How long QEMU may take to end once it has closed what we talk to its machine through, ms. */
 const LAST_WORDS = 2000;
 
-/** Arguments for a vhost-user port; `device`: more of its virtio-net-pci, "packed=on". */
+/** Arguments for a vhost-user port; `device`: more of its virtio-net-pci, "packed=on"; `pairs`: of queues. */
 export function vhostUser(
   socket: string,
   accelerator: Accelerator,
   device = '',
   mac = nextMac(),
+  pairs = 1,
 ): string[] {
   // QEMU's emulation delivers no message-signalled interrupts of a vhost-user device.
-  const more = (accelerator === 'tcg' ? ',vectors=0' : '') + (device && `,${device}`);
+  const vectors = accelerator === 'tcg' ? ',vectors=0' : '';
+  const more = `${vectors}${pairs > 1 ? ',mq=on' : ''}${device && `,${device}`}`;
   return [
     ...['-chardev', `socket,id=c0,path=${socket},reconnect=1`],
-    ...['-netdev', `vhost-user,chardev=c0,id=n0`],
+    ...['-netdev', `vhost-user,chardev=c0,id=n0,queues=${pairs}`],
     ...['-device', `virtio-net-pci,netdev=n0,mac=${mac}${more}`],
   ];
 }

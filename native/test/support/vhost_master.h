@@ -44,6 +44,8 @@ struct Options {
   uint32_t piece =
       0;  // cut them into descriptors of so many bytes; 0: one for header, one for frame
   bool start = true;
+  // As QEMU 7.2: each pair is a device of its own, and says all of the memory, in single regions.
+  bool memory_by_pair = false;
 };
 
 inline uint64_t now_us() {
@@ -118,9 +120,22 @@ class Master {
     return !options.start || run();
   }
   bool run() {
-    tell(Request::set_features, options.features);
-    tell_memory();
-    for (const Driver& q : queues) tell_queue(q);
+    if (options.memory_by_pair) {
+      for (uint32_t i = 0; i < queues.size(); i++) {
+        if (i % 2 == 0) {
+          tell(Request::set_features, options.features);
+          for (const MemoryRegion& region : regions()) {
+            const OneRegion one = {0, region};
+            if (!told(Request::add_mem_reg, &one, sizeof one, &memory_fd, 1)) return false;
+          }
+        }
+        tell_queue(queues[i]);
+      }
+    } else {
+      tell(Request::set_features, options.features);
+      tell_memory();
+      for (const Driver& q : queues) tell_queue(q);
+    }
     for (const Driver& q : queues) enable(q, true);
     // An answer says that all before it was understood.
     uint64_t value;
@@ -188,13 +203,15 @@ class Master {
     return false;
   }
 
-  void tell_memory() {
-    // Two regions, so that a buffer may lie across their border.
-    MemoryTable table = {};
+  // Two, so that a buffer may lie across their border.
+  std::vector<MemoryRegion> regions() const {
     const uint64_t half = options.memory / 2;
-    table.count = 2;
-    table.region[0] = {kGuestBase, half, kUserBase, 0};
-    table.region[1] = {kGuestBase + half, half, kUserBase + 2 * half, half};
+    return {{kGuestBase, half, kUserBase, 0},
+            {kGuestBase + half, half, kUserBase + 2 * half, half}};
+  }
+  void tell_memory() {
+    MemoryTable table = {};
+    for (const MemoryRegion& region : regions()) table.region[table.count++] = region;
     const int fds[2] = {memory_fd, memory_fd};
     tell(Request::set_mem_table, &table,
          static_cast<uint32_t>(offsetof(MemoryTable, region) + 2 * sizeof(MemoryRegion)), fds, 2);
