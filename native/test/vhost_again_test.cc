@@ -3,6 +3,7 @@
 // which pages that are written are logged.
 #include "test/support/child.h"
 #include "test/support/vhost_bench.h"
+#include "vhost/device.h"
 #include "vhost/queue.h"
 
 using namespace vale;
@@ -287,6 +288,22 @@ TEST(memory_is_told_of_once_a_pair_and_ends_once_a_pair) {
       CHECK(m.told(Request::add_mem_reg, &one, sizeof one, &m.memory_fd, 1));
     all_serve();
   }
+}
+
+// QEMU then says nothing and comes again each second, for ever.
+TEST(a_machine_of_too_many_pairs_is_told_from_one_that_ends) {
+  vhost::Device device(2);
+  Message answer;
+  const auto hears = [&](Request request, uint64_t value) {
+    Message m;
+    m.put(value);
+    m.header = {static_cast<uint32_t>(request), kVersion, m.header.size};
+    return device.handle(m, &answer);
+  };
+  CHECK(hears(Request::get_features, 0) && device.missed().empty());
+  CHECK(hears(Request::get_queue_num, 0));
+  CHECK(device.missed().find("than 2 ") != std::string::npos);
+  CHECK(hears(Request::set_features, kVersion1) && device.missed().empty());
 }
 
 TEST(memory_in_the_place_of_other_memory_is_refused) {

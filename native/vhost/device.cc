@@ -28,6 +28,12 @@ bool Device::fail(const std::string& why) {
   return false;
 }
 
+std::string Device::missed() const {
+  if (!counted_ || rules_.features != 0) return {};
+  return "before its driver began; a machine of more queue pairs (queues=N) than " +
+         std::to_string(pairs_) + " does so: attach with -C 1024,1024,N";
+}
+
 bool Device::handle(Message& message, Message* answer) {
   answer->header = {message.header.request, kVersion, 0};
   if (broken()) return false;
@@ -97,6 +103,7 @@ bool Device::act(Message& m, Message* answer) {
     case Request::set_vring_err:
       return set_event(m);
     case Request::get_queue_num:
+      counted_ = true;
       return reply(pairs_);
     case Request::send_rarp:
       return has_value && announce(value);

@@ -35,6 +35,9 @@ class Device {
   bool handle(Message& message, Message* answer);
   bool broken() const { return !trouble_.empty(); }
   const std::string& trouble() const { return trouble_; }
+  // What the master that ends now may have missed here: whoever has asked how many pairs of queues there are,
+  // and never came to agree on features, may have more of them. Empty: nothing.
+  std::string missed() const;
   // What the master asked to be told to the whole switch: a frame, or empty.
   std::string take_announcement();
 
@@ -101,6 +104,7 @@ class Device {
   bool blocked_[kMaxQueuePairs] = {};
   std::string announcement_;
   std::string trouble_;
+  bool counted_ = false;  // it has asked for pairs_
 };
 
 }  // namespace vale::vhost

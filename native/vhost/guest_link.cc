@@ -29,13 +29,15 @@ void GuestLink::came() {
   if (say_) say_(path_ + ": connected");
 }
 
-void GuestLink::went(const std::string& why) {
+void GuestLink::went(const std::string& why, const std::string& more) {
   here_.store(false, std::memory_order_relaxed);
   failed_.store(!why.empty(), std::memory_order_relaxed);
   partings_.fetch_add(1, std::memory_order_relaxed);
   mtu_.store(0, std::memory_order_relaxed);
   attention_ = true;
-  if (say_) say_(path_ + (why.empty() ? ": disconnected" : ": broken: " + why + "; disconnected"));
+  if (!say_) return;
+  const std::string ended = more.empty() ? ": disconnected" : ": disconnected " + more;
+  say_(path_ + (why.empty() ? ended : ": broken: " + why + "; disconnected"));
 }
 
 bool GuestLink::due(uint64_t every_ns) {

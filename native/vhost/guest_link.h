@@ -78,9 +78,9 @@ class GuestLink : public Port {
   // backend: a literal.
   GuestLink(const std::string& path, const char* backend);
 
-  // The machine's process is there; or no more, and why: empty when it has just ended.
+  // The machine's process is there; or no more, and why: empty when it has just ended, and then more about it.
   void came();
-  void went(const std::string& why);
+  void went(const std::string& why, const std::string& more = {});
   // Nobody is at that path, for the moment, and why: told once, until that changes or one came.
   void missing(const std::string& where, int err);
   // Whether a try is due so long after the last one; then it is made now.

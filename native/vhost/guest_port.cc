@@ -75,7 +75,7 @@ void GuestPort::listen_to_master() {
 
 // why: empty when the other side has just ended.
 void GuestPort::part(const std::string& why) {
-  went(why);
+  went(why, device_->missed());
   device_.reset();
   channel_.reset();
   watch();
