@@ -55,7 +55,7 @@ void comes_and_goes(const master::Options& options, uint32_t rounds) {
     } else {
       // Frames that nobody has taken when the agent dies are sent by the next one.
       const pid_t pid = static_cast<pid_t>(bench.row().pid);
-      kill(pid, SIGSTOP);
+      stop_other(pid);
       for (uint32_t i = 0; i < 5; i++) CHECK(m.send(frame(mac(2), mac(1), 60, 100 + i)));
       kill_other(pid);
       CHECK(m.hung_up());
@@ -396,7 +396,7 @@ TEST(an_announcement_goes_before_more_frames_than_the_ring_holds) {
   CHECK(m.send(frame(mac(2), mac(1), 60, 0)));
   CHECK(bench.next(*x) == frame(mac(2), mac(1), 60, 0));
   const pid_t pid = static_cast<pid_t>(bench.row().pid);
-  kill(pid, SIGSTOP);
+  stop_other(pid);
   for (uint32_t i = 0; i < 120; i++) CHECK(m.send(frame(mac(2), mac(1), 60, i)));
   uint64_t address = 0;
   std::memcpy(&address, mac(7).data(), 6);

@@ -4,6 +4,7 @@
 // them as they were meant to be found.
 #include <signal.h>
 
+#include "test/support/child.h"
 #include "test/support/super_frame.h"
 #include "test/support/together.h"
 #include "vhost/plain.h"
@@ -35,7 +36,7 @@ class Stopped {
       sender.reclaim(q);
       usleep(i == 0 ? 0 : 1000);
     }
-    kill(pid_, SIGSTOP);
+    stop_other(pid_);
   }
   ~Stopped() { kill(pid_, SIGCONT); }
 
@@ -150,7 +151,7 @@ TEST(many_at_a_time_to_a_guest_of_another_agent) {
 TEST(a_ring_that_is_full_takes_its_first_ones) {
   Met met(kKinds[0], kKinds[0], true);
   const pid_t other = static_cast<pid_t>(met.t.row(2).pid);
-  kill(other, SIGSTOP);
+  stop_other(other);
   const PortCounters before = met.t.counters(1);
   for (uint32_t i = 0; i < 1500;) {
     if (met.a.send(numbered(mac(2), i, 100))) {

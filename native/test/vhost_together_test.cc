@@ -6,6 +6,7 @@
 #include <cstring>
 #include <functional>
 
+#include "test/support/child.h"
 #include "test/support/super_frame.h"
 #include "test/support/together.h"
 #include "vhost/rules.h"
@@ -45,7 +46,7 @@ TEST(a_name_is_free_again_when_its_process_is_killed) {
   Together t;
   for (unsigned i = 1; i <= 2; i++) CHECK_OK(t.attach(i));
   const pid_t pid = static_cast<pid_t>(t.row(2).pid);
-  kill(pid, SIGSTOP);
+  stop_other(pid);
   const Status stopped = t.attach(3);
   CHECK_EQ(stopped.err, EBUSY);
   CHECK(stopped.text.find("kill -CONT") != std::string::npos);
@@ -149,7 +150,7 @@ TEST(what_cannot_go_from_guest_to_guest_goes_through_the_ring_in_order) {
   // Broadcast and unknown among known, as fast as the queue takes them: the agent sees several at once.
   const pid_t pid = static_cast<pid_t>(t.row(1).pid);
   for (int round = 0; round < 20; round++) {
-    kill(pid, SIGSTOP);
+    stop_other(pid);
     const std::string to[] = {mac(2), mac(2), kBroadcast, mac(2), mac(77), mac(2), mac(2)};
     for (const std::string& one : to) send(one);
     kill(pid, SIGCONT);

@@ -2,6 +2,7 @@
 // Processes that a test makes in order to kill them.
 #pragma once
 
+#include <dirent.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -33,23 +34,48 @@ inline void end(pid_t pid) {
   waitpid(pid, nullptr, 0);
 }
 
+// Of a process or, in its task directory, a thread: as in /proc/PID/stat. 0: it is gone, 1: not to be told now.
+inline char state_of(const std::string& place) {
+  FILE* file = std::fopen((place + "/stat").c_str(), "re");
+  if (file == nullptr) return 0;
+  char line[256] = "";
+  const bool whole = std::fgets(line, sizeof line, file) != nullptr;
+  std::fclose(file);
+  // The name in brackets may hold anything but ends with the last one.
+  const char* name_end = std::strrchr(line, ')');
+  return whole && name_end != nullptr && name_end[1] == ' ' ? name_end[2] : 1;
+}
+
 // Kills a process that is not this one's child, and waits until nothing of it is left but, at most, its
 // entry in the process table, which whoever adopted it takes away when it likes.
 inline void kill_other(pid_t pid) {
   kill(pid, SIGKILL);
   const std::string place = "/proc/" + std::to_string(pid);
   for (;; usleep(1000)) {
-    FILE* file = std::fopen((place + "/stat").c_str(), "re");
-    if (file == nullptr) return;
-    char line[256] = "";
-    const bool whole = std::fgets(line, sizeof line, file) != nullptr;
-    std::fclose(file);
-    // The name in brackets may hold anything but ends with the last one.
-    const char* name_end = std::strrchr(line, ')');
-    if (!whole || name_end == nullptr || name_end[1] != ' ' || name_end[2] != 'Z') continue;
+    const char state = state_of(place);
+    if (state == 0) return;
+    if (state != 'Z') continue;
     // The first thread waits like that for the others: a link for each beside the two of a directory.
     struct stat threads;
     if (stat((place + "/task").c_str(), &threads) != 0 || threads.st_nlink <= 3) return;
+  }
+}
+
+// Stops a process, all its threads: a signal alone is sent and not yet heeded.
+inline void stop_other(pid_t pid) {
+  kill(pid, SIGSTOP);
+  const std::string tasks = "/proc/" + std::to_string(pid) + "/task";
+  for (bool all = false; !all;) {
+    all = true;
+    DIR* const dir = opendir(tasks.c_str());
+    if (dir == nullptr) return;
+    while (const dirent* thread = readdir(dir)) {
+      if (thread->d_name[0] == '.') continue;
+      const char state = state_of(tasks + "/" + thread->d_name);
+      all = all && (state == 'T' || state == 'Z' || state == 0);
+    }
+    closedir(dir);
+    if (!all) usleep(100);
   }
 }
 
