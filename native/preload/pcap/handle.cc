@@ -65,7 +65,10 @@ bool is_our_device(const char* name) {
   if (std::strncmp(name, "vale", 4) == 0 && std::strchr(name, ':') != nullptr) return true;
   // An interface of the system comes first; "any" and "lo" are asked for most.
   if (std::strcmp(name, "any") == 0 || real().if_nametoindex(name) != 0) return false;
-  return std::strncmp(name, "vale", 4) == 0 || is_persistent_port(name);
+  if (std::strncmp(name, "vale", 4) == 0 || is_persistent_port(name)) return true;
+  // A number in the list of interfaces: programs look there once they hear that nothing has that name, which libpcap
+  // says to the privileged only.
+  return name[0] != '\0' && name[std::strspn(name, "0123456789")] == '\0';
 }
 
 Handle::~Handle() {
