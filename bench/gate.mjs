@@ -146,7 +146,7 @@ export function gate(environment) {
       return 1;
     }
     // In pairs, because the planted loop has two instructions a turn; its test makes up for the rest.
-    const more = percent === undefined ? undefined : 2 * Math.floor((before * percent) / 200);
+    const more = percent === undefined ? undefined : 2 * Math.round((before * percent) / 200);
     const now = places(count(program, name, more, environment));
     const change = now / before - 1;
     const note = change > LIMIT ? '  LOST' : change < -LIMIT ? '  better: renew the baseline' : '';
