@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "engine/tx_ring.h"
+#include "offload/checksum.h"
 
 namespace vale {
 namespace {
@@ -45,9 +46,9 @@ unsigned shift_of(uint32_t offset) {
   return std::endian::native == std::endian::little ? first : 48 - first;
 }
 
-uint32_t fold(uint32_t sum) {
-  sum = (sum & 0xffff) + (sum >> 16);
-  return (sum & 0xffff) + (sum >> 16);
+// RFC 1071, as numbers: the sum of what stands there.
+uint32_t sum_at(const uint8_t* data, size_t bytes) {
+  return swapped(checksum_fold(checksum_sum(data, bytes)));
 }
 
 // RFC 1624: what replacing a word adds to a sum.
@@ -61,16 +62,6 @@ uint32_t sum_of(uint64_t four) {
 }
 
 }  // namespace
-
-uint32_t checksum_add(uint32_t sum, const uint8_t* data, size_t bytes) {
-  uint64_t total = sum;
-  for (; bytes > 1; data += 2, bytes -= 2) total += get16(data);
-  if (bytes == 1) total += static_cast<uint32_t>(data[0]) << 8;
-  while (total >> 16 != 0) total = (total & 0xffff) + (total >> 16);
-  return static_cast<uint32_t>(total);
-}
-
-uint16_t checksum_fold(uint32_t sum) { return static_cast<uint16_t>(~fold(sum)); }
 
 Frame::Frame(const PktGenConfig& config, uint64_t seed)
     : headroom_(config.header_length),
@@ -94,7 +85,7 @@ Frame::Frame(const PktGenConfig& config, uint64_t seed)
   uint32_t sum = 0;
   text_sums_.push_back(0);
   for (uint32_t i = 0; i + 1 < room; i += 2) {
-    sum = fold(sum + get16(text + i));
+    sum = checksum_fold(sum + get16(text + i));
     text_sums_.push_back(static_cast<uint16_t>(sum));
   }
   build_headers(config);
@@ -130,11 +121,10 @@ void Frame::build_headers(const PktGenConfig& config) {
   put16(udp + 2, config.destination.port_start);
   put16(udp + 4, whole_ - udp);
 
-  if (!ipv6_) ip_sum_ = checksum_add(0, ip, kIpv4Bytes);
+  if (!ipv6_) ip_sum_ = sum_at(ip, kIpv4Bytes);
   // Pseudo-header, header (its checksum field is still zero), payload.
-  udp_sum_ = checksum_add(kUdp + (whole_ - udp), f + source, 2 * address);
-  udp_sum_ = checksum_add(static_cast<uint32_t>(udp_sum_), f + udp, kUdpBytes);
-  udp_sum_ += payload_sum(whole_ - payload_);
+  udp_sum_ = kUdp + (whole_ - udp) + sum_at(f + source, 2 * address) + sum_at(f + udp, kUdpBytes) +
+             payload_sum(whole_ - payload_);
   store_checksums(0xffff, 0);  // as much as 0, but it is written
 
   const auto port = [&](uint32_t offset, const AddressRange& range) {
@@ -223,8 +213,8 @@ void Frame::advance() {
     sums.udp += sum_of(~before & w.mask) + sum_of(after & w.mask);
   }
   if (!random_words_.empty())
-    sums = {swapped(fold(static_cast<uint32_t>(sums.ip))),
-            swapped(fold(static_cast<uint32_t>(sums.udp)))};
+    sums = {swapped(checksum_fold(static_cast<uint32_t>(sums.ip))),
+            swapped(checksum_fold(static_cast<uint32_t>(sums.udp)))};
   for (Digit& digit : digits_) {
     const uint16_t last = static_cast<uint16_t>(digit.now);
     if (digit.now != digit.end && last != 0xffff) [[likely]] {
@@ -268,7 +258,7 @@ void Frame::set_payload(uint32_t offset, const void* data, uint32_t n) {
   const auto* const value = static_cast<const uint8_t*>(data);
   uint32_t change = 0;
   for (uint32_t i = 0; i < n; i += 2) change += difference(get16(at + i), get16(value + i));
-  fields_sum_ = fold(fields_sum_ + change);
+  fields_sum_ = checksum_fold(fields_sum_ + change);
   for (uint32_t i = 0; i < n; i += 2) put16(payload_ + offset + i, get16(value + i));
   store_checksums(0, change);
 }
@@ -277,13 +267,13 @@ void Frame::set_payload(uint32_t offset, const void* data, uint32_t n) {
 uint32_t Frame::payload_sum(uint32_t bytes) const {
   // An odd last byte counts as the high one; without a branch, of random sizes half are odd.
   const uint32_t odd = data()[payload_ + bytes - 1] & (0 - (bytes & 1));
-  return fold(text_sums_[bytes / 2] + fields_sum_ + (odd << 8));
+  return checksum_fold(text_sums_[bytes / 2] + fields_sum_ + (odd << 8));
 }
 
 // What has changed, in words of network order.
 void Frame::store_checksums(uint32_t ip_change, uint32_t udp_change) {
-  const uint32_t ip = fold(static_cast<uint32_t>(ip_sum_) + ip_change);
-  const uint32_t udp = fold(static_cast<uint32_t>(udp_sum_) + udp_change);
+  const uint32_t ip = checksum_fold(static_cast<uint32_t>(ip_sum_) + ip_change);
+  const uint32_t udp = checksum_fold(static_cast<uint32_t>(udp_sum_) + udp_change);
   ip_sum_ = ip;
   udp_sum_ = udp;
   if (!ipv6_ && ip_change != 0) put16(kEthernetBytes + 10, ~ip);

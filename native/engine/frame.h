@@ -37,10 +37,6 @@ class Random {
   uint64_t state_;
 };
 
-// RFC 1071: ones' complement sum of big-endian words; an odd last byte counts as the high one.
-uint32_t checksum_add(uint32_t sum, const uint8_t* data, size_t bytes);
-uint16_t checksum_fold(uint32_t sum);
-
 constexpr uint32_t kEthernetBytes = 14;
 constexpr uint32_t kMinFrame = 16, kMaxFrame = 65536;
 

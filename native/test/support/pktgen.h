@@ -15,6 +15,7 @@
 #include "engine/pktgen.h"
 #include "test/support/check.h"
 #include "test/support/fake_port.h"
+#include "test/support/wire.h"
 
 namespace pktgen {
 
@@ -123,12 +124,8 @@ inline uint32_t word(const std::string& frame, size_t at) {
 }
 
 inline bool udp_checksum_holds(const std::string& frame) {
-  const auto* f = reinterpret_cast<const uint8_t*>(frame.data());
-  const uint32_t length = uint32_t(frame.size()) - 34;
-  uint32_t sum = checksum_add(17 + length, f + 26, 8);
-  sum = checksum_add(sum, f + 34, length);
-  return checksum_fold(sum) == 0 && checksum_fold(checksum_add(0, f + 14, 20)) == 0 &&
-         word(frame, 38) == length;
+  const wire::Frame bytes(frame.begin(), frame.end());
+  return wire::type_of(bytes) == 0x0800 && wire::wrong(bytes).empty();
 }
 
 }  // namespace pktgen
