@@ -79,6 +79,9 @@ bool read_number(Napi::Env env, Napi::Value value, const char* what, uint32_t* o
 
 std::string format_mac(const uint8_t mac[6]);
 
+// A number that may be beyond what JavaScript's own are exact for.
+inline Napi::Value big(Napi::Env env, uint64_t value) { return Napi::BigInt::New(env, value); }
+
 Napi::Object to_js(Napi::Env env, const PortInfo& info);
 Napi::Object to_js(Napi::Env env, const WireState& state);
 Napi::Object to_js(Napi::Env env, const PortCounters& counters);

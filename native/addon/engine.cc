@@ -12,8 +12,6 @@
 namespace vale::addon {
 namespace {
 
-Napi::Value big(Napi::Env env, uint64_t value) { return Napi::BigInt::New(env, value); }
-
 Napi::Object to_js(Napi::Env env, const EngineSample& sample) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("time", big(env, sample.time));

@@ -130,8 +130,7 @@ Napi::Value PortObject::memory(const Napi::CallbackInfo& call) {
 
 Napi::Value PortObject::memory_key(const Napi::CallbackInfo& call) {
   const Port* port = open_port(call.Env());
-  return port == nullptr ? call.Env().Undefined()
-                         : Napi::BigInt::New(call.Env(), port->memory_key()).As<Napi::Value>();
+  return port == nullptr ? call.Env().Undefined() : big(call.Env(), port->memory_key());
 }
 
 Napi::Value PortObject::first_tx(const Napi::CallbackInfo& call) {

@@ -5,11 +5,6 @@
 #include "addon/convert.h"
 
 namespace vale::addon {
-namespace {
-
-Napi::Value big(Napi::Env env, uint64_t value) { return Napi::BigInt::New(env, value); }
-
-}  // namespace
 
 std::string format_mac(const uint8_t mac[6]) {
   char text[18];

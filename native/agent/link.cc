@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What an agent knows of its interface: what of it changes is said in its log, and all of it shown to whoever asks.
+#include <unistd.h>
+
+#include <cstdio>
 #include <cstring>
 
 #include "agent/agent.h"
