@@ -51,7 +51,7 @@ export async function prepareGuests(settings) {
   return { modules, image, accelerator: modules.accelerator(), runner };
 }
 
-/** Writes what was found into bench/results/; its time, and where it is. */
+/** Writes what was found into bench/results/; as it stands there, and in which file. */
 export function keep(kind, found) {
   const time = new Date().toISOString();
   const result = { schema: `vale-bench-${kind}/1`, time, ...found };

@@ -29,6 +29,16 @@ std::vector<Frame> cut(const Frame& frame, uint8_t gso, uint16_t size, bool* ok)
   return out;
 }
 
+// Of frames that are right, each with a header of so many bytes.
+Frame payload_of(const std::vector<Frame>& pieces, size_t header) {
+  Frame payload;
+  for (const Frame& piece : pieces) {
+    CHECK_EQ(wire::wrong(piece), "");
+    payload.insert(payload.end(), piece.begin() + static_cast<long>(header), piece.end());
+  }
+  return payload;
+}
+
 }  // namespace
 
 TEST(segments_are_complete_frames) {
@@ -49,12 +59,8 @@ TEST(segments_are_complete_frames) {
     const auto pieces = cut(whole, gso_of(shape), 1000, &ok);
     REQUIRE(ok);
     CHECK_EQ(pieces.size(), (shape.payload + 999) / 1000);
-    Frame payload;
-    for (const Frame& piece : pieces) {
-      CHECK_EQ(wire::wrong(piece), "");
-      payload.insert(payload.end(), piece.begin() + static_cast<long>(header), piece.end());
-    }
-    CHECK(payload == Frame(whole.begin() + static_cast<long>(header), whole.end()));
+    CHECK(payload_of(pieces, header) ==
+          Frame(whole.begin() + static_cast<long>(header), whole.end()));
   }
 }
 
@@ -72,12 +78,8 @@ TEST(beyond_64_kb_segments_say_their_own_length) {
     const auto pieces = cut(whole, gso_of(shape), 1400, &ok);
     REQUIRE(ok);
     CHECK_EQ(pieces.size(), (shape.payload + 1399) / 1400);
-    Frame payload;
-    for (const Frame& piece : pieces) {
-      CHECK_EQ(wire::wrong(piece), "");
-      payload.insert(payload.end(), piece.begin() + static_cast<long>(header), piece.end());
-    }
-    CHECK(payload == Frame(whole.end() - static_cast<long>(shape.payload), whole.end()));
+    CHECK(payload_of(pieces, header) ==
+          Frame(whole.end() - static_cast<long>(shape.payload), whole.end()));
     cut(whole, kGsoUdpFragments, 1400, &ok);
     CHECK(!ok);
   }
