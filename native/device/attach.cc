@@ -177,7 +177,7 @@ namespace {
 
 // A TAP device that an agent had, or still has.
 struct LeftTap {
-  explicit LeftTap(const AgentRec& a, uint32_t at)
+  LeftTap(const AgentRec& a, uint32_t at)
       : slot(at),
         gen(a.gen),
         facts(a.netns_inode == network_inode() ? a.tap.load(std::memory_order_acquire) : 0),

@@ -7,7 +7,6 @@
 #include <sys/ioctl.h>
 
 #include <cerrno>
-#include <cstring>
 #include <string>
 
 #include "nic/bpf.h"
