@@ -33,12 +33,16 @@
 #include <string>
 #include <vector>
 
+#include "switch/prefetch.h"
+
 namespace bench {
 
 // The ring geometry every limit uses, and the switch's default: 1024 slots, buffers of 33 cache
 // lines, so that equal offsets in consecutive buffers do not compete for one cache set.
 constexpr unsigned kSlots = 1024;
 constexpr unsigned kStride = 2112;
+
+using vale::prefetch_for_write;
 
 inline uint64_t now_ns() {
   timespec ts;
@@ -57,16 +61,6 @@ inline uint64_t cpu_ns(pid_t process = 0) {
 inline void relax() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
-#endif
-}
-
-// Asks for the line of `at` in a state that can be written, without waiting for it.
-inline void prefetch_for_write(const void* at) {
-#if defined(__x86_64__)
-  // __builtin_prefetch(at, 1) only becomes this instruction above baseline x86-64.
-  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(at)));
-#else
-  __builtin_prefetch(at, 1);
 #endif
 }
 

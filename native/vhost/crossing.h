@@ -46,9 +46,9 @@ class Crossing {
   void aim(GuestLink* giver, Port& port, unsigned tx_ring);
   // False: all of this queue's frames go through the ring for now, and end() is not called.
   bool begin();
-  // The Ethernet header is in the first fragment. slots: how many it would take of a ring like the giver's.
   // Frames of the same addresses; none is pending.
   Carried carry(const PlainFrame* frames, uint32_t count);
+  // The Ethernet header is in the first fragment. slots: how many it would take of a ring like the giver's.
   Give give(const VnetHeader& vnet, const Fragment* frame, uint32_t pieces, uint32_t bytes,
             uint32_t slots);
   // A frame that is not offered to give() goes through the ring.
