@@ -13,6 +13,7 @@
 #include <memory>
 
 #include "fuzz/input.h"
+#include "test/support/send_fds.h"
 #include "vhost/device.h"
 
 namespace hostile {
@@ -203,22 +204,9 @@ class HostileGuest {
   }
 
   void put(const void* bytes, size_t size, int fd, unsigned fds) {
-    iovec part = {const_cast<void*>(bytes), size};
-    alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
-    msghdr m = {};
-    m.msg_iov = &part;
-    m.msg_iovlen = 1;
-    if (fds != 0) {
-      const int all[2] = {fd, fd};
-      m.msg_control = control;
-      m.msg_controllen = CMSG_SPACE(fds * sizeof(int));
-      cmsghdr* const c = CMSG_FIRSTHDR(&m);
-      c->cmsg_level = SOL_SOCKET;
-      c->cmsg_type = SCM_RIGHTS;
-      c->cmsg_len = CMSG_LEN(fds * sizeof(int));
-      std::memcpy(CMSG_DATA(c), all, fds * sizeof(int));
-    }
-    sendmsg(other_, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const iovec part = {const_cast<void*>(bytes), size};
+    const int all[2] = {fd, fd};
+    send_fds(other_, &part, 1, all, fds, MSG_DONTWAIT);
   }
   void listen() {
     static Message answer;

@@ -2,14 +2,12 @@
 // What the process of one machine cannot do to the others that its agent serves.
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
-
-#include <cstring>
 
 #include "test/support/check.h"
 #include "test/support/together.h"
 #include "test/support/vhost_master.h"
+#include "vhost/endpoint.h"
 #include "vhost/guest_port.h"
 
 using namespace vale;
@@ -44,19 +42,16 @@ TEST(a_master_that_goes_on_talking_leaves_others_their_turn) {
   const std::string path = Fixture().dir + ".sock";
   std::unique_ptr<vhost::GuestLink> port;
   CHECK_OK(vhost::GuestPort::open({path, false, 1}, &port));
-  const int talks = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, path.c_str(), path.size());
-  REQUIRE(connect(talks, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  const Handle talks = vhost::connect_to(path, SOCK_STREAM);
+  REQUIRE(talks.valid());
   for (unsigned i = 0; i <= 100; i++) {
     const auto what = i < 100 ? vhost::Request::set_owner : vhost::Request::get_features;
     const vhost::Header h = {static_cast<uint32_t>(what), vhost::kVersion, 0};
-    REQUIRE(send(talks, &h, sizeof h, 0) == sizeof h);
+    REQUIRE(send(talks.fd(), &h, sizeof h, 0) == sizeof h);
   }
   char answer[64];
   unsigned looks = 1;
-  for (port->attend(); recv(talks, answer, sizeof answer, MSG_DONTWAIT) < 0; looks++) {
+  for (port->attend(); recv(talks.fd(), answer, sizeof answer, MSG_DONTWAIT) < 0; looks++) {
     REQUIRE(looks < 100);
     CHECK_EQ(port->ready(POLLIN), POLLIN);  // nobody sleeps on the rest
     port->attend();
@@ -64,5 +59,4 @@ TEST(a_master_that_goes_on_talking_leaves_others_their_turn) {
   CHECK(looks > 1);
   port->attend();
   CHECK_EQ(port->ready(POLLIN), 0);
-  close(talks);
 }

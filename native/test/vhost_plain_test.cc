@@ -91,20 +91,6 @@ struct Met {
   }
 };
 
-}  // namespace
-
-TEST(copies_are_exact_at_every_length) {
-  char from[400], to[400], expected[400];
-  for (uint32_t i = 0; i < sizeof from; i++) from[i] = static_cast<char>(i * 7 + 1);
-  for (uint32_t n = 0; n < 300; n++) {
-    std::memset(to, 0x55, sizeof to);
-    std::memset(expected, 0x55, sizeof expected);
-    std::memcpy(expected + 3, from + 5, n);
-    copy_exactly(to + 3, from + 5, n);
-    CHECK(std::memcmp(to, expected, sizeof to) == 0);
-  }
-}
-
 void go_round(Together& t, const DriverKind& from, const DriverKind& to) {
   Master a(from.options()), b(to.options());
   REQUIRE(meet(t, a, b));
@@ -125,6 +111,20 @@ void go_round(Together& t, const DriverKind& from, const DriverKind& to) {
   CHECK_EQ(t.counters(1).tx_frames, before + next);
   if (check::state().failed)
     std::printf("  from %s to %s%s\n", from.what, to.what, t.apart ? ", apart" : "");
+}
+
+}  // namespace
+
+TEST(copies_are_exact_at_every_length) {
+  char from[400], to[400], expected[400];
+  for (uint32_t i = 0; i < sizeof from; i++) from[i] = static_cast<char>(i * 7 + 1);
+  for (uint32_t n = 0; n < 300; n++) {
+    std::memset(to, 0x55, sizeof to);
+    std::memset(expected, 0x55, sizeof expected);
+    std::memcpy(expected + 3, from + 5, n);
+    copy_exactly(to + 3, from + 5, n);
+    CHECK(std::memcmp(to, expected, sizeof to) == 0);
+  }
 }
 
 TEST(many_at_a_time_round_the_rings_again_and_again) {
@@ -222,12 +222,8 @@ TEST(a_receiver_short_of_buffers_gets_the_rest_later_in_order) {
   for (const DriverKind& kind : kKinds) {
     for (const uint32_t buffers : {1u, 7u, 40u}) {
       Master a(kind.options()), b(kind.options());
-      REQUIRE(a.meet(t.path(1)));
-      REQUIRE(b.meet(t.path(2)));
-      a.refill();
+      REQUIRE(meet_without_buffers(t, a, b));
       const uint64_t before = t.counters(1).tx_frames;
-      CHECK(b.send(frame(mac(1), mac(2), 60, 1)));
-      CHECK(body(a, a.receive()) == frame(mac(1), mac(2), 60, 1));
       {
         Stopped now(t, a);
         for (uint32_t i = 0; i < buffers; i++) offer_buffer(b, b.rx().buffer_bytes);
@@ -252,11 +248,7 @@ TEST(among_short_buffers_frames_are_spread_and_stay_in_order) {
   for (const DriverKind& kind : kKinds) {
     if ((kind.features & kMergeable) == 0) continue;
     Master a(kind.options()), b(kind.options());
-    REQUIRE(a.meet(t.path(1)));
-    REQUIRE(b.meet(t.path(2)));
-    a.refill();
-    CHECK(b.send(frame(mac(1), mac(2), 60, 1)));
-    CHECK(body(a, a.receive()) == frame(mac(1), mac(2), 60, 1));
+    REQUIRE(meet_without_buffers(t, a, b));
     {
       Stopped now(t, a);
       for (uint32_t i = 0; i < 90; i++) offer_buffer(b, i % 5 == 3 ? 100 + i : 1600);
@@ -280,12 +272,7 @@ TEST(what_a_guest_asks_to_be_finished_is_among_the_others) {
     o.piece = kOneBuffer;
     o.features |= kChecksum | kTso4 | kGuestChecksum | kGuestTso4;
     Master a(o), b(able ? o : master::Options());
-    REQUIRE(a.meet(t.path(1)));
-    REQUIRE(b.meet(t.path(2)));
-    a.refill();
-    b.refill();
-    CHECK(b.send(frame(from, to, 60, 1)));
-    CHECK(body(a, a.receive()) == frame(from, to, 60, 1));
+    REQUIRE(meet(t, a, b, from, to));
     {
       Stopped now(t, a);
       for (uint32_t i = 0; i < 30; i++)
@@ -338,12 +325,8 @@ TEST(a_receive_buffer_that_breaks_the_rules_amid_others_ends_who_offers_it) {
   for (unsigned i = 1; i <= 2; i++) CHECK_OK(t.attach(i));
   for (const DriverKind& kind : kKinds) {
     Master a(kind.options()), c(kind.options());
-    REQUIRE(a.meet(t.path(1)));
-    REQUIRE(c.meet(t.path(2)));
-    a.refill();
+    REQUIRE(meet_without_buffers(t, a, c));
     const uint64_t before = t.counters(1).tx_frames;
-    CHECK(c.send(frame(mac(1), mac(2), 60, 2)));
-    CHECK(body(a, a.receive()) == frame(mac(1), mac(2), 60, 2));
     {
       Stopped now(t, a);
       for (uint32_t i = 0; i < 20; i++) offer_buffer(c, c.rx().buffer_bytes);

@@ -219,12 +219,7 @@ TEST(offloads_pass_between_guests_that_have_them_and_are_finished_for_others) {
   const std::string to = super::text(whole).substr(0, 6), from = super::text(whole).substr(6, 6);
   for (const bool able : {true, false}) {
     Master a(o), b(able ? o : master::Options());
-    REQUIRE(a.meet(t.path(1)));
-    REQUIRE(b.meet(t.path(2)));
-    a.refill();
-    b.refill();
-    CHECK(b.send(frame(from, to, 60, 1)));
-    CHECK(body(a, a.receive()) == frame(from, to, 60, 1));
+    REQUIRE(meet(t, a, b, from, to));
     const uint32_t tail = t.tail(2);
     CHECK(a.send(super::text(whole), vnet));
     if (able) {

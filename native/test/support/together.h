@@ -80,19 +80,30 @@ inline uint64_t drops(const vale::PortCounters& c) {
   return sum;
 }
 
-// Both know where the other is.
-inline void introduce(master::Master& a, master::Master& b) {
+// Both know where the other is, at these addresses.
+inline void introduce(master::Master& a, master::Master& b, const std::string& at_a = mac(1),
+                      const std::string& at_b = mac(2)) {
   a.refill();
   b.refill();
-  CHECK(a.send(frame(mac(2), mac(1), 60, 0)));
-  CHECK(body(b, b.receive()) == frame(mac(2), mac(1), 60, 0));
-  CHECK(b.send(frame(mac(1), mac(2), 60, 1)));
-  CHECK(body(a, a.receive()) == frame(mac(1), mac(2), 60, 1));
+  CHECK(a.send(frame(at_b, at_a, 60, 0)));
+  CHECK(body(b, b.receive()) == frame(at_b, at_a, 60, 0));
+  CHECK(b.send(frame(at_a, at_b, 60, 1)));
+  CHECK(body(a, a.receive()) == frame(at_a, at_b, 60, 1));
 }
 
 // The first two ports' machines come, and know each other.
-inline bool meet(const Together& t, master::Master& a, master::Master& b) {
+inline bool meet(const Together& t, master::Master& a, master::Master& b,
+                 const std::string& at_a = mac(1), const std::string& at_b = mac(2)) {
   if (!a.meet(t.path(1)) || !b.meet(t.path(2))) return false;
-  introduce(a, b);
+  introduce(a, b, at_a, at_b);
+  return true;
+}
+
+// The same, but the second has no receive buffers yet, and only the first knows where the other is.
+inline bool meet_without_buffers(const Together& t, master::Master& a, master::Master& b) {
+  if (!a.meet(t.path(1)) || !b.meet(t.path(2))) return false;
+  a.refill();
+  CHECK(b.send(frame(mac(1), mac(2), 60, 1)));
+  CHECK(body(a, a.receive()) == frame(mac(1), mac(2), 60, 1));
   return true;
 }

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "offload/vnet_header.h"
+#include "test/support/send_fds.h"
 #include "test/support/vhost_driver.h"
 
 namespace master {
@@ -146,21 +147,9 @@ class Master {
   bool tell(Request request, const void* payload, uint32_t size, const int* fds = nullptr,
             size_t count = 0, uint32_t flags = kVersion) {
     Header header = {static_cast<uint32_t>(request), flags, size};
-    iovec parts[2] = {{&header, sizeof header}, {const_cast<void*>(payload), size}};
-    alignas(cmsghdr) char control[CMSG_SPACE(16 * sizeof(int))] = {};
-    msghdr m = {};
-    m.msg_iov = parts;
-    m.msg_iovlen = 2;
-    if (count != 0) {
-      m.msg_control = control;
-      m.msg_controllen = CMSG_SPACE(count * sizeof(int));
-      cmsghdr* const c = CMSG_FIRSTHDR(&m);
-      c->cmsg_level = SOL_SOCKET;
-      c->cmsg_type = SCM_RIGHTS;
-      c->cmsg_len = CMSG_LEN(count * sizeof(int));
-      std::memcpy(CMSG_DATA(c), fds, count * sizeof(int));
-    }
-    return sendmsg(socket_fd, &m, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof header + size);
+    const iovec parts[2] = {{&header, sizeof header}, {const_cast<void*>(payload), size}};
+    return send_fds(socket_fd, parts, 2, fds, count, 0) ==
+           static_cast<ssize_t>(sizeof header + size);
   }
   template <class T>
   requires(!std::is_null_pointer_v<T>) bool tell(Request request, const T& payload, int fd = -1) {
