@@ -37,6 +37,8 @@ struct Chain {
 // A chain of one buffer.
 struct Plain {
   static constexpr uint32_t kMost = 64;  // are looked at at once
+  // Frames that are moved one by one after one that had to be: as a rule it is not the only one.
+  static constexpr uint32_t kSingly = 8;
 
   char* data;
   uint32_t bytes;

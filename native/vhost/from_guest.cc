@@ -9,8 +9,6 @@ namespace {
 
 // Frames that another guest's buffers are filled with before they are counted.
 constexpr uint32_t kMostPending = 64;
-// Chains that are read one by one after one that had to be: as a rule it is not the only one.
-constexpr uint32_t kSingly = 8;
 
 }  // namespace
 
@@ -48,7 +46,7 @@ bool FromGuest::read_plain(Queue& queue, const Rules& rules, const RingView& to,
   while (good < count && vhost::read_plain(rules, plain_[good], &frames_[good]) &&
          kPortHeader + frames_[good].bytes <= to.buf_size())
     good++;
-  if (good < count) singly_ = kSingly;
+  if (good < count) singly_ = Plain::kSingly;
   if (good == 0) return false;
   if (!settle(queue)) return true;
   begin_crossing();
@@ -64,7 +62,7 @@ bool FromGuest::read_plain(Queue& queue, const Rules& rules, const RingView& to,
       if (rest == Crossing::Carried::ended) end_crossing();
     }
     if (done == 0 && rest == Crossing::Carried::singly) {
-      singly_ = kSingly;
+      singly_ = Plain::kSingly;
       break;
     }
     if (done == 0) done = put_in_ring(to, first, end - first);

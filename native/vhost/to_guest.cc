@@ -18,11 +18,15 @@ void advance(const RingView& ring, uint32_t slots) {
 ToGuest::Moved ToGuest::move(const RingView& from, Queue& queue, GuestMemory& memory,
                              const Rules& rules, uint32_t most, Counts* counts) {
   Moved moved;
+  uint32_t singly = 0;
   while (moved.frames < most && from.head() != from.tail()) {
-    if (const uint32_t n = move_plain(from, queue, memory, rules, most - moved.frames, counts)) {
+    if (singly == 0) {
+      const uint32_t n = move_plain(from, queue, memory, rules, most - moved.frames, counts);
       moved.frames += n;
-      continue;
+      if (n != 0) continue;
+      singly = Plain::kSingly;
     }
+    singly--;
     if (!begun_ && !gather(from)) break;
     if (!begun_ && !begin(rules, counts)) {
       advance(from, slots_);
