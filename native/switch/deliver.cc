@@ -39,37 +39,15 @@ struct RunSource {
 };
 
 // `count` single fragments into the slots from `tail` on, all known to fit; `next` more may follow.
-// Returns the slot after them. In at most two stretches, so that no slot asks whether the ring wraps.
+// Returns the slot after them.
 template <class Source>
 [[gnu::noinline]] uint32_t copy_simple(const RxRing& r, char* base, MoreBits& more, uint32_t tail,
                                        const Source& source, uint32_t first, uint32_t count,
                                        uint32_t next, uint64_t* bytes) {
-  netmap_slot* const ring = slots_of(r, base);
-  char* const buffers = base + r.buf_ofs;
-  const size_t stride = r.buf_size;
-  const uint32_t bound = r.buf_bound.load(std::memory_order_relaxed);
+  SlotTarget target[kDeliverFrames];
+  read_targets(r, base, tail, count, target);
   const uint32_t n = r.num_slots;
-  const uint32_t before_wrap = std::min(count, n - tail);
-  const uint32_t end = tail + count < n ? tail + count : tail + count - n;
-  struct Target {
-    char* data;
-    uint32_t index, length;
-  } target[kDeliverFrames];
-  // All buffers are asked for before the first is written: of a receiver that reads what comes, the other core has
-  // every one of them.
-  const auto read = [&](const netmap_slot* slot, uint32_t from, uint32_t to) {
-    for (uint32_t i = from; i < to; i++, slot++) {
-      const uint32_t b = __atomic_load_n(&slot->buf_idx, __ATOMIC_RELAXED);
-      const uint32_t index = b < bound ? b : 0;  // a wrong index hurts only the ring's owner
-      char* const data = buffers + index * stride;
-      prefetch_for_write(data);
-      target[i].index = index;
-      target[i].data = data;
-    }
-  };
-  read(ring + tail, 0, before_wrap);
-  read(ring, before_wrap, count);
-  prefetch_slots(ring, n, end, next);
+  prefetch_slots(slots_of(r, base), n, tail + count < n ? tail + count : tail + count - n, next);
   uint64_t sum = 0;
   for (uint32_t i = 0; i < count; i++) {
     const Piece f = source[first + i];
@@ -77,20 +55,8 @@ template <class Source>
     sum += f.length;
     copy_payload(target[i].data, f.data, f.length);
   }
-  const auto write = [&](netmap_slot* slot, uint32_t from, uint32_t to) {
-    for (uint32_t i = from; i < to; i++, slot++)
-      store_slot(slot, target[i].index, target[i].length, 1u << 8);
-  };
-  write(ring + tail, 0, before_wrap);
-  write(ring, before_wrap, count);
-  if (r.multi.load(std::memory_order_relaxed) != 0) [[unlikely]] {
-    for (uint32_t i = 0, slot = tail; i < count; i++) {
-      set_more(more, slot, false);
-      if (++slot == n) slot = 0;
-    }
-  }
   *bytes = sum;
-  return end;
+  return write_targets(r, base, more, tail, count, target);
 }
 
 // The same for a few, which are not worth three passes.

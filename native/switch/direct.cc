@@ -99,7 +99,7 @@ bool DirectSender::commit(const Way& way, const RingView& view, uint32_t frames,
 }
 
 bool DirectSender::reserve(const Way& way, uint32_t count, uint64_t bytes, uint32_t longest,
-                           Target* to, uint32_t* room) {
+                           SlotTarget* to, uint32_t* room) {
   RxRing& r = s_.rt->control().rx(way.rx_index);
   if (!lock(way)) return false;
   reserved_ = s_.rt->mapper->region(r.region, r.region_gen);
@@ -107,39 +107,24 @@ bool DirectSender::reserve(const Way& way, uint32_t count, uint64_t bytes, uint3
     unlock(r.lock);
     return false;
   }
-  const uint32_t n = r.num_slots;
   const uint32_t tail = word_position(r.tail_copy.load(std::memory_order_relaxed));
-  netmap_slot* const ring = slots_of(r, reserved_);
-  prefetch_slots(ring, n, tail, count);
+  prefetch_slots(slots_of(r, reserved_), r.num_slots, tail, count);
   take(count, bytes);
   s_.intend(r, way.rx_index, count);
   if (known_space(r, tail) < count) r.hwcur_seen = r.hwcur.load(std::memory_order_acquire);
   *room = std::min(count, known_space(r, tail));
-  const uint32_t bound = r.buf_bound.load(std::memory_order_relaxed);
-  for (uint32_t i = 0, slot = tail; i < *room; i++) {
-    const uint32_t b = __atomic_load_n(&ring[slot].buf_idx, __ATOMIC_RELAXED);
-    to[i].index = b < bound ? b : 0;  // a wrong index hurts only the ring's owner
-    to[i].data = reserved_ + r.buf_ofs + static_cast<size_t>(to[i].index) * r.buf_size;
-    prefetch_for_write(to[i].data);
-    if (++slot == n) slot = 0;
-  }
+  read_targets(r, reserved_, tail, *room, to);
   return true;
 }
 
-void DirectSender::deliver(const Way& way, const Target* filled, uint32_t room, uint32_t count) {
+void DirectSender::deliver(const Way& way, const SlotTarget* filled, uint32_t room,
+                           uint32_t count) {
   const Control& c = s_.rt->control();
   RxRing& r = c.rx(way.rx_index);
-  netmap_slot* const ring = slots_of(r, reserved_);
-  const bool multi = r.multi.load(std::memory_order_relaxed) != 0;
-  uint32_t tail = word_position(r.tail_copy.load(std::memory_order_relaxed));
+  const uint32_t from = word_position(r.tail_copy.load(std::memory_order_relaxed));
+  const uint32_t tail = write_targets(r, reserved_, c.more(way.rx_index), from, room, filled);
   uint64_t bytes = 0;
-  for (uint32_t i = 0; i < room; i++) {
-    store_slot(&ring[tail], filled[i].index, filled[i].length, 1u << 8);
-    if (multi) [[unlikely]]
-      set_more(c.more(way.rx_index), tail, false);
-    bytes += filled[i].length;
-    if (++tail == r.num_slots) tail = 0;
-  }
+  for (uint32_t i = 0; i < room; i++) bytes += filled[i].length;
   r.intent_frames.store(room, std::memory_order_release);
   vale::commit(r, tail, [&](RxStat& s) {
     s.frames += room;

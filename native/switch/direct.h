@@ -19,6 +19,7 @@
 #pragma once
 
 #include "device/ring_view.h"
+#include "switch/slot_target.h"
 
 namespace vale {
 
@@ -44,18 +45,13 @@ class DirectSender {
   bool empty(const Way& way, const RingView& view) const;
   // bytes: with the ports' virtio-net headers.
   bool commit(const Way& way, const RingView& view, uint32_t frames, uint64_t bytes);
-  // A place for a frame with its port's header; `length` is to be set by who fills it.
-  struct Target {
-    char* data;
-    uint32_t index, length;
-  };
   static constexpr uint32_t kMostReserved = 64;
   // Places for `count` frames of at most `longest` bytes each, `bytes` in all, headers included: to[0] to
   // to[*room - 1]; the others are dropped, and counted so. False: as commit().
-  bool reserve(const Way& way, uint32_t count, uint64_t bytes, uint32_t longest, Target* to,
+  bool reserve(const Way& way, uint32_t count, uint64_t bytes, uint32_t longest, SlotTarget* to,
                uint32_t* room);
-  // Those that were reserved last, filled.
-  void deliver(const Way& way, const Target* filled, uint32_t room, uint32_t count);
+  // Those that were reserved last, filled, their lengths set.
+  void deliver(const Way& way, const SlotTarget* filled, uint32_t room, uint32_t count);
   void end();
 
  private:

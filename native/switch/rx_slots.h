@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Flow. How a sender writes the slots of an rx ring: slots_of(), store_slot() for each, and set_more()
-//   where a frame takes several.
+//   where a frame takes several. Many whole frames in a row: read_targets(), fill them, write_targets().
 // Owns. Nothing; the caller holds the ring's lock.
 // Invariants. Nobody looks at a slot before the tail has passed it.
 // Not here. The bytes of the frames, the tail (deliver.cc, deliver_converted.cc).
@@ -11,9 +11,13 @@
 #include <emmintrin.h>
 #endif
 
+#include <algorithm>
+
 #include "abi/netmap.h"
 #include "shm/layout.h"
 #include "switch/offsets.h"
+#include "switch/prefetch.h"
+#include "switch/slot_target.h"
 
 namespace vale {
 
@@ -57,6 +61,51 @@ inline void set_more(MoreBits& m, uint32_t slot, bool more) {
   const uint64_t bit = uint64_t{1} << (slot % 64);
   const uint64_t w = word.load(std::memory_order_relaxed);
   word.store(more ? w | bit : w & ~bit, std::memory_order_relaxed);
+}
+
+// f(slot, i) for `count` slots from `tail` on. In at most two stretches, so that no slot asks whether the ring wraps.
+template <class Each>
+inline void for_slots(const RxRing& r, char* base, uint32_t tail, uint32_t count, Each&& f) {
+  netmap_slot* const ring = slots_of(r, base);
+  const uint32_t before_wrap = std::min(count, r.num_slots - tail);
+  const auto stretch = [&](netmap_slot* slot, uint32_t from, uint32_t to) {
+    for (uint32_t i = from; i < to; i++, slot++) f(slot, i);
+  };
+  stretch(ring + tail, 0, before_wrap);
+  stretch(ring, before_wrap, count);
+}
+
+// All buffers are asked for before the first is written: of a receiver that reads what comes, the other core has
+// every one of them.
+inline void read_targets(const RxRing& r, char* base, uint32_t tail, uint32_t count,
+                         SlotTarget* to) {
+  char* const buffers = base + r.buf_ofs;
+  const size_t stride = r.buf_size;
+  const uint32_t bound = r.buf_bound.load(std::memory_order_relaxed);
+  for_slots(r, base, tail, count, [&](const netmap_slot* slot, uint32_t i) {
+    const uint32_t b = __atomic_load_n(&slot->buf_idx, __ATOMIC_RELAXED);
+    const uint32_t index = b < bound ? b : 0;  // a wrong index hurts only the ring's owner
+    char* const data = buffers + index * stride;
+    prefetch_for_write(data);
+    to[i].index = index;
+    to[i].data = data;
+  });
+}
+
+// Those slots, when they are filled. Returns the slot after them.
+inline uint32_t write_targets(const RxRing& r, char* base, MoreBits& more, uint32_t tail,
+                              uint32_t count, const SlotTarget* filled) {
+  for_slots(r, base, tail, count, [&](netmap_slot* slot, uint32_t i) {
+    store_slot(slot, filled[i].index, filled[i].length, 1u << 8);
+  });
+  const uint32_t n = r.num_slots;
+  if (r.multi.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+    for (uint32_t i = 0, slot = tail; i < count; i++) {
+      set_more(more, slot, false);
+      if (++slot == n) slot = 0;
+    }
+  }
+  return tail + count < n ? tail + count : tail + count - n;
 }
 
 }  // namespace vale

@@ -94,7 +94,7 @@ class Crossing {
   uint64_t passed_[4] = {};     // ports that frames go to through the ring now
   bool all_passed_ = false;
   Plain buffers_[Plain::kMost];
-  DirectSender::Target targets_[Plain::kMost];
+  SlotTarget targets_[Plain::kMost];
 };
 
 }  // namespace vale::vhost
