@@ -6,7 +6,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import { verbs, type VerbClass } from './commands/index.js';
 import { nearest, UsageError } from './errors.js';
 import { packageRoot } from './native.js';
-import { die, mustFinish, ownProcess } from './process.js';
+import { die, mustFinish, ownOutput, ownProcess } from './process.js';
 
 async function loadConfig(): Promise<Config> {
   // No plugins: oclif would look for them in the user's home, which may not be readable.
@@ -30,6 +30,7 @@ function findVerb(name: string): (typeof verbs)[string] {
 async function runVerb(name: string, argv: string[]): Promise<void> {
   const load = findVerb(name);
   const Verb = (await load()).default as VerbClass & { id: string };
+  ownOutput();
   Verb.id = name;
   await Verb.run.call(Verb as never, argv, await loadConfig());
   mustFinish(false);

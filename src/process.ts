@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// How the process ends: signals, closed pipes, and errors nobody caught.
+// How the process ends: signals, closed pipes and terminals, and errors nobody caught.
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { isatty } from 'node:tty';
+
 import { explain, ValeError } from './errors.js';
 
 let controller: AbortController | undefined;
@@ -40,9 +43,29 @@ function onSignal(): void {
   controller.abort();
 }
 
-/** The reader of our output has gone (`| head`): that is a normal end. Anything else is a failure. */
-function onOutputError(error: NodeJS.ErrnoException, where: string): void {
+let hungUp = false;
+
+/** Our terminal is closed. Its shell says so, and the kernel once more when that ends: both mean one end, not haste. */
+function onHangUp(): void {
+  if (hungUp) return;
+  hungUp = true;
+  onSignal();
+}
+
+/** What Node does with a terminal at its end fails on a closed one, and Node crashes of that: it gets none. */
+function leaveClosedTerminal(): void {
+  for (const fd of [0, 1, 2])
+    if (fstatSync(fd).isCharacterDevice() && !isatty(fd)) {
+      closeSync(fd);
+      openSync('/dev/null', 'r+');
+    }
+}
+
+/** The reader of our output has gone (`| head`, a terminal): that is a normal end. Anything else is a failure. */
+function onOutputError(error: NodeJS.ErrnoException, stream: NodeJS.WriteStream): void {
   if (error.code === 'EPIPE') process.exit(0);
+  if (stream.isTTY && (hungUp || error.code === 'EIO')) return onHangUp();
+  const where = stream === process.stdout ? 'standard output' : 'standard error';
   const reason = error.code === 'ENOSPC' ? 'no space left on that device' : error.message;
   die(new ValeError(`cannot write to ${where}: ${reason}`));
 }
@@ -65,18 +88,21 @@ export function die(error: unknown): void {
   }
 }
 
+/** Errors of the standard streams are told of here alone: oclif adds a listener when a verb is loaded. */
+export function ownOutput(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.removeAllListeners('error');
+    stream.on('error', (error) => onOutputError(error, stream));
+  }
+}
+
 /** Installs the handlers of this file, once, for a process that is the CLI. */
 export function ownProcess(): void {
-  const streams = [
-    [process.stdout, 'standard output'],
-    [process.stderr, 'standard error'],
-  ] as const;
-  for (const [stream, name] of streams) {
-    stream.removeAllListeners('error');
-    stream.on('error', (error) => onOutputError(error, name));
-  }
-  // SIGHUP: its terminal is closed.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, onSignal);
+  ownOutput();
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  process.on('SIGHUP', onHangUp);
+  process.on('exit', leaveClosedTerminal);
   process.on('uncaughtException', die);
   process.on('unhandledRejection', die);
 }
