@@ -12,6 +12,7 @@
 
 static struct {
   volatile int all, elsewhere, ready;
+  volatile int over;  // of `all`: the first thread has left the handler, and is preferred again
 }* seen;
 static pthread_t first;
 
@@ -48,8 +49,7 @@ int main(int argc, char** argv) {
     while (seen->ready == 0) usleep(1000);
     for (int i = 1; i <= 300; i++) {
       kill(self, SIGUSR1);
-      while (seen->all < i) usleep(50);
-      usleep(300);  // the handler returns
+      while (seen->over < i) usleep(50);
     }
     seen->ready = 2;
     _exit(0);
@@ -57,7 +57,10 @@ int main(int argc, char** argv) {
   pthread_t thread;
   pthread_create(&thread, NULL, reader, argv[1]);
   struct pollfd input = {0, POLLIN, 0};
-  while (seen->ready != 2) poll(&input, 1, 10);
+  while (seen->ready != 2) {
+    poll(&input, 1, 10);
+    seen->over = seen->all;
+  }
   printf("signals %d, in the reader %d\n", seen->all, seen->elsewhere);
   return 0;
 }
