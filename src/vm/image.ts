@@ -22,6 +22,7 @@ import { makeFolders } from '../folders.js';
 import { errorText } from '../session/errno.js';
 import { archive, CHARACTER_DEVICE, DIRECTORY, LINK, PROGRAM, type Entry } from './cpio.js';
 import { INIT } from './init.js';
+import { keep } from './keeper.js';
 
 export interface Image {
   kernel: string;
@@ -78,7 +79,11 @@ export async function buildImage(
     accessSync(folder, constants.W_OK);
   });
   const work = orElse('TMPDIR', tmpdir(), () => mkdtempSync(join(tmpdir(), 'vale-image-')));
-  const leave = (): void => rmSync(work, { recursive: true, force: true });
+  const release = keep(work);
+  const leave = (): void => {
+    rmSync(work, { recursive: true, force: true });
+    release();
+  };
   process.once('exit', leave);
   try {
     say(`downloading ${KERNEL}, ${[...PROGRAMS, ...LIBRARIES].join(', ')}`);

@@ -3,22 +3,30 @@
 import { spawn } from 'node:child_process';
 
 /**
- * Ends QEMUs and agents whose command lines name the folder, then removes it. Its standard input ends with the
+ * Ends QEMUs, agents and what unpacks packages, which have the folder in their command lines or work in it, then
+ * removes it. Its standard input ends with the
  * process that it waits for; the folder comes in the environment, so that its own command line does not name it.
  */
 const WAIT = `
 trap '' HUP INT TERM
 while read -r _; do :; done
-for line in $(grep -lsF -- "$KEPT/" /proc/[0-9]*/cmdline); do
-  one=\${line%/cmdline}
+at_work() {
+  grep -lsF -- "$KEPT/" /proc/[0-9]*/cmdline
+  find /proc/[0-9]*/cwd -maxdepth 0 -lname "$KEPT*"
+}
+for file in $(at_work 2>/dev/null); do
+  one=\${file%/*}
   read -r name <"$one/comm" || continue
-  case $name in qemu-system-*|vale-agent) kill -KILL "\${one#/proc/}" ;; esac
+  case $name in
+    qemu-system-*|vale-agent) kill -KILL "\${one#/proc/}" ;;
+    apt-get|dpkg-deb) kill -s KILL -- "-\${one#/proc/}" ;; # its group, as it was started
+  esac
 done
 rm -rf -- "$KEPT"
 `;
 
 /**
- * Has the folder, and the virtual machines and agents that work in it, go when this process is killed.
+ * Has the folder, and the processes of ours that work in it, go when this process is killed.
  * @returns for who has done that himself: ends the wait
  */
 export function keep(folder: string): () => void {
