@@ -218,6 +218,20 @@ describe('the other functions', () => {
     const same = await vale('pkt-gen', '-i', port, '-C', '512', '--duration', '0.1');
     expect(same.stderr).not.toContain('-C:');
     expect((await open.stop()).stderr).not.toContain('-C:');
+    const most = '4096,4096,16,16 (tx slots, rx slots, tx rings, rx rings)';
+    const beyond = await vale(
+      'pkt-gen',
+      '-i',
+      `${port}@conf:slots=4097,rings=17`,
+      '-f',
+      'tx',
+      '-n',
+      '1',
+    );
+    expect(beyond.stderr).toContain(`vale: @conf: ${port} has ${most}\n`);
+    const kept = await vale('ctl', '-n', 'beyond0', '-C', '4097,1,17');
+    expect(kept.stderr).toBe(`vale: -C: beyond0 has ${most.replace('4096,1', '1,1')}\n`);
+    await vale('ctl', '-r', 'beyond0');
   });
 
   describe('a capture file', () => {

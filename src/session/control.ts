@@ -62,9 +62,13 @@ export class Control {
   ) {}
 
   create(name: string, wishes: Wishes): PortInfo {
-    return this.attempt('create', name, (names) =>
-      this.runtime.create(names.request(parsePersistent(name, names), wishes)),
-    );
+    return this.attempt('create', name, (names) => {
+      const spec = parsePersistent(name, names);
+      const info = this.runtime.create(names.request(spec, wishes));
+      const rings = otherRings(spec, info, wishes.config);
+      if (rings !== undefined) this.warn(rings);
+      return info;
+    });
   }
 
   remove(name: string): void {
@@ -99,7 +103,7 @@ export class Control {
       });
       if (warning !== '') this.warn(warning);
       const { config } = wishes;
-      const made = config && this.runtime.list().find((row) => row.name === spec.fullName);
+      const made = this.runtime.list().find((row) => row.name === spec.fullName);
       const rings = made && otherRings(spec, made.info, config);
       if (rings !== undefined) this.warn(rings);
       const agents = this.runtime.agents();

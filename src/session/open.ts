@@ -157,12 +157,14 @@ export function openForThreads(
 }
 
 /** What to say when a port has other rings than those asked for: it was there already, or a limit was met. */
-export function otherRings({ text }: PortSpec, has: RingConfig, asked?: RingConfig) {
+export function otherRings(spec: PortSpec, has: RingConfig, config?: RingConfig) {
+  const asked: Partial<RingConfig> | undefined = config ?? spec.options.conf;
   if (asked === undefined) return undefined;
   const names = ['txSlots', 'rxSlots', 'txRings', 'rxRings'] as const;
-  if (names.every((name) => asked[name] === 0 || asked[name] === has[name])) return undefined;
-  const config = names.map((name) => has[name]).join(',');
-  return `-C: ${text} has ${config} (tx slots, rx slots, tx rings, rx rings)`;
+  if (names.every((name) => [0, has[name]].includes(asked[name] ?? 0))) return undefined;
+  const made = names.map((name) => has[name]).join(',');
+  const by = config === undefined ? `@conf: ${spec.fullName}` : `-C: ${spec.text}`;
+  return `${by} has ${made} (tx slots, rx slots, tx rings, rx rings)`;
 }
 
 /** A port has the rings it was made with; whoever makes it says how many. */
