@@ -118,6 +118,8 @@ struct WireState {
   bool promiscuous = false;
   // Receive queues that the driver has got since it was opened by AF_XDP: their frames are lost, uncounted.
   uint32_t unserved_queues = 0;
+  bool unreachable = false;     // a virtual machine's socket was removed and cannot be made again
+  bool another_waits = false;   // there, until the one that is connected has gone
   uint64_t kernel_drops = 0;    // frames the kernel received for this port and had no room for
   uint64_t nic_rx_dropped = 0;  // the interface's own counts, since it exists
   uint64_t nic_tx_dropped = 0;

@@ -101,6 +101,10 @@ export interface WireState {
   promiscuous: boolean;
   /** Receive queues that the driver has got since it was opened by AF_XDP: their frames are lost, uncounted. */
   unservedQueues: number;
+  /** A virtual machine's socket was removed and cannot be made again. */
+  unreachable: boolean;
+  /** Another virtual machine waits there until the one that is connected has gone. */
+  anotherWaits: boolean;
   /** Frames the kernel received for this port and had no room for. */
   kernelDrops: bigint;
   /** The interface's own counts, since it exists. */

@@ -136,6 +136,30 @@ describe('tables', () => {
     ]);
   });
 
+  test('say of virtual machines whether they are there, and what is wrong', () => {
+    const states = [
+      { link: true },
+      { link: true, anotherWaits: true },
+      { link: false },
+      { link: true, unreachable: true },
+      { link: false, up: false },
+    ];
+    const agents = states.map((state, i) => {
+      const one = agent(`vale0:vm${i}`, { socket: '/run/vm' });
+      return { ...one, state: { ...one.state, ...state } };
+    });
+    const ports = agents.map((one) => port(one.port));
+    const [heading = '', ...rows] = listTables(snapshot({ ports, agents }), look(140));
+    const [from, to] = [heading.indexOf('LINK'), heading.indexOf('INDEX')];
+    expect(rows.map((row) => row.slice(from, to).trimEnd())).toEqual([
+      'connected',
+      'connected, another waits',
+      'waiting',
+      'socket lost',
+      'broken',
+    ]);
+  });
+
   test('alert to an interface that is down', () => {
     const alerts: string[] = [];
     listTables(attached, {

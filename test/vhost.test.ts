@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Virtual machines as ports: what a user sees of them before one has come.
-import { existsSync, lstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -159,6 +169,58 @@ describe('virtual machines as ports', () => {
     expect(await log('vale0:c3')).toHaveLength(1);
     for (const port of ['c1', 'c2', 'c3']) await good('-d', `vale0:${port}`);
   });
+
+  test('a socket that is removed is made again, and told when it cannot be', async () => {
+    const inner = join(folder, 'inner');
+    mkdirSync(inner);
+    const link = async (port: string) => {
+      const { ports } = JSON.parse(await good('--json')) as {
+        ports: { name: string; interface: Record<string, unknown> }[];
+      };
+      return ports.find(({ name }) => name === port)!.interface;
+    };
+    const kinds = ['vhost-user', 'stream', 'dgram'];
+    for (const kind of kinds) await good('-a', `vale0:${kind}`, `--${kind}`, join(inner, kind));
+    const met = createConnection(join(inner, 'stream'));
+    await once(met, 'connect');
+    for (const kind of kinds) rmSync(join(inner, kind));
+    for (const kind of kinds) {
+      await expect.poll(() => existsSync(join(inner, kind)), { timeout: 10_000 }).toBe(true);
+      await expect
+        .poll(() => good('log', `vale0:${kind}`))
+        .toMatch(/the socket's file was removed, and is there again/);
+    }
+    // Who was met before is served still, and the next one finds the socket, and is told of while it waits.
+    expect(await link('vale0:stream')).toMatchObject({ link: true, another_waits: false });
+    const next = createConnection(join(inner, 'stream'));
+    await once(next, 'connect');
+    await expect
+      .poll(() => link('vale0:stream'), { timeout: 10_000 })
+      .toMatchObject({ link: true, another_waits: true });
+    expect(await good('log', 'vale0:stream')).toMatch(/another machine wants to connect/);
+    met.destroy();
+    await expect
+      .poll(() => link('vale0:stream'), { timeout: 10_000 })
+      .toMatchObject({ link: true, link_downs: 1, another_waits: false });
+    next.destroy();
+    rmSync(inner, { recursive: true });
+    for (const kind of kinds) {
+      await expect
+        .poll(() => link(`vale0:${kind}`), { timeout: 10_000 })
+        .toMatchObject({ unreachable: true });
+      expect((await good('log', `vale0:${kind}`)).trimEnd().split('\n').at(-1)).toContain(
+        `cannot be made again: ${join(inner, kind)}: its folder is not there; make it: mkdir -p ${inner}; tried`,
+      );
+    }
+    mkdirSync(inner);
+    for (const kind of kinds) {
+      await expect
+        .poll(() => link(`vale0:${kind}`), { timeout: 10_000 })
+        .toMatchObject({ unreachable: false });
+      await good('-d', `vale0:${kind}`);
+      expect(existsSync(join(inner, kind))).toBe(false);
+    }
+  }, 60_000);
 
   test('one process serves several that name it', async () => {
     const attach = (vm: string, ...more: string[]) =>

@@ -65,6 +65,8 @@ Napi::Object to_js(Napi::Env env, const WireState& state) {
   object.Set("mac", format_mac(state.mac));
   object.Set("promiscuous", state.promiscuous);
   object.Set("unservedQueues", state.unserved_queues);
+  object.Set("unreachable", state.unreachable);
+  object.Set("anotherWaits", state.another_waits);
   object.Set("kernelDrops", big(env, state.kernel_drops));
   object.Set("nicRxDropped", big(env, state.nic_rx_dropped));
   object.Set("nicTxDropped", big(env, state.nic_tx_dropped));

@@ -75,6 +75,8 @@ void Agent::publish() {
   facts.mtu = link_.mtu;
   facts.link_downs = link_.link_downs;
   facts.unserved_queues = link_.unserved_queues;
+  facts.unreachable = link_.unreachable;
+  facts.another_waits = link_.another_waits;
   facts.kernel_drops = link_.kernel_drops;
   facts.nic_rx_dropped = link_.nic_rx_dropped;
   facts.nic_tx_dropped = link_.nic_tx_dropped;

@@ -332,6 +332,8 @@ void list_records(Runtime& rt, std::vector<AgentRow>* out, std::vector<LeftTap>*
     r.state.mtu = facts.mtu;
     r.state.link_downs = facts.link_downs;
     r.state.unserved_queues = static_cast<uint32_t>(facts.unserved_queues);
+    r.state.unreachable = facts.unreachable != 0;
+    r.state.another_waits = facts.another_waits != 0;
     r.state.kernel_drops = facts.kernel_drops;
     r.state.nic_rx_dropped = facts.nic_rx_dropped;
     r.state.nic_tx_dropped = facts.nic_tx_dropped;

@@ -113,7 +113,7 @@ class Serving {
       waits[count++] = {seat.guest, POLLIN};
       if (!seat.guest->blocked(*seat.port)) waits[count++] = {seat.port, POLLIN};
       const int own = seat.guest->patience();
-      if (own >= 0) patience = patience < 0 ? own : std::min(patience, own);
+      patience = patience < 0 ? own : std::min(patience, own);
     }
     const bool tries = spin_ >= kPaysOff || ++waits_ % kWaitsPerTry == 0;
     const uint32_t spin = tries ? std::max(spin_, std::min(config_.spin, kPaysOff)) : 0;

@@ -26,7 +26,7 @@
 namespace vale {
 
 constexpr uint64_t kControlMagic = 0x6c6f72746e6f4356;  // "VControl" in a little-endian file
-constexpr uint32_t kControlVersion = 15;
+constexpr uint32_t kControlVersion = 16;
 
 constexpr size_t kFdbBytes = 2 << 20;  // size of a switch's address table
 
@@ -251,6 +251,7 @@ struct AgentFacts {
   char interface[16];  // its name now
   uint8_t mac[8];      // 6 of them
   uint64_t unserved_queues;
+  uint32_t unreachable, another_waits;
 };
 
 // An agent: a process that moves frames between a port and a network interface (agent/agent.h).

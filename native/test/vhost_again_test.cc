@@ -290,6 +290,36 @@ TEST(memory_is_told_of_once_a_pair_and_ends_once_a_pair) {
   }
 }
 
+// As the memory of a machine is cut anew: what goes and what comes are two messages, and queues run meanwhile.
+TEST(queues_rest_while_their_memory_is_away) {
+  for (const uint64_t more : {uint64_t{0}, uint64_t{kPacked}}) {
+    Bench bench;
+    CHECK_OK(bench.attach());
+    auto x = bench.f.open("vale0:x");
+    master::Options o;
+    o.features |= more;
+    o.protocol |= kMemorySlots;
+    o.memory_by_pair = true;
+    Master m(o);
+    REQUIRE(m.meet(bench.path));
+    m.refill();
+    for (uint32_t round = 0; round < 3; round++) {
+      CHECK(m.send(frame(mac(2), mac(1), 60, round)));
+      CHECK(bench.next(*x) == frame(mac(2), mac(1), 60, round));
+      std::vector<OneRegion> all;
+      for (const MemoryRegion& region : m.regions()) all.push_back({0, region});
+      for (const OneRegion& one : all) CHECK(m.told(Request::rem_mem_reg, &one, sizeof one));
+      CHECK(m.send(frame(mac(2), mac(1), 70, round)));  // seen when it is back
+      for (const OneRegion& one : all)
+        CHECK(m.told(Request::add_mem_reg, &one, sizeof one, &m.memory_fd, 1));
+      CHECK(bench.next(*x) == frame(mac(2), mac(1), 70, round));
+      bench.f.send(*x, frame(mac(1), mac(2), 80, round));
+      CHECK(body(m, m.receive()) == frame(mac(1), mac(2), 80, round));
+    }
+    CHECK(bench.row().state.link && bench.row().state.link_downs == 0);
+  }
+}
+
 // QEMU then says nothing and comes again each second, for ever.
 TEST(a_machine_of_too_many_pairs_is_told_from_one_that_ends) {
   vhost::Device device(2);

@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "shm/monotonic.h"
+
 namespace vale::vhost {
 namespace {
 
@@ -14,6 +16,14 @@ constexpr uint64_t kOffered =
 constexpr uint64_t kOfferedProtocol =
     kMultiQueue | kLogFile | kRarp | kReplyAck | kMtu | kResetDevice | kMemorySlots | kStatus;
 constexpr uint32_t kMinMtu = 68, kMaxMtu = 65535;
+
+// After the last message of memory that comes and goes, before what is in it is looked at.
+constexpr uint64_t kRestNs = 50'000'000;
+
+bool is_there(const GuestMemory& memory, const RingAddress& a) {
+  const auto there = [&](uint64_t user) { return memory.at_user(user, 1) != nullptr; };
+  return there(a.descriptors) && there(a.available) && there(a.used);
+}
 
 }  // namespace
 
@@ -139,14 +149,47 @@ bool Device::set_memory(Message& m) {
   int fds[kMaxMessageFds];
   for (uint32_t i = 0; i < table.count; i++) fds[i] = m.fds[i].fd();
   if (const char* wrong = memory_.set(table.region, fds, table.count)) return fail(wrong);
+  rested_ = 0;
   return relocate();
 }
 
 bool Device::change_memory(Message& m, bool add) {
   OneRegion one;
   if (!m.as(&one) || (add && m.fds.size() != 1)) return false;
-  const char* wrong = add ? memory_.add(one.region, m.fds[0].fd()) : memory_.remove(one.region);
-  return wrong != nullptr ? fail(wrong) : relocate();
+  if (!add) return remove_memory(one.region);
+  if (const char* wrong = memory_.add(one.region, m.fds[0].fd())) return fail(wrong);
+  for (const Ring& ring : rings_) {
+    if (ring.rests) rested_ = monotonic_ns() + kRestNs;
+  }
+  return relocate();
+}
+
+// Memory that is cut anew is removed and added, region by region, while queues run there. None looks at buffers
+// before all of it is there again, and one whose own memory does not come back rests on.
+bool Device::remove_memory(const MemoryRegion& region) {
+  if (memory_.has(region)) rest();
+  const char* wrong = memory_.remove(region);
+  return wrong == nullptr || fail(wrong);
+}
+
+void Device::rest() {
+  for (Ring& ring : rings_) {
+    if (ring.queue.running()) {
+      ring.setup.base = ring.queue.stop();
+      ring.rests = true;
+    }
+    if (ring.rests) rested_ = monotonic_ns() + kRestNs;
+  }
+  generation_++;
+}
+
+int Device::wake() {
+  if (rested_ == 0) return 0;
+  const uint64_t now = monotonic_ns();
+  if (now < rested_) return static_cast<int>((rested_ - now) / 1'000'000) + 1;
+  rested_ = 0;
+  start_rings();
+  return 0;
 }
 
 // The rings lie elsewhere in this process now.
@@ -210,7 +253,7 @@ bool Device::stop_ring(Message& m, Message* answer) {
   } else {
     state.num = ring->setup.base;
   }
-  ring->kicked = false;
+  ring->kicked = ring->rests = false;
   generation_++;
   for (ToGuest& one : to_guest_) one.reset();
   answer->put(state);
@@ -252,6 +295,8 @@ bool Device::start_rings() {
       continue;
     // Without protocol features there is no message that enables it.
     if ((rules_.features & kProtocolFeatures) == 0) ring.setup.enabled = true;
+    if (ring.rests && (rested_ != 0 || !is_there(memory_, ring.setup.address))) continue;
+    ring.rests = false;
     if (const char* wrong = ring.queue.start(ring.setup, &memory_, rules_.features))
       return fail(wrong);
     // An agent may have died between using buffers and saying so.
@@ -264,7 +309,7 @@ bool Device::start_rings() {
 void Device::stop_rings() {
   for (Ring& ring : rings_) {
     if (ring.queue.running()) ring.setup.base = ring.queue.stop();
-    ring.setup.enabled = ring.kicked = false;
+    ring.setup.enabled = ring.kicked = ring.rests = false;
   }
   for (ToGuest& one : to_guest_) one.reset();
   generation_++;

@@ -2,6 +2,7 @@
 //
 // Flow. The network device that a guest sees, from the first message of its process to the last:
 //   1. handle(): features are agreed on, memory is mapped, queues are described, started, stopped.
+//      While memory is removed and added, queues rest; wake(), now and then, ends that.
 //   2. to_guest(), from_guest(): frames between its queues and the rings of its port; offer(), settle(): those of
 //      other guests.
 //   3. Whatever the guest or its process does that cannot be is trouble(): then nothing more is done
@@ -34,6 +35,8 @@ class Device {
   // False: trouble. *answer is to be sent if its header says reply.
   bool handle(Message& message, Message* answer);
   bool broken() const { return !trouble_.empty(); }
+  // When queues rest: to be called again after so many ms, or sooner. 0: none does.
+  int wake();
   const std::string& trouble() const { return trouble_; }
   // What the master that ends now may have missed here: whoever has asked how many pairs of queues there are,
   // and never came to agree on features, may have more of them. Empty: nothing.
@@ -70,6 +73,7 @@ class Device {
     QueueSetup setup;
     Queue queue;
     bool kicked = false;  // its kick was given: it may run
+    bool rests = false;   // memory was removed: it may again when that is back
   };
 
   bool act(Message& message, Message* answer);
@@ -82,6 +86,8 @@ class Device {
   bool set_event(Message& message);
   bool start_rings();
   void stop_rings();
+  bool remove_memory(const MemoryRegion& region);
+  void rest();
   bool relocate();
   bool announce(uint64_t mac);
   Ring* ring_of(uint32_t index);
@@ -97,6 +103,7 @@ class Device {
   uint32_t mtu_ = 0;
   uint32_t generation_ = 0;
   GuestMemory memory_;
+  uint64_t rested_ = 0;  // when the rest ends, ns of CLOCK_MONOTONIC; 0: it has
   Bell bell_;
   std::vector<Ring> rings_;  // of pair p: 2p the guest receives from, 2p+1 it sends by
   std::vector<ToGuest> to_guest_;

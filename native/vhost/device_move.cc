@@ -28,6 +28,10 @@ bool Device::failed(const Ring& ring) {
 }
 
 bool Device::to_guest(Port& port, Counts* counts) {
+  if (rested_ != 0) {  // not for long
+    std::fill(blocked_, blocked_ + pairs_, true);
+    return false;
+  }
   const unsigned queues = broken() ? 0 : receivers();
   bool moved = false;
   for (unsigned r = port.first_rx(); r < port.last_rx(); r++) {

@@ -15,7 +15,6 @@ namespace vale::vhost {
 namespace {
 
 constexpr uint32_t kRoom = 65536 + ETH_HLEN + 1;  // a frame that fills it is too long for any ring
-constexpr uint64_t kLookNs = 1'000'000'000;  // between two looks whether the machine is still there
 
 }  // namespace
 
@@ -46,6 +45,7 @@ Status DgramPort::watch_socket(bool with_room) {
 void DgramPort::attend() {
   attention_ = false;
   if (!remote_.empty() && due(sends_.valid() ? kLookNs : kTryNs)) meet();
+  if (tend(sends_.valid())) watch();
 }
 
 // Joined anew even if it is: a socket that has ended and one that has begun at its path look alike from here.
@@ -147,8 +147,7 @@ bool DgramPort::send_some(const RingView& ring) {
 }
 
 int DgramPort::patience() const {
-  if (remote_.empty()) return -1;
-  return static_cast<int>((sends_.valid() ? kLookNs : kTryNs) / 1'000'000);
+  return static_cast<int>((remote_.empty() || sends_.valid() ? kLookNs : kTryNs) / 1'000'000);
 }
 
 short DgramPort::ready(short) { return attention_ || fetch() ? POLLIN : 0; }

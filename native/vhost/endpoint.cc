@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vhost/endpoint.h"
 
-#include <sys/socket.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -46,16 +46,20 @@ Handle connect_to(const std::string& path, int type) {
 }
 
 Endpoint::~Endpoint() {
+  if (listening_.valid() && own_file()) unlink(path_.c_str());
+}
+
+// The number is nobody else's while the socket is open: it holds the file, removed or not.
+bool Endpoint::own_file() const {
   struct stat st;
-  if (listening_.valid() && lstat(path_.c_str(), &st) == 0 && st.st_ino == inode_)
-    unlink(path_.c_str());
+  return lstat(path_.c_str(), &st) == 0 && st.st_ino == inode_;
 }
 
 Status Endpoint::open(const std::string& path, bool client) {
   if (Status s = check_path(path); !s.ok()) return s;
   path_ = path;
   client_ = client;
-  if (!client) return bind_here(SOCK_STREAM);
+  if (!client) return bind_here();
   struct stat st;
   return stat(path.c_str(), &st) == 0 ? check_file(path, st) : Status::good();
 }
@@ -63,16 +67,17 @@ Status Endpoint::open(const std::string& path, bool client) {
 Status Endpoint::open_datagrams(const std::string& path) {
   if (Status s = check_path(path); !s.ok()) return s;
   path_ = path;
-  return bind_here(SOCK_DGRAM);
+  type_ = SOCK_DGRAM;
+  return bind_here();
 }
 
-Status Endpoint::bind_here(int type) {
+Status Endpoint::bind_here() {
   const char* const p = path_.c_str();
   struct stat st;
   if (lstat(p, &st) == 0) {
     if (Status s = check_file(path_, st); !s.ok()) return s;
     // By the other type, which nobody there would notice.
-    const int other = type == SOCK_STREAM ? SOCK_DGRAM : SOCK_STREAM;
+    const int other = type_ == SOCK_STREAM ? SOCK_DGRAM : SOCK_STREAM;
     if (connect_to(path_, other).valid() || errno == EPROTOTYPE) {
       return Status::fail(EBUSY, "%s: another process listens there; give another path", p);
     }
@@ -82,10 +87,10 @@ Status Endpoint::bind_here(int type) {
     }
     unlink(p);  // of a process that is gone
   }
-  Handle made = make_socket(type);
+  Handle made = make_socket(type_);
   const sockaddr_un address = address_of(path_);
   if (bind(made.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      (type == SOCK_STREAM && listen(made.fd(), 4) != 0) || lstat(p, &st) != 0) {
+      (type_ == SOCK_STREAM && listen(made.fd(), 4) != 0) || lstat(p, &st) != 0) {
     const int err = errno;
     if (err == ENOENT || err == ENOTDIR) {
       const std::string folder = path_.substr(0, path_.rfind('/'));
@@ -102,6 +107,19 @@ Status Endpoint::bind_here(int type) {
 Handle Endpoint::meet() {
   if (client_) return connect_to(path_, SOCK_STREAM);
   return Handle(accept4(listening_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+}
+
+bool Endpoint::knocks() const {
+  pollfd one = {listening_.fd(), POLLIN, 0};
+  return type_ == SOCK_STREAM && listening_.valid() && poll(&one, 1, 0) > 0;
+}
+
+Status Endpoint::keep(bool* anew) {
+  *anew = false;
+  if (!listening_.valid() || own_file()) return Status::good();
+  const Status status = bind_here();
+  *anew = status.ok();
+  return status;
 }
 
 }  // namespace vale::vhost

@@ -3,10 +3,13 @@
 // Flow. Where the process of a guest is met, a unix socket's path:
 //   1. open(): as its server, or as a client of who listens there; or for datagrams.
 //   2. meet(): a new connection, if there is one now; of datagrams there is none, fd() is what receives.
+//   3. keep(), now and then: a file that somebody removed is made again. knocks(): whether somebody waits to be met.
 // Owns. The socket there and its file; a file that nobody listens on any more is replaced.
 // Invariants. Never waits. The file goes with the endpoint, if it is still this one's.
 // Not here. What is said (channel.h).
 #pragma once
+
+#include <sys/socket.h>
 
 #include <string>
 
@@ -36,11 +39,17 @@ class Endpoint {
   bool client() const { return client_; }
   // Not valid: nobody. The socket does not block.
   Handle meet();
+  bool knocks() const;
+  // Good: people find it at its path; *anew: by another fd() than before. Else why not, and who was met before the
+  // file went is not hurt. A client has no file.
+  Status keep(bool* anew);
 
  private:
-  Status bind_here(int type);
+  Status bind_here();
+  bool own_file() const;
 
   std::string path_;
+  int type_ = SOCK_STREAM;
   bool client_ = false;
   Handle listening_;
   uint64_t inode_ = 0;  // of the file

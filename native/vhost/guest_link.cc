@@ -10,6 +10,16 @@
 #include "vhost/slots.h"
 
 namespace vale::vhost {
+namespace {
+
+bool is_due(uint64_t* last, uint64_t every_ns) {
+  const uint64_t now = monotonic_ns();
+  if (now - *last < every_ns) return false;
+  *last = now;
+  return true;
+}
+
+}  // namespace
 
 GuestLink::GuestLink(const std::string& path, const char* backend) : path_(path) {
   info_.name = path;
@@ -19,14 +29,14 @@ GuestLink::GuestLink(const std::string& path, const char* backend) : path_(path)
 void GuestLink::missing(const std::string& where, int err) {
   if (err == missing_) return;
   missing_ = err;
-  if (say_) say_(where + ": not connected yet: " + std::strerror(err) + "; tried again and again");
+  say(where + ": not connected yet: " + std::strerror(err) + "; tried again and again");
 }
 
 void GuestLink::came() {
   missing_ = 0;
   failed_.store(false, std::memory_order_relaxed);
   here_.store(true, std::memory_order_relaxed);
-  if (say_) say_(path_ + ": connected");
+  say(path_ + ": connected");
 }
 
 void GuestLink::went(const std::string& why, const std::string& more) {
@@ -35,16 +45,27 @@ void GuestLink::went(const std::string& why, const std::string& more) {
   partings_.fetch_add(1, std::memory_order_relaxed);
   mtu_.store(0, std::memory_order_relaxed);
   attention_ = true;
-  if (!say_) return;
   const std::string ended = more.empty() ? ": disconnected" : ": disconnected " + more;
-  say_(path_ + (why.empty() ? ended : ": broken: " + why + "; disconnected"));
+  say(path_ + (why.empty() ? ended : ": broken: " + why + "; disconnected"));
 }
 
-bool GuestLink::due(uint64_t every_ns) {
-  const uint64_t now = monotonic_ns();
-  if (now - last_try_ < every_ns) return false;
-  last_try_ = now;
-  return true;
+bool GuestLink::due(uint64_t every_ns) { return is_due(&last_try_, every_ns); }
+
+bool GuestLink::tend(bool met) {
+  if (endpoint_.client() || !is_due(&last_look_, kLookNs)) return false;
+  bool anew = false;
+  const Status status = endpoint_.keep(&anew);
+  if (anew) say(path_ + ": the socket's file was removed, and is there again");
+  if (!status.ok() && status.text != lost_)
+    say("the socket's file was removed, and cannot be made again: " + status.text +
+        "; tried again and again");
+  lost_ = status.text;
+  unreachable_.store(!status.ok(), std::memory_order_relaxed);
+  const bool waits = met && endpoint_.knocks();
+  if (waits && !another_waits_.load(std::memory_order_relaxed))
+    say(path_ + ": another machine wants to connect, and waits until this one has gone");
+  another_waits_.store(waits, std::memory_order_relaxed);
+  return anew;
 }
 
 Status GuestLink::sleep_on(const std::vector<Watched>& all) {
@@ -81,6 +102,8 @@ bool GuestLink::wire_state(WireState* out) const {
   state.link = here_.load(std::memory_order_relaxed);
   state.link_downs = partings_.load(std::memory_order_relaxed);
   state.mtu = mtu_.load(std::memory_order_relaxed);
+  state.unreachable = unreachable_.load(std::memory_order_relaxed);
+  state.another_waits = another_waits_.load(std::memory_order_relaxed);
   *out = state;
   return true;
 }

@@ -5,8 +5,8 @@
 //   1. attend(): the machine's process is met, or its end noticed;
 //   2. to_guest(), from_guest(), publish(): frames; offer(), settle(): those from a machine that the same thread
 //      serves (crossing.h).
-//   Here is what all kinds of machines do alike: being there or not, and being slept on.
-// Owns. What is slept on, what is counted, what is told of the machine.
+//   Here is what all kinds of machines do alike: where they are met, being there or not, and being slept on.
+// Owns. The endpoint, what is slept on, what is counted, what is told of the machine.
 // Invariants. wire_state() and counters() may be called by any thread.
 // Not here. The kinds: guest_port.h, stream_port.h, dgram_port.h.
 #pragma once
@@ -21,6 +21,7 @@
 #include "offload/vnet_header.h"
 #include "switch/batch.h"
 #include "vhost/counts.h"
+#include "vhost/endpoint.h"
 
 namespace vale::vhost {
 
@@ -58,7 +59,7 @@ class GuestLink : public Port {
   virtual bool blocked(const Port& port) const = 0;
   // A frame that the switch is to see; empty: none.
   virtual std::string take_announcement() { return {}; }
-  // How long nothing need be attended to unless it wakes the sleeper, ms; -1: for ever.
+  // How long nothing need be attended to unless it wakes the sleeper, ms.
   virtual int patience() const = 0;
 
   const Counts& counts() const { return counts_; }
@@ -74,6 +75,7 @@ class GuestLink : public Port {
  protected:
   static constexpr uint64_t kTryNs =
       250'000'000;  // between two tries to meet who does not come here
+  static constexpr uint64_t kLookNs = 1'000'000'000;  // between two looks at the socket
 
   // backend: a literal.
   GuestLink(const std::string& path, const char* backend);
@@ -83,6 +85,9 @@ class GuestLink : public Port {
   void went(const std::string& why, const std::string& more = {});
   // Nobody is at that path, for the moment, and why: told once, until that changes or one came.
   void missing(const std::string& where, int err);
+  // Once a second: whether machines find the socket, and whether another one waits there while `met` is served; what
+  // changes is told. True: the endpoint has another descriptor, to be slept on.
+  bool tend(bool met);
   // Whether a try is due so long after the last one; then it is made now.
   bool due(uint64_t every_ns = kTryNs);
 
@@ -93,21 +98,33 @@ class GuestLink : public Port {
   // A set anew: what was in the old one may still be open in the other process, and would go on waking.
   Status sleep_on(const std::vector<Watched>& all);
 
+  // patience() of who waits at the endpoint, or for a client to be let in.
+  int patience_until_met(bool met) const {
+    return static_cast<int>((endpoint_.client() && !met ? kTryNs : kLookNs) / 1'000'000);
+  }
+
   // Frames for a machine that is not there, each behind `header` bytes. Whether there were any.
   bool discard(Port& port, uint32_t header);
 
   const std::string path_;
+  Endpoint endpoint_;
   Crossing* crossing_ = nullptr;
   bool attention_ = true;  // something woke that attend() has not seen
   Counts counts_;
   std::atomic<uint32_t> mtu_{0};
 
  private:
+  void say(const std::string& line) const {
+    if (say_) say_(line);
+  }
+
   std::function<void(std::string)> say_;
   Handle set_;  // all that is slept on
   uint64_t last_try_ = 0;
-  int missing_ = 0;  // what was told
-  std::atomic<bool> here_{false}, failed_{false};
+  uint64_t last_look_ = 0;
+  int missing_ = 0;   // what was told
+  std::string lost_;  // the same
+  std::atomic<bool> here_{false}, failed_{false}, unreachable_{false}, another_waits_{false};
   std::atomic<uint64_t> partings_{0};
 };
 

@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "shm/mapping_guard.h"
 
 namespace vale::vhost {
@@ -110,6 +112,11 @@ const char* GuestMemory::remove(const MemoryRegion& region) {
     if (same_place(gone, region)) return nullptr;
   }
   return "a memory region to remove that is not there";
+}
+
+bool GuestMemory::has(const MemoryRegion& region) const {
+  return std::any_of(regions_.begin(), regions_.end(),
+                     [&](const Region& r) { return same_place(r, region); });
 }
 
 void GuestMemory::clear() {

@@ -57,6 +57,7 @@ class GuestMemory {
   // is there already, of the same file, is good, and so is the end of one that has ended.
   const char* add(const MemoryRegion& region, int fd);
   const char* remove(const MemoryRegion& region);
+  bool has(const MemoryRegion& region) const;
   void clear();
   size_t regions() const { return regions_.size(); }
 

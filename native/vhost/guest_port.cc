@@ -3,6 +3,7 @@
 
 #include <sys/epoll.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace vale::vhost {
@@ -40,6 +41,8 @@ void GuestPort::attend() {
   attention_ = false;
   if (channel_ == nullptr) meet();
   if (channel_ != nullptr) listen_to_master();
+  if (!tend(channel_ != nullptr)) return;
+  if (const Status s = watch(); !s.ok() && channel_ != nullptr) part(s.text);
 }
 
 void GuestPort::meet() {
@@ -66,6 +69,8 @@ void GuestPort::listen_to_master() {
         (answer_->header.flags & kReply) != 0 && !channel_->send(*answer_))
       return part(channel_->trouble());
   }
+  rest_ = device_->wake();
+  attention_ |= device_->broken();
   if (device_->generation() != watched_) {
     if (const Status s = watch(); !s.ok()) return part(s.text);
     attention_ = true;  // what was made available before anybody listened for kicks
@@ -78,6 +83,7 @@ void GuestPort::part(const std::string& why) {
   went(why, device_->missed());
   device_.reset();
   channel_.reset();
+  rest_ = 0;
   watch();
 }
 
@@ -111,7 +117,8 @@ void GuestPort::keep(unsigned ring, const Plain* filled, uint32_t frames, uint64
 }
 
 int GuestPort::patience() const {
-  return endpoint_.client() && channel_ == nullptr ? static_cast<int>(kTryNs / 1'000'000) : -1;
+  const int own = patience_until_met(channel_ != nullptr);
+  return rest_ != 0 ? std::min(rest_, own) : own;
 }
 
 short GuestPort::ready(short) {

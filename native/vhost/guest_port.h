@@ -6,7 +6,7 @@
 //   3. As a Port without rings it takes part in wait_ports(): ready when the guest has more to send, or
 //      buffers that its port waited for, or when something is to be attended to.
 //
-// Owns. The endpoint, the connection, the device that the guest sees.
+// Owns. The connection, the device that the guest sees.
 // Invariants. One connection at a time. A guest that breaks the rules loses its connection; the next
 //   one begins anew. Without a guest, frames for it are dropped as link_down.
 // Not here. The switch.
@@ -17,7 +17,6 @@
 
 #include "vhost/channel.h"
 #include "vhost/device.h"
-#include "vhost/endpoint.h"
 #include "vhost/guest_link.h"
 
 namespace vale::vhost {
@@ -67,10 +66,10 @@ class GuestPort final : public GuestLink {
   Status watch();
 
   const GuestOptions options_;
-  Endpoint endpoint_;
   std::unique_ptr<Channel> channel_;
   std::unique_ptr<Device> device_;
   std::unique_ptr<Message> answer_;
+  int rest_ = 0;          // what the device's wake() said last
   uint32_t watched_ = 0;  // generation of the device's kicks that are slept on
 };
 

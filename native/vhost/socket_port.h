@@ -4,14 +4,13 @@
 //   alike on the way to it.
 //   1. to_guest(): flush(); then frames of each of the port's rx rings, by send_some(), until the socket is full.
 //   2. arm(): before a sleep, whether room in the socket is waited for as well.
-// Owns. The endpoint, and whether the socket is full.
+// Owns. Whether the socket is full.
 // Invariants. Frames are whole Ethernet frames, complete with checksums: the port carries no virtio-net
 //   headers, so the switch has made them so. When the socket takes no more, frames wait in the ring: the
 //   switch drops what finds that full, and counts it. Without a machine they are dropped as link_down.
 // Not here. How frames lie in a socket, and the way from it: stream_port.h, dgram_port.h.
 #pragma once
 
-#include "vhost/endpoint.h"
 #include "vhost/guest_link.h"
 
 namespace vale::vhost {
@@ -39,7 +38,6 @@ class SocketPort : public GuestLink {
 
   Status watch();
 
-  Endpoint endpoint_;
   bool full_ = false;  // it takes no more for now
 
  private:

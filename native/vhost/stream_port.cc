@@ -38,7 +38,11 @@ Status StreamPort::watch_socket(bool with_room) {
 void StreamPort::attend() {
   attention_ = false;
   if (ended_) part("");
-  if (socket_.valid()) return;
+  if (!socket_.valid()) meet();
+  if (tend(socket_.valid())) watch();
+}
+
+void StreamPort::meet() {
   if (endpoint_.client() && !due()) return;
   socket_ = endpoint_.meet();
   if (!socket_.valid()) return endpoint_.client() ? missing(path_, errno) : void();
@@ -150,9 +154,7 @@ bool StreamPort::send_some(const RingView& ring) {
   return true;
 }
 
-int StreamPort::patience() const {
-  return endpoint_.client() && !socket_.valid() ? static_cast<int>(kTryNs / 1'000'000) : -1;
-}
+int StreamPort::patience() const { return patience_until_met(socket_.valid()); }
 
 short StreamPort::ready(short) {
   if (attention_ || waiting() != 0 || fetch()) return POLLIN;

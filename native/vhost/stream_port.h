@@ -34,6 +34,7 @@ class StreamPort final : public SocketPort {
   bool send_some(const RingView& ring) override;
   Status watch_socket(bool with_room) override;
 
+  void meet();
   void part(const char* why);
   bool fetch();
   uint32_t waiting() const;

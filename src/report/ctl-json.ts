@@ -60,6 +60,8 @@ function interfaceJson(port: string, agent: AgentRow | undefined) {
     speed_bits_per_second: agent.state.speed === 0 ? null : agent.state.speed * 1e6,
     mtu_bytes: agent.state.mtu,
     unserved_queues: agent.state.unservedQueues,
+    unreachable: agent.state.unreachable,
+    another_waits: agent.state.anotherWaits,
     kernel_drops: agent.state.kernelDrops,
     nic_rx_dropped: agent.state.nicRxDropped,
     nic_tx_dropped: agent.state.nicTxDropped,

@@ -69,12 +69,15 @@ function switchTable(switches: readonly SwitchRow[], look: Look, rates?: Rates):
   );
 }
 
-/** "up 10.0 Gbit/s", "up", "2 queues lost", "no carrier", "down"; of a virtual machine "connected", "waiting", "broken" */
+/** "up 10.0 Gbit/s", "up", "2 queues lost", "no carrier", "down"; of a virtual machine "connected", "waiting", "broken", "connected, another waits", "socket lost" */
 function link({ stalled, socket, state }: AgentRow): Cell {
   const { up, link: carrier, speed, unservedQueues: lost } = state;
   if (stalled) return { text: 'agent stalled', style: 'alert' };
-  if (socket !== '')
-    return carrier ? 'connected' : up ? 'waiting' : { text: 'broken', style: 'alert' };
+  if (socket !== '') {
+    if (state.unreachable) return { text: 'socket lost', style: 'alert' };
+    if (carrier) return state.anotherWaits ? 'connected, another waits' : 'connected';
+    return up ? 'waiting' : { text: 'broken', style: 'alert' };
+  }
   if (!up) return { text: 'down', style: 'alert' };
   if (!carrier) return { text: 'no carrier', style: 'alert' };
   if (lost > 0) return { text: `${lost} ${lost === 1 ? 'queue' : 'queues'} lost`, style: 'alert' };

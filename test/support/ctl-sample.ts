@@ -118,6 +118,8 @@ export function agent(port: string, more: Partial<AgentRow> = {}): AgentRow {
       mac: '02:00:00:00:00:01',
       promiscuous: true,
       unservedQueues: 0,
+      unreachable: false,
+      anotherWaits: false,
       kernelDrops: 0n,
       nicRxDropped: 0n,
       nicTxDropped: 0n,
