@@ -9,12 +9,13 @@ import { has, inRoot, say } from '../scripts/lib.mjs';
 
 const usage = `usage: npm run bench -- gate [options]
   --update            write what is counted now to bench/baseline.json: commit it with the change
-  --planted PERCENT   count the build with a loss planted in it; a gate that works exits 3 above 5
-  exit 3: a path takes more than 5 % more instructions a frame than the baseline says
+  --planted PERCENT   count the build with a loss planted in it; a gate that works exits 3 from 5 on
+  exit 3: a path takes more than 4 % more instructions a frame than the baseline says
 `;
 
 const BASELINE = 'bench/baseline.json';
-const LIMIT = 0.05;
+// A loss of 5 % must be reported, however what was planted is rounded and whatever a clock adds.
+const LIMIT = 0.04;
 
 // glibc chooses its memcpy by what the processor can do; the gate must not. Names that a version
 // does not know are ignored.
@@ -69,8 +70,18 @@ function ran(command, args, environment) {
   return { stdout, stderr };
 }
 
-/** Instructions a frame of one path; `planted` more of them where there are any. */
+/**
+ * Instructions a frame of one path; `planted` more of them where there are any. A receiver's clock asks
+ * the system now and then, which adds up to 2 %: the least of three runs is its own.
+ */
 function count(program, path, planted, environment) {
+  const runs = Array.from({ length: path.startsWith('receive') ? 3 : 1 }, () =>
+    countOnce(program, path, planted, environment),
+  );
+  return Math.min(...runs);
+}
+
+function countOnce(program, path, planted, environment) {
   const { stdout, stderr } = ran(
     'valgrind',
     [
@@ -145,7 +156,7 @@ export function gate(environment) {
       say(`gate: ${BASELINE} does not have ${name}: npm run bench -- gate --update`);
       return 1;
     }
-    // In pairs, because the planted loop has two instructions a turn; its test makes up for the rest.
+    // In pairs, because the planted loop has two instructions a turn.
     const more = percent === undefined ? undefined : 2 * Math.round((before * percent) / 200);
     const now = places(count(program, name, more, environment));
     const change = now / before - 1;
