@@ -12,12 +12,12 @@ const wires = ['packet', 'xdp'].flatMap((socket) =>
     floor: { name: 'bare socket', field: 'bare' },
     privileged: true,
     bar: { of: 'ratio', min: 0.9 },
-    windows: 3,
+    roundTrips: true,
     quick: false,
   })),
 );
 
-const idle = { tool: 'idle', receiverSleeps: true, windows: 1, group: 'Costs' };
+const idle = { tool: 'idle', receiverSleeps: true, group: 'Costs' };
 const port = { ...idle, args: { ports: 100 }, seconds: { quick: 0.05, full: 0.05 }, windows: 5 };
 
 export const costTrials = [
@@ -28,7 +28,7 @@ export const costTrials = [
     metric: 'share',
     field: 'cpuShare',
     args: {},
-    seconds: { quick: 2, full: 10 },
+    seconds: { quick: 2, full: 2 },
     quick: false,
     bar: { of: 'value', max: 0.01 },
   },
@@ -38,7 +38,7 @@ export const costTrials = [
     metric: 'share',
     field: 'cpuShare',
     args: { ports: 250, apart: true },
-    seconds: { quick: 3, full: 10 },
+    seconds: { quick: 1, full: 2 },
     bar: { of: 'value', max: 0.01 },
   },
   {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A veth pair and a switch: frames of 60 bytes out of the switch into the wire, and from the wire into
-// the switch, beside a bare socket of the same type with nothing behind it, one after the other, so both
-// meet the same machine. Everything on one processor, but for what fills the wire (--way in). Needs root.
+// the switch; and another veth pair with a bare socket of the same type and nothing behind it. Both are
+// open all the time and have turns of 20 ms, so both meet the same machine. Everything on one processor,
+// but for what fills the wires (--way in). Needs root.
 #include "test/support/wire.h"
 
 #include <sys/mman.h>
@@ -29,17 +30,26 @@ namespace {
 constexpr uint32_t kBytes = 60;
 constexpr unsigned kBurst = 256;
 
-// Frames a second of a step that says how many it moved.
-double rate(double seconds, const std::function<uint64_t()>& step) {
-  const uint64_t start = monotonic_ns();
-  const uint64_t end = start + static_cast<uint64_t>(seconds * 1e9);
-  uint64_t frames = 0, now = start;
-  while (now < end) {
-    for (int i = 0; i < 16; i++) frames += step();
-    now = monotonic_ns();
+// Frames of a step's turns, and how long these took.
+struct Taken {
+  uint64_t frames = 0, ns = 0;
+  double rate() const { return static_cast<double>(frames) * 1e9 / static_cast<double>(ns); }
+
+  // The first 2 ms are not counted: what the other one's turn left behind.
+  void turn(const std::function<uint64_t()>& step) {
+    constexpr uint64_t kSettle = 2'000'000, kTurn = 20'000'000;  // ns
+    const auto until = [&](uint64_t end) {
+      uint64_t moved = 0;
+      while (monotonic_ns() < end)
+        for (int i = 0; i < 16; i++) moved += step();
+      return moved;
+    };
+    until(monotonic_ns() + kSettle);
+    const uint64_t start = monotonic_ns();
+    frames += until(start + kTurn);
+    ns += monotonic_ns() - start;
   }
-  return static_cast<double>(frames) * 1e9 / static_cast<double>(now - start);
-}
+};
 
 struct Messages {
   static constexpr unsigned kCount = 64;
@@ -60,25 +70,25 @@ struct Messages {
   mmsghdr all[kCount];
 };
 
-Interface named(const char* name) {
+Interface named(const std::string& name) {
   Interface interface;
-  find_interface(std::string(name), &interface);
+  find_interface(name, &interface);
   return interface;
 }
 
 // A bare socket: sends what it has, or receives and looks at each frame's first bytes.
 class Bare {
  public:
-  explicit Bare(bool xdp) : xdp_(xdp) {
+  Bare(bool xdp, const std::string& name) : xdp_(xdp) {
     if (!xdp) {
-      good = packet_.open(named("v0"), true).ok() && taken_.take(named("v0")).ok();
+      good = packet_.open(named(name), true).ok() && taken_.take(named(name)).ok();
       return;
     }
     const uint64_t bytes = uint64_t{4096} * kChunk;
     memory_ = static_cast<char*>(
         mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    const Status status = af_xdp_.open(named("v0"), {XdpMode::native}, memory_, bytes, kChunk);
-    good = status.ok() && taken_.take(named("v0")).ok();
+    const Status status = af_xdp_.open(named(name), {XdpMode::native}, memory_, bytes, kChunk);
+    good = status.ok() && taken_.take(named(name)).ok();
     if (!good) return;
     const wire::Frame made = wire::make_frame(kBytes, 1);
     for (unsigned i = 0; i < 2048; i++) {
@@ -159,9 +169,9 @@ class Bare {
 // The wire as a port beside a switch port, whose buffers it has; and another port on the switch.
 class Joined {
  public:
-  Joined(Device& device, WireBackend backend) {
+  Joined(Device& device, WireBackend backend, const std::string& name) {
     OpenRequest request;
-    request.name = "v0";
+    request.name = name;
     WireOptions options;
     options.backend = backend;
     OpenRequest wish;
@@ -215,26 +225,30 @@ class Joined {
   std::unique_ptr<Port> inner_, far_, wire_;
 };
 
-// Floods v0 from v1 while it lives, on the second of the processors allowed.
+// Floods one of two wires from its far end while it lives, on the second of the processors allowed.
 class Flood {
  public:
-  explicit Flood(const cpu_set_t& allowed)
-      : thread_([this, allowed] {
+  Flood(const cpu_set_t& allowed, const std::string& bare, const std::string& joined)
+      : thread_([this, allowed, bare, joined] {
           sched_setaffinity(0, sizeof allowed, &allowed);
           bench::pin(1);
-          PacketSocket socket;
+          PacketSocket sockets[2];
           Messages messages;
           int error;
-          if (!socket.open(named("v1"), false).ok()) bench::die(1, "nothing can fill the wire");
-          while (!stop_) socket.send(messages.all, Messages::kCount, &error);
+          if (!sockets[0].open(named(bare), false).ok() ||
+              !sockets[1].open(named(joined), false).ok())
+            bench::die(1, "nothing can fill the wire");
+          while (!stop_) sockets[to_].send(messages.all, Messages::kCount, &error);
         }) {}
   ~Flood() {
     stop_ = true;
     thread_.join();
   }
+  void fill(unsigned which) { to_ = which; }  // 0 = bare, 1 = joined
 
  private:
   std::atomic<bool> stop_{false};
+  std::atomic<unsigned> to_{0};
   std::thread thread_;
 };
 
@@ -253,29 +267,42 @@ int main(int argc, char** argv) {
   cpu_set_t allowed;
   sched_getaffinity(0, sizeof allowed, &allowed);
   bench::pin(0);
-  wire::Veth veth;
+  const wire::Veth veth(1500, "v"), other(1500, "w");
   std::unique_ptr<Device> device;
   std::string where, warning;
   const Status status = open_user_device(nullptr, &device, &where, &warning);
   if (!status.ok()) bench::die(1, "%s", status.text.c_str());
-  double bare_rate = 0;
-  {
-    Bare bare(xdp);
-    if (!bare.good) bench::die(1, "no bare %s socket", socket.c_str());
-    std::unique_ptr<Flood> flood(out ? nullptr : new Flood(allowed));
-    bare_rate = rate(seconds, [&] { return out ? bare.send() : bare.receive(); });
-  }
-  Joined joined(*device, xdp ? WireBackend::xdp_native : WireBackend::packet);
+  Bare bare(xdp, "v0");
+  if (!bare.good) bench::die(1, "no bare %s socket", socket.c_str());
+  Joined joined(*device, xdp ? WireBackend::xdp_native : WireBackend::packet, "w0");
   if (!joined.good) bench::die(1, "the wire cannot be attached by a %s socket", socket.c_str());
-  std::unique_ptr<Flood> flood(out ? nullptr : new Flood(allowed));
-  const double joined_rate = rate(seconds, [&] { return out ? joined.send() : joined.receive(); });
-  if (bare_rate == 0 || joined_rate == 0) bench::die(1, "no frame got through");
+  std::unique_ptr<Flood> flood(out ? nullptr : new Flood(allowed, "v1", "w1"));
+
+  Taken alone, with;
+  const auto turn = [&](bool of_joined) {
+    if (flood != nullptr) flood->fill(of_joined ? 1 : 0);
+    if (of_joined) {
+      with.turn([&] { return out ? joined.send() : joined.receive(); });
+    } else {
+      alone.turn([&] { return out ? bare.send() : bare.receive(); });
+    }
+  };
+  bench::Window window;
+  window.open(0);
+  // Each is first as often as the other.
+  for (bool first = false; static_cast<double>(with.ns) < seconds * 1e9; first = !first) {
+    turn(first);
+    turn(!first);
+  }
+  window.close();
+  if (alone.frames == 0 || with.frames == 0) bench::die(1, "no frame got through");
   bench::Json()
       .text("tool", "wire")
       .text("socket", socket)
       .text("way", way)
-      .real("framesPerSecond", joined_rate)
-      .real("bitsPerSecond", joined_rate * 8 * kBytes)
-      .real("bare", bare_rate)
+      .real("framesPerSecond", with.rate())
+      .real("bitsPerSecond", with.rate() * 8 * kBytes)
+      .real("bare", alone.rate())
+      .real("cpuShare", window.own_share())
       .print();
 }

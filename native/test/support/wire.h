@@ -123,15 +123,16 @@ inline Frame next(vale::Port& port, uint16_t type = kTestType) {
   return {};
 }
 
-// v0 and v1, joined; gone with the object.
+// v0 and v1, joined, or what takes the place of the v; gone with the object.
 struct Veth {
-  explicit Veth(unsigned mtu = 1500) {
-    const std::string m = std::to_string(mtu);
-    ok = netns::run("ip link add v0 mtu " + m + " type veth peer name v1 mtu " + m +
-                    " && ip link set v0 address 02:00:00:00:00:01 up"
-                    " && ip link set v1 address 02:00:00:00:00:02 up");
+  explicit Veth(unsigned mtu = 1500, const std::string& v = "v") : near(v + "0") {
+    const std::string m = std::to_string(mtu), far = v + "1";
+    ok = netns::run("ip link add " + near + " mtu " + m + " type veth peer name " + far + " mtu " +
+                    m + " && ip link set " + near + " address 02:00:00:00:00:01 up" +
+                    " && ip link set " + far + " address 02:00:00:00:00:02 up");
   }
-  ~Veth() { netns::run("ip link del v0"); }
+  ~Veth() { netns::run("ip link del " + near); }
+  const std::string near;
   bool ok;
 };
 
