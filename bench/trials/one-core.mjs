@@ -35,7 +35,7 @@ const syncs = Object.entries({
   scale: 1e-9,
   tool: 'sync',
   args: { trial, windows: 1 },
-  floor: /^(unicast|random)/.test(trial) ? { name: 'floor', field: 'floor_ns' } : undefined,
+  floor: { name: 'floor', field: 'floor_ns' },
   seconds: { quick: 0.02, full: 0.06 },
   bar,
 }));

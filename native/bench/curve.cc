@@ -3,7 +3,7 @@
 // process, one processor, in lockstep: the batch is written, sent, read and released. Only txsync is
 // timed (and rxsync, apart), by the time-stamp counter, less what reading that costs. In blocks in
 // between, the floor: the same frames copied into the same buffers with a prefetch and a descriptor
-// each, and no switch. Every block's pair is one ratio.
+// each, and no switch.
 #include "bench/fabric.h"
 
 namespace {
@@ -11,7 +11,7 @@ namespace {
 using bench::Fabric;
 
 constexpr unsigned kFirstAddress = 1000;  // of --macs; ports have the numbers below
-constexpr unsigned kChunk = 64;
+constexpr unsigned kAhead = 8;            // frames that the floor asks for ahead
 
 struct Options {
   unsigned ports, macs, size, batch, rings;
@@ -52,8 +52,10 @@ class Curve {
     per_ring_ = std::max(1u, std::min(o_.batch / o_.rings, most));
     for (unsigned at = 0; at < o_.macs && o_.macs > 1;) at += learn(at);
     for (unsigned r = 0; r < o_.rings; r++) prepare(fabric_.tx(0, r));
-    cursors_.resize(size_t{o_.ports} * o_.rings);
+    targets_.resize(size_t{o_.ports} * o_.rings);
+    floor_heads_.resize(o_.rings);
     for (unsigned i = 0; i < fabric_.size(); i++) fabric_.drain(i);
+    aim();
   }
 
   unsigned frames() const { return per_ring_ * o_.rings; }
@@ -63,7 +65,7 @@ class Curve {
   void turn(Ticks* tx, Ticks* rx) {
     for (unsigned r = 0; r < o_.rings; r++) {
       netmap_ring* ring = fabric_.tx(0, r);
-      write(ring);
+      write(ring, ring->head);
       Fabric::advance(ring, per_ring_ * slots_);
     }
     const uint64_t start = ticks();
@@ -79,15 +81,16 @@ class Curve {
     }
   }
 
-  // The same without a switch.
+  // The same without a switch; whose turn it is next is known, as it is to whoever wrote the frames.
   void floor_turn(Ticks* floor) {
     for (unsigned r = 0; r < o_.rings; r++) {
       netmap_ring* ring = fabric_.tx(0, r);
-      const unsigned first = ring->head, all = per_ring_ * slots_;
-      write(ring);
+      const unsigned first = floor_heads_[r], all = per_ring_ * slots_;
+      floor_heads_[r] = (first + all) % ring->num_slots;
+      write(ring, first);
+      order_of(ring, first, all);
       const uint64_t start = ticks();
-      for (unsigned done = 0; done < all; done += kChunk)
-        copy(ring, r, first + done, std::min(kChunk, all - done));
+      copy(ring, r, first, all);
       floor->add(ticks() - start, per_ring_);
     }
   }
@@ -113,10 +116,10 @@ class Curve {
     }
   }
   // What changes from turn to turn: which slots belong together, random destinations.
-  void write(netmap_ring* ring) {
+  void write(netmap_ring* ring, unsigned at) {
     const bool addresses = o_.macs > 1 || o_.ports > 2;
     if (slots_ == 1 && !addresses) return;
-    for (unsigned i = 0, at = ring->head; i < per_ring_; i++) {
+    for (unsigned i = 0; i < per_ring_; i++) {
       if (addresses) {
         const unsigned number =
             o_.macs > 1 ? kFirstAddress + order_.below(o_.macs) : 2 + order_.below(o_.ports - 1);
@@ -146,42 +149,64 @@ class Curve {
     return frames;
   }
 
-  unsigned destination(const char* frame) const {
-    if (o_.ports == 2) return 1;
-    return (static_cast<unsigned char>(frame[4]) << 8 | static_cast<unsigned char>(frame[5])) - 1u;
+  // The port that each slot's bytes go to, and some after the last for who looks ahead.
+  void order_of(netmap_ring* ring, unsigned at, unsigned n) {
+    order_ports_.assign(n + kAhead, 1);
+    if (o_.ports == 2) return;
+    for (unsigned i = 0; i < n; i++, at = at + 1 == ring->num_slots ? 0 : at + 1) {
+      const char* frame = NETMAP_BUF(ring, ring->slot[at].buf_idx);
+      order_ports_[i] = static_cast<uint16_t>(
+          (static_cast<unsigned char>(frame[4]) << 8 | static_cast<unsigned char>(frame[5])) - 1);
+    }
   }
 
-  // As the switch does it: payloads, then descriptors; each buffer is asked for a chunk ahead.
-  void copy(netmap_ring* ring, unsigned r, unsigned first, unsigned n) {
-    struct Way {
-      const char* from;
-      char* to;
-      netmap_slot* slot;
-      unsigned bytes;
-    } ways[kChunk];
-    for (unsigned i = 0, at = first % ring->num_slots; i < n; i++) {
-      const char* from = NETMAP_BUF(ring, ring->slot[at].buf_idx);
-      const unsigned port = destination(from);
-      netmap_ring* target = fabric_.rx(port, r);
-      unsigned& cursor = cursors_[port * o_.rings + r];
-      netmap_slot* slot = &target->slot[cursor];
-      cursor = cursor + 1 == target->num_slots ? 0 : cursor + 1;
-      ways[i] = {from, NETMAP_BUF(target, slot->buf_idx), slot, ring->slot[at].len};
-      bench::prefetch_for_write(ways[i].to);
-      bench::prefetch_for_write(slot);
-      at = at + 1 == ring->num_slots ? 0 : at + 1;
+  // Where a receiver's ring and its buffers, which lie in a row, begin.
+  struct Target {
+    char* data;
+    netmap_slot* slots;
+    unsigned cursor;
+    uint32_t first;
+  };
+  void aim() {
+    for (unsigned port = 1; port < o_.ports; port++) {
+      for (unsigned r = 0; r < o_.rings; r++) {
+        netmap_ring* ring = fabric_.rx(port, r);
+        const uint32_t first = ring->slot[0].buf_idx, last = ring->num_slots - 1;
+        if (ring->slot[last].buf_idx != first + last)
+          bench::die(1, "a new ring's buffers were expected in a row");
+        targets_[port * o_.rings + r] = {NETMAP_BUF(ring, first), ring->slot, 0, first};
+      }
     }
-    if (o_.size <= 64) {
-      // Of a length that the compiler knows: buffers are longer, and four stores beat a call.
-      for (unsigned i = 0; i < n; i++) std::memcpy(ways[i].to, ways[i].from, 64);
-    } else {
-      for (unsigned i = 0; i < n; i++) std::memcpy(ways[i].to, ways[i].from, ways[i].bytes);
-    }
+  }
+
+  // A copy and a descriptor each; slots, and the lines of small frames, are asked for eight frames ahead.
+  void copy(netmap_ring* ring, unsigned r, unsigned at, unsigned n) {
+    // A copy may change any member, as far as the compiler knows: none is read in the loop.
+    const unsigned slots = ring->num_slots, rings = o_.rings, size = o_.size;
+    const size_t stride = buffer_;
+    const uint16_t* const order = order_ports_.data();
+    Target* const targets = targets_.data() + r;
     for (unsigned i = 0; i < n; i++) {
-      const netmap_slot value = {ways[i].slot->buf_idx, static_cast<uint16_t>(ways[i].bytes), 0, 0};
+      const Target& next = targets[order[i + kAhead] * rings];
+      if (size <= 64) bench::prefetch_for_write(next.data + next.cursor * stride);
+      bench::prefetch_for_write(next.slots + next.cursor);
+      Target& to = targets[order[i] * rings];
+      const unsigned cursor = to.cursor;
+      to.cursor = cursor + 1 == slots ? 0 : cursor + 1;
+      netmap_slot* const slot = to.slots + cursor;
+      const netmap_slot from = ring->slot[at];
+      const netmap_slot value = {to.first + cursor, from.len, 0, 0};
+      // Of a length that the compiler knows: buffers are longer, and four stores beat a call.
+      char* const data = to.data + cursor * stride;
+      if (size <= 64) {
+        std::memcpy(data, NETMAP_BUF(ring, from.buf_idx), 64);
+      } else {
+        std::memcpy(data, NETMAP_BUF(ring, from.buf_idx), from.len);
+      }
       SlotWord word;
       std::memcpy(&word, &value, sizeof word);
-      std::memcpy(static_cast<void*>(ways[i].slot), &word, sizeof word);
+      std::memcpy(static_cast<void*>(slot), &word, sizeof word);
+      at = at + 1 == slots ? 0 : at + 1;
     }
   }
 
@@ -189,7 +214,9 @@ class Curve {
   Fabric& fabric_;
   bench::Order order_;
   unsigned buffer_ = 0, slots_ = 1, per_ring_ = 1;
-  std::vector<unsigned> cursors_;
+  std::vector<Target> targets_;
+  std::vector<unsigned> floor_heads_;
+  std::vector<uint16_t> order_ports_;
 };
 
 }  // namespace

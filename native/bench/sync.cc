@@ -105,6 +105,7 @@ struct Rig {
   std::vector<unsigned> cursor;                    // of the floor, per receiver
   Random random;
   uint64_t sent = 0, received = 0;
+  uint64_t seen = 0;  // by the floor
 
   netmap_ring* tx(unsigned port = 0) const { return ports[port]->tx_ring(0); }
   netmap_ring* rx(unsigned port) const { return ports[port]->rx_ring(0); }
@@ -204,21 +205,38 @@ struct Rig {
     for (unsigned port = 1; port < ports.size(); port++) receive(port, meter);
   }
 
-  bool has_floor() const { return trial.kind == Kind::unicast || trial.kind == Kind::random; }
+  // Whether the trial has a figure without a switch to be held against.
+  bool has_floor() const { return trial.kind != Kind::macs; }
 
   // The same bytes between the same buffers and nothing else. Frames of more than one line: memcpy.
-  // Small ones also get a descriptor; the buffer's line is asked for eight frames ahead.
+  // Small ones also get a descriptor; the buffer's line is asked for eight frames ahead. Frames that go
+  // nowhere: their slots and addresses are read.
   void floor_round(Meter* meter) {
     constexpr unsigned kAhead = 8;
     const unsigned slots = tx()->num_slots;
-    std::vector<uint16_t> order(trial.batch + kAhead);
-    for (uint16_t& port : order) port = static_cast<uint16_t>(1 + random.below(trial.receivers));
+    const unsigned first = cursor[0];
+    cursor[0] = (first + trial.batch) % slots;
+    meter->frames += trial.batch;
+    if (trial.kind == Kind::nobody || trial.kind == Kind::full) {
+      meter->time([&] { look(first); });
+      return;
+    }
+    // Of each copy: its port, and which of the ring's frames it is. A flood goes port by port, 64 frames
+    // at a time, as cheap as it gets.
+    const unsigned copies = trial.kind == Kind::flood ? trial.receivers : 1;
+    const unsigned all = trial.batch * copies;
+    std::vector<uint16_t> order(all + kAhead, 1), frame(all);
+    for (unsigned i = 0; i < all; i++) {
+      const unsigned chunk = i / (64 * copies) * 64, size = std::min(64u, trial.batch - chunk);
+      const unsigned at = i - chunk * copies;
+      const unsigned port = copies > 1 ? at / size : random.below(trial.receivers);
+      order[i] = static_cast<uint16_t>(1 + port);
+      frame[i] = static_cast<uint16_t>((first + chunk + at % size) % slots);
+    }
     struct Target {
       char* data;
       netmap_slot* slot;
     };
-    const unsigned first = cursor[0];
-    cursor[0] = (first + trial.batch) % slots;
     std::vector<Target> base(ports.size());
     for (unsigned port = 1; port < ports.size(); port++) {
       base[port] = {NETMAP_BUF(rx(port), rx(port)->slot[0].buf_idx), rx(port)->slot};
@@ -231,28 +249,36 @@ struct Rig {
     const uint32_t first_index = rx(1)->slot[0].buf_idx;
     const size_t stride = tx()->nr_buf_size;
     meter->time([&] {
-      unsigned from = first;
       if (trial.size > 64) {
-        for (unsigned i = 0; i < trial.batch; i++) {
-          std::memcpy(base[1].data + from * stride, source + from * stride, trial.size);
+        for (unsigned i = 0; i < all; i++) {
+          const size_t at = frame[i] * stride;
+          std::memcpy(base[1].data + at, source + at, trial.size);
           asm volatile("" ::: "memory");
-          if (++from == slots) from = 0;
         }
         return;
       }
-      for (unsigned i = 0; i < trial.batch; i++) {
+      for (unsigned i = 0; i < all; i++) {
         const unsigned next = order[i + kAhead];
         bench::prefetch_for_write(base[next].data + cursor[next] * stride);
         bench::prefetch_for_write(base[next].slot + cursor[next]);
         const unsigned port = order[i], to = cursor[port];
         cursor[port] = to + 1 == slots ? 0 : to + 1;
-        std::memcpy(base[port].data + to * stride, source + from * stride, 60);
+        std::memcpy(base[port].data + to * stride, source + frame[i] * stride, 60);
         const netmap_slot slot = {first_index + to, static_cast<uint16_t>(trial.size), 0, 0};
         std::memcpy(base[port].slot + to, &slot, sizeof slot);
-        if (++from == slots) from = 0;
       }
     });
-    meter->frames += trial.batch;
+  }
+
+  // Reads the slots of a batch and the addresses of its frames.
+  void look(unsigned from) {
+    netmap_ring* ring = tx();
+    for (unsigned i = 0; i < trial.batch; i++) {
+      const netmap_slot slot = ring->slot[from];
+      seen += slot.len + bench::sum_of_header(NETMAP_BUF(ring, slot.buf_idx));
+      if (++from == ring->num_slots) from = 0;
+    }
+    asm volatile("" : : "m"(seen));
   }
 
   void check() {
