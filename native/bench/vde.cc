@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A client of vde_switch, for comparison: sends 60-byte (--size) frames to the switch at --switch and
 // counts what comes back at a second port. Either one process that does both in turns on the first
-// processor (the switch has the other), or, with --apart, two that share both with the switch.
+// processor (the switch has the other), or, with --apart, two that share both with the switch. Who can
+// neither send nor receive sleeps: one that asks again and again keeps the switch from its own sockets.
 // The protocol: a stream socket DIR/ctl takes a request that names our datagram socket and answers
 // with the switch's; then a datagram is a frame (vde2, libvdeplug; version 3).
 #include <fcntl.h>
@@ -23,7 +24,7 @@ struct [[gnu::packed]] Request {
 class Plug {
  public:
   Plug(const std::string& directory, unsigned index, unsigned size) : size_(size) {
-    control_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    control_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_un at = {};
     at.sun_family = AF_UNIX;
     std::snprintf(at.sun_path, sizeof at.sun_path, "%s/ctl", directory.c_str());
@@ -33,7 +34,7 @@ class Plug {
     request.ours.sun_family = AF_UNIX;
     std::snprintf(request.ours.sun_path, sizeof request.ours.sun_path, "%s/bench.%u.%d",
                   directory.c_str(), index, getpid());
-    data_ = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    data_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     const sockaddr_un ours = request.ours;
     sockaddr_un theirs = {};
     if (bind(data_, reinterpret_cast<const sockaddr*>(&ours), sizeof ours) != 0 ||
@@ -55,13 +56,10 @@ class Plug {
     const int sent = sendmmsg(data_, messages_, n, MSG_DONTWAIT);
     return sent < 0 ? 0 : static_cast<unsigned>(sent);
   }
-  // How many there were; waits for the first if asked to, at most 50 ms.
-  unsigned receive(bool wait) {
+  int socket() const { return data_; }
+  // How many there were.
+  unsigned receive() {
     for (unsigned i = 0; i < kBurst; i++) vectors_[i].iov_len = sizeof frames_[i];
-    if (wait) {
-      pollfd poll_for = {data_, POLLIN, 0};
-      poll(&poll_for, 1, 50);
-    }
     const int got = recvmmsg(data_, messages_, kBurst, MSG_DONTWAIT, nullptr);
     return got < 0 ? 0 : static_cast<unsigned>(got);
   }
@@ -73,6 +71,13 @@ class Plug {
   iovec vectors_[kBurst] = {};
   char frames_[kBurst][bench::kStride];
 };
+
+// Until the one can send again, or there is something at the other; at most 50 ms. Either may be missing.
+void rest(const Plug* sender, const Plug* receiver) {
+  pollfd wait_for[] = {{sender ? sender->socket() : -1, POLLOUT, 0},
+                       {receiver ? receiver->socket() : -1, POLLIN, 0}};
+  poll(wait_for, 2, 50);
+}
 
 struct Shared {
   bench::Line received, ready, end;
@@ -104,7 +109,9 @@ int main(int argc, char** argv) {
       s->ready.value.store(1);
       uint64_t received = 0;
       while (s->end.value.load() == 0 && !bench::stopped()) {
-        received += plug.receive(true);
+        const unsigned got = plug.receive();
+        if (got == 0) rest(nullptr, &plug);
+        received += got;
         s->received.value.store(received);
       }
       _exit(0);
@@ -123,11 +130,11 @@ int main(int argc, char** argv) {
   usleep(20'000);  // both are learned
   uint64_t sent = 0, received = 0;
   const auto turn = [&] {
-    sent += sender.send(kBurst);
-    if (sink) {
-      received += sink->receive(false);
-      sender.receive(false);
-    }
+    const unsigned out = sender.send(kBurst), in = sink ? sink->receive() : 0;
+    sent += out;
+    received += in;
+    sender.receive();
+    if (out + in == 0) rest(&sender, sink.get());
   };
   bench::Window window;
   for (const uint64_t warm = bench::now_ns() + bench::kWarmUp; bench::now_ns() < warm;) turn();
