@@ -2,20 +2,13 @@
 // What measurements with other programs beside the ports share: processes that end with the measurement, DPDK's testpmd as an
 // object, network namespaces.
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { inRoot } from '../scripts/lib.mjs';
+import { takeHugePages } from './huge-pages.mjs';
 import { Interrupted } from './measure.mjs';
-
-/** Whether the machine has huge pages to spare for DPDK, and a place where programs get them. */
-export function hugePages() {
-  const number = (key, text) => Number(new RegExp(`^${key}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0);
-  const memory = readFileSync('/proc/meminfo', 'utf8');
-  const free = number('HugePages_Free', memory) * number('Hugepagesize', memory) * 1024;
-  return free >= 2.5 * 2 ** 30 && / hugetlbfs /.test(readFileSync('/proc/mounts', 'utf8'));
-}
 
 /** Processes and files of one peer while it is measured; end() leaves nothing behind. */
 export class Tools {
@@ -107,6 +100,12 @@ export class Tools {
     }
   }
 
+  /** Whether DPDK gets huge pages until end(); where it does not, it must be told. */
+  withHugePages() {
+    this.hugePages ??= takeHugePages(this);
+    return this.hugePages;
+  }
+
   /** Runs `undo` at the end, the last one first. */
   finally(undo) {
     this.endings.push(undo);
@@ -143,7 +142,7 @@ export class Tools {
     const child = this.start('stdbuf', [
       '-o0',
       'dpdk-testpmd',
-      ...(hugePages() ? ['--socket-mem', '512'] : ['--no-huge', '-m', '512']),
+      ...(this.withHugePages() ? ['--socket-mem', '512'] : ['--no-huge', '-m', '512']),
       ...['--no-pci', '--no-telemetry', `--file-prefix=${prefix}`],
       ...['--lcores', `0@${main},1@${worker}`, ...eal],
       ...vdevs.map((vdev) => `--vdev=${vdev}`),

@@ -2,19 +2,25 @@
 // Other programs that do what ours does, as trials: every file of bench/peers/ is one peer. Windows of
 // ours precede and follow those of the peer; what is slow to start is started once.
 import { accessSync, constants, readdirSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, isAbsolute, join } from 'node:path';
 
 import { inRoot } from '../scripts/lib.mjs';
 import { Skip } from './measure.mjs';
 import { Tools } from './peer-tools.mjs';
 import { median, spread } from './statistics.mjs';
 
+// Root's programs, where the PATH is a user's.
 const PLACES = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+process.env['PATH'] = PLACES.join(delimiter);
+
+/** Windows of the peer and of ours; of ours so many come first. */
+const WINDOWS = 5;
+const FIRST = 3;
 
 function installed(command) {
-  return PLACES.some((folder) => {
+  return (isAbsolute(command) ? [''] : PLACES).some((folder) => {
     try {
-      accessSync(join(folder, command), constants.X_OK);
+      accessSync(isAbsolute(command) ? command : join(folder, command), constants.X_OK);
       return true;
     } catch {
       return false;
@@ -48,11 +54,9 @@ async function windowsOf(start, times, tools, figure) {
   return windows;
 }
 
-/** Windows of ours, then of the peer while it runs, then of ours again. */
+/** Windows of ours, then of the peer while it runs, then of ours again; a pair is one of each, in order. */
 async function measured(peer, described, runner) {
-  checkNeeds(peer.needs);
-  const figure = { field: 'framesPerSecond', seconds: 0.7, ...described };
-  const line = () => runner.window({ tool: 'line', args: {} }, 0);
+  const figure = { field: 'framesPerSecond', seconds: 0.5, ...described };
   let nth = 0;
   const tools = () =>
     new Tools({
@@ -62,35 +66,32 @@ async function measured(peer, described, runner) {
     });
   const startOurs =
     figure.ours.start ?? (() => () => runner.window(figure.ours, runner.options.seconds));
-  const before = await line();
   // Ours first, before there is anything that polls on a processor.
-  const own = await windowsOf(startOurs, 3, tools(), figure);
-  const windows = await windowsOf(figure.start, 3, tools(), figure);
-  own.push(...(await windowsOf(startOurs, 2, tools(), figure)));
-  const after = await line();
+  const own = await windowsOf(startOurs, FIRST, tools(), figure);
+  const theirs = tools();
+  const windows = await windowsOf(figure.start, WINDOWS, theirs, figure);
+  own.push(...(await windowsOf(startOurs, WINDOWS - FIRST, tools(), figure)));
   const value = (window) => window[figure.field];
-  const middle = median(own.map(value));
   // One window without a frame would be a rate of 0 or an endless time: no ratio, but a peer that failed.
   if (!windows.every((window) => value(window) > 0 && value(window) < Infinity))
     throw new Error('no frame got through');
   // Above 1: ours is better.
-  const better = (window) =>
-    figure.metric === 'time' ? value(window) / middle : middle / value(window);
+  const better = (theirs_, ours_) => (figure.metric === 'time' ? theirs_ / ours_ : ours_ / theirs_);
   const perFrame = (some) =>
     some[0].switchPerFrame === undefined
       ? undefined
       : median(some.map((window) => window.switchPerFrame));
   return {
     value: spread(windows.map(value)),
-    ratio: spread(windows.map(better)),
+    ratio: spread(windows.map((window, i) => better(value(window), value(own[i])))),
     limitValue: spread(own.map(value)),
     bitsPerSecond: figure.size && median(windows.map(value)) * figure.size * 8,
+    hugePages: theirs.hugePages,
     switchPerFrame: perFrame(windows),
     oursPerFrame: perFrame(own),
-    roundTrip: { before: before.roundTripBefore, after: after.roundTripBefore },
     repeated: 0,
     disturbed: 0,
-    windows: [...own.map((ours_) => ({ ours: ours_ })), ...windows.map((w) => ({ figure: w }))],
+    windows: windows.map((window, i) => ({ limit: own[i], figure: window })),
   };
 }
 
@@ -110,6 +111,7 @@ export async function peerTrials() {
       peer: { name: peer.name, figure: figure.name, size: figure.size },
       limit: { name: 'ours', ...figure.ours },
       bar: figure.bar,
+      check: () => checkNeeds(peer.needs),
       measure: (runner) => measured(peer, figure, runner),
     })),
   );

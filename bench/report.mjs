@@ -15,7 +15,11 @@ const units = {
   instructions: { scale: 1, unit: 'instr/frame', digits: 2 },
 };
 
-const fixed = (value, digits) => value.toFixed(digits);
+/** So many digits behind the point; more where less than a tenth would lose its figures. */
+const fixed = (value, digits) =>
+  value !== 0 && Math.abs(value) < 0.1
+    ? String(Number(value.toPrecision(2)))
+    : value.toFixed(digits);
 
 const range = ({ median, min, max }, scale, digits) =>
   min === max
@@ -46,6 +50,8 @@ function valueText({ trial, result }) {
     parts.push(`switch ${fixed(result.switchPerFrame * 1e9, 0)} ns/frame`);
   if (result.framesPerSleep !== undefined)
     parts.push(`${fixed(result.framesPerSleep, 0)} frames a sleep`);
+  if (result.hugePages !== undefined)
+    parts.push(result.hugePages ? 'in huge pages' : 'without huge pages');
   const places = Object.entries(result.places ?? {}).map(
     ([place, { median, windows }]) => `${place} ${fixed(median * scale, digits)} ×${windows}`,
   );

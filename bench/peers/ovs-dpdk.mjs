@@ -6,10 +6,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { hugePages } from '../peer-tools.mjs';
 import { ours } from '../peers.mjs';
 
 const MACS = ['02:00:00:00:00:01', '02:00:00:00:00:02'];
+const DAEMON = '/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk';
 const SCHEMA = '/usr/share/openvswitch/vswitch.ovsschema';
 
 // OVS asks DPDK for --in-memory unless told --legacy-mem, and --no-huge does not go with the former.
@@ -30,7 +30,7 @@ async function openvswitch(tools) {
   tools.start('ovsdb-server', [database, `--remote=punix:${remote}`], environment);
   await tools.until(() => existsSync(remote), 'ovsdb-server made no socket');
   vsctl('init');
-  const memory = hugePages() ? '--socket-mem 1024' : '--no-huge --legacy-mem -m 3072';
+  const memory = tools.withHugePages() ? '--socket-mem 1024' : '--no-huge --legacy-mem -m 3072';
   for (const setting of [
     'dpdk-init=true',
     'pmd-cpu-mask=0x2',
@@ -51,7 +51,7 @@ async function openvswitch(tools) {
   for (const port of ['v0', 'v1'])
     vsctl('add-port', 'br0', port, '--', 'set', 'Interface', port, 'type=dpdkvhostuser');
   const daemon = tools.start(
-    '/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk',
+    DAEMON,
     [`unix:${remote}`, `--unixctl=${join(folder, 'ctl')}`],
     environment,
   );
@@ -124,7 +124,10 @@ export default {
   name: 'ovs-dpdk',
   title: 'OVS-DPDK, NORMAL, vhost-user',
   needs: {
-    commands: ['ovsdb-server', 'ovsdb-tool', 'ovs-vsctl', 'ovs-appctl', 'dpdk-testpmd', 'stdbuf'],
+    commands: [
+      ...['ovsdb-server', 'ovsdb-tool', 'ovs-vsctl', 'ovs-appctl', DAEMON],
+      ...['dpdk-testpmd', 'stdbuf'],
+    ],
     packages: 'openvswitch-switch-dpdk dpdk',
     root: true,
   },
