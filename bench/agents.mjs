@@ -12,6 +12,9 @@ import { Tools } from './peer-tools.mjs';
 import { spread } from './statistics.mjs';
 
 const AGENTS = 32;
+/** How often their share is taken, s. What they do without being asked they do once a second. */
+const WINDOWS = 5;
+const WINDOW = 2;
 /** s after the last was attached, so that what attaching caused is over. */
 const SETTLE = 2;
 
@@ -97,13 +100,16 @@ async function withTools(runner, name, body) {
 const result = (figures) => ({ value: spread(figures), repeated: 0, disturbed: 0 });
 
 /** Their share of one processor, altogether. */
-const measureShare = (runner) => async (pids) => {
-  const seconds = runner.options.quick ? 3 : 10;
-  const before = process.hrtime.bigint();
-  const spent = total(pids.map(onProcessor));
-  await sleep(seconds * 1000);
-  const used = total(pids.map(onProcessor)) - spent;
-  return result([used / Number(process.hrtime.bigint() - before)]);
+const measureShare = async (pids) => {
+  const shares = [];
+  while (shares.length < WINDOWS) {
+    const before = process.hrtime.bigint();
+    const spent = total(pids.map(onProcessor));
+    await sleep(WINDOW * 1000);
+    const used = total(pids.map(onProcessor)) - spent;
+    shares.push(used / Number(process.hrtime.bigint() - before));
+  }
+  return result(shares);
 };
 
 /** Bytes of each. */
@@ -122,7 +128,7 @@ export const agentTrials = [
     ...common,
     name: `idle-agents-${AGENTS}`,
     metric: 'share',
-    measure: (runner) => withAgents(runner, measureShare(runner)),
+    measure: (runner) => withAgents(runner, measureShare),
     bar: { of: 'value', max: 0.01 },
   },
   { ...common, name: 'agent-memory', metric: 'bytes', measure: measureMemory },
@@ -132,7 +138,7 @@ export const agentTrials = [
     group: `Virtual machines: ${AGENTS} ports whose machines do nothing`,
     command: ['bin/vale.js', 'ctl', 'attach', 'valevhost:vm0', '--vhost-user', 'SOCKET'],
     metric: 'share',
-    measure: (runner) => withMachines(runner, measureShare(runner)),
+    measure: (runner) => withMachines(runner, measureShare),
     bar: { of: 'value', max: 0.01 },
   },
 ];

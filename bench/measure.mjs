@@ -102,12 +102,34 @@ export class Runner {
     return JSON.parse(stdout);
   }
 
-  run(trial) {
+  /** A row's result, with the round trip of a line before and after, whatever was measured. */
+  async run(trial) {
+    if (trial.privileged && process.getuid?.() !== 0) throw new Skip('needs root');
+    trial.check?.();
+    const before = await this.roundTrip();
+    const result = await this.measured(trial);
+    const after = await this.roundTrip();
+    return { ...result, roundTrip: result.roundTrip ?? { before, after } };
+  }
+
+  measured(trial) {
     if (trial.kind === 'startup') return this.startup(trial);
     if (trial.kind === 'instructions') return this.instructions(trial);
-    if (trial.privileged && process.getuid?.() !== 0) throw new Skip('needs root');
     if (trial.measure) return trial.measure(this);
     return this.figure(trial);
+  }
+
+  /** Of one cache line between the two processors, now, s. */
+  async roundTrip() {
+    return (await this.window({ tool: 'line', args: {} }, 0)).roundTripBefore;
+  }
+
+  /** A window of a figure; of a program that takes no round trips itself, between two of them if asked. */
+  async windowOf(figure, seconds) {
+    if (!figure.roundTrips) return this.window(figure, seconds);
+    const roundTripBefore = await this.roundTrip();
+    const window = await this.window(figure, seconds);
+    return { ...window, roundTripBefore, roundTripAfter: await this.roundTrip() };
   }
 
   /** Takes windows of the figure, each beside one of its limit when it has one. */
@@ -119,12 +141,10 @@ export class Runner {
     const kept = [];
     let repeated = 0;
     let disturbed = 0;
-    const line = () => this.window({ tool: 'line', args: {} }, 0);
-    const lineBefore = await line();
     while (kept.length < wanted && !(kept.length > 0 && this.late())) {
       const started = Date.now();
       const limit = trial.limit && (await this.window(trial.limit, seconds));
-      const figure = await this.window(trial, seconds);
+      const figure = await this.windowOf(trial, seconds);
       const clean = undisturbed(limit ? [limit, figure] : [figure], {
         receiverSleeps,
         sleepsInTurns: trial.sleepsInTurns,
@@ -137,7 +157,7 @@ export class Runner {
       if (!clean) disturbed++;
       kept.push({ limit, figure });
     }
-    return { ...summary(trial, kept, [lineBefore, await line()]), repeated, disturbed };
+    return { ...summary(trial, kept), repeated, disturbed };
   }
 
   /** Wall time of two node commands in alternation. */

@@ -168,7 +168,7 @@ process.stdout.on('error', (error) => {
 const runner = new Runner({
   ...options,
   retrySeconds: options.quick ? 6 : 90,
-  budget: options.quick ? 50 : 600,
+  budget: options.quick ? 50 : 700,
   environment,
   scratch,
 });

@@ -48,21 +48,13 @@ const each = (windows, field) =>
 /**
  * A row's result.
  * @param kept pairs {limit, figure} of windows
- * @param lines round trips before and after all of them, for programs that use one processor
  */
-export function summary(trial, kept, lines) {
+export function summary(trial, kept) {
   const scale = trial.scale ?? 1;
   const value = (window) => window[trial.field ?? 'framesPerSecond'] * scale;
   const figures = kept.map(({ figure }) => figure);
   const all = kept.flatMap(({ limit, figure }) => (limit ? [limit, figure] : [figure]));
   const timed = all.filter((window) => window.roundTripBefore !== undefined);
-  const [before, after] =
-    timed.length > 0
-      ? [
-          median(timed.map((window) => window.roundTripBefore)),
-          median(timed.map((window) => window.roundTripAfter)),
-        ]
-      : lines.map(({ roundTripBefore }) => roundTripBefore);
   let limitOf;
   if (trial.limit) limitOf = ({ limit }) => value(limit);
   else if (trial.floor) limitOf = ({ figure }) => figure[trial.floor.field] * scale;
@@ -84,7 +76,14 @@ export function summary(trial, kept, lines) {
     p99: each(figures, 'p99'),
     p999: each(figures, 'p999'),
     evenness: each(figures, 'evenness'),
-    roundTrip: { before, after },
+    // Of programs that use one processor nothing: then what was measured around the row holds.
+    roundTrip:
+      timed.length > 0
+        ? {
+            before: median(timed.map((window) => window.roundTripBefore)),
+            after: median(timed.map((window) => window.roundTripAfter)),
+          }
+        : undefined,
     windows: kept,
   };
 }

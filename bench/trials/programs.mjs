@@ -24,6 +24,7 @@ const preloaded = [
   {
     name: 'preload-filter-60',
     args: { what: 'filter', size: 60, batch: 256 },
+    limit: { name: 'busy', ...pair('busy') },
     bar: { of: 'value', min: 10e6 },
   },
 ].map((trial) => ({
@@ -78,6 +79,7 @@ const generated = ['bare', 'fixed', 'range', 'random-fields', 'random-sizes', 'p
     field: 'perFrame',
     tool: 'generate',
     args: { kind },
+    limit: kind === 'bare' ? undefined : { name: 'bare', tool: 'generate', args: { kind: 'bare' } },
     windows: 3,
     quick: kind === 'fixed' || kind === 'range',
   }),

@@ -73,6 +73,7 @@ const sharing = ['spin', 'block'].map((receiver) => ({
     'Sender and receiver on one core: the sender never pauses, so this is what one turn gets through',
   metric: 'rate',
   ...busy(60, 256, { receiver, 'same-core': true }),
+  limit: limits.spsc60OneCore,
   receiverSleeps: true,
   windows: 3,
   quick: false,
@@ -91,13 +92,10 @@ const senders = ['one', 'each'].flatMap((receivers) =>
     receiverSleeps: true,
     windows: 3,
     quick: false,
-    ...(count === 4 && receivers === 'each'
-      ? {
-          limit: { name: 'senders-1-each', tool: 'senders', args: { senders: 1, receivers } },
-          bar: { of: 'ratio', max: 2 },
-          windows: 5,
-        }
-      : {}),
+    ...(count > 1 && {
+      limit: { name: `senders-1-${receivers}`, tool: 'senders', args: { senders: 1, receivers } },
+    }),
+    ...(count === 4 && receivers === 'each' && { bar: { of: 'ratio', max: 2 }, windows: 5 }),
   })),
 );
 
