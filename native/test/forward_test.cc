@@ -66,6 +66,12 @@ TEST(none_of_100000_addresses_is_forgotten) {
     REQUIRE(f.receive(*b).size() == kBatch);
   }
   CHECK_EQ(f.receive(*c).size(), size_t{0});
+  // What is truly unknown, and that alone, is flooded.
+  for (uint32_t i = 0; i < kBatch; i++)
+    f.put(*a, frame(address(i % 2 == 0 ? i : kAddresses + i), mac(1), 60, 0));
+  a->txsync();
+  CHECK_EQ(f.receive(*b).size(), size_t{kBatch});
+  CHECK_EQ(f.receive(*c).size(), size_t{kBatch} / 2);
 }
 
 TEST(mixed_destinations_stay_in_order) {
