@@ -56,23 +56,29 @@ const curve = (axis, text, values, inQuick = false) =>
     quick: inQuick && at === values.at(-1),
   }));
 
-/** All addresses known, none misdelivered, none flooded: the program ends with an error otherwise. */
-const manyAddresses = {
-  name: 'macs-100000-of-1',
+/**
+ * All addresses known, none misdelivered, none flooded: the program ends with an error otherwise. Random
+ * destinations; `between` random sources as well, half of the addresses on either side.
+ */
+const manyAddresses = [
+  ['macs-100000-of-1', { macs: 100_000 }],
+  ['macs-100000-between-of-1', { macs: 100_000, between: true }],
+].map(([name, args]) => ({
+  name,
   group: 'One core, txsync alone, ns a frame against addresses, random',
   metric: 'nanoseconds',
   field: 'perFrame',
   tool: 'curve',
-  args: { macs: 100_000 },
+  args,
   limit: { name: 'macs-1', tool: 'curve', args: { macs: 1 } },
   seconds: { quick: 0.1, full: 0.2 },
   bar: { of: 'ratio', max: 2 },
-};
+}));
 
 const curves = [
   ...curve('ports', 'ports, a random one for each frame', [2, 4, 16, 64, 250], true),
   ...curve('macs', 'addresses, random', [1, 100, 1000, 10_000, 100_000]),
-  manyAddresses,
+  ...manyAddresses,
   ...curve('size', 'frame size', [60, 128, 256, 512, 1514, 4096, 9000, 65_535]),
   ...curve('batch', 'batch', [1, 4, 16, 64, 256, 1024]),
   ...curve('rings', 'rings, 256 frames over all', [1, 2, 4, 8, 16]),

@@ -15,6 +15,7 @@ constexpr unsigned kAhead = 8;            // frames that the floor asks for ahea
 
 struct Options {
   unsigned ports, macs, size, batch, rings;
+  bool between;  // half of the addresses are the sender's, and it sends from a random one
   double seconds;
 };
 
@@ -50,7 +51,9 @@ class Curve {
     slots_ = (o_.size + buffer_ - 1) / buffer_;
     const unsigned most = (fabric_.tx(0)->num_slots - 1) / slots_;
     per_ring_ = std::max(1u, std::min(o_.batch / o_.rings, most));
-    for (unsigned at = 0; at < o_.macs && o_.macs > 1;) at += learn(at);
+    theirs_ = o_.between ? o_.macs / 2 : o_.macs;
+    for (unsigned at = 0; at < theirs_ && o_.macs > 1;) at += learn(1, at, theirs_);
+    for (unsigned at = theirs_; at < o_.macs;) at += learn(0, at, o_.macs);
     for (unsigned r = 0; r < o_.rings; r++) prepare(fabric_.tx(0, r));
     targets_.resize(size_t{o_.ports} * o_.rings);
     floor_heads_.resize(o_.rings);
@@ -96,16 +99,16 @@ class Curve {
   }
 
  private:
-  // Up to 512 addresses from `at` on, all of them on port 1. How many.
-  unsigned learn(unsigned at) {
-    netmap_ring* ring = fabric_.tx(1);
-    const unsigned n = std::min(512u, o_.macs - at);
+  // Up to 512 addresses from `at` to `end`, all of them on that port. How many.
+  unsigned learn(unsigned port, unsigned at, unsigned end) {
+    netmap_ring* ring = fabric_.tx(port);
+    const unsigned n = std::min(512u, end - at);
     for (unsigned i = 0; i < n; i++) {
       const unsigned number = kFirstAddress + at + i;
       Fabric::put(ring, (ring->head + i) % ring->num_slots, number, number, 60);
     }
     Fabric::advance(ring, n);
-    Fabric::sync(fabric_.port(1).txsync(), "txsync");
+    Fabric::sync(fabric_.port(port).txsync(), "txsync");
     return n;
   }
 
@@ -122,9 +125,12 @@ class Curve {
     for (unsigned i = 0; i < per_ring_; i++) {
       if (addresses) {
         const unsigned number =
-            o_.macs > 1 ? kFirstAddress + order_.below(o_.macs) : 2 + order_.below(o_.ports - 1);
-        bench::write_address(
-            reinterpret_cast<unsigned char*>(NETMAP_BUF(ring, ring->slot[at].buf_idx)), number);
+            o_.macs > 1 ? kFirstAddress + order_.below(theirs_) : 2 + order_.below(o_.ports - 1);
+        auto* frame = reinterpret_cast<unsigned char*>(NETMAP_BUF(ring, ring->slot[at].buf_idx));
+        bench::write_address(frame, number);
+        if (o_.between)
+          bench::write_address(frame + 6,
+                               kFirstAddress + theirs_ + order_.below(o_.macs - theirs_));
       }
       for (unsigned left = slots_, bytes = o_.size; left != 0; left--) {
         netmap_slot* slot = &ring->slot[at];
@@ -214,6 +220,7 @@ class Curve {
   Fabric& fabric_;
   bench::Order order_;
   unsigned buffer_ = 0, slots_ = 1, per_ring_ = 1;
+  unsigned theirs_ = 1;  // of the addresses, the receiver's
   std::vector<Target> targets_;
   std::vector<unsigned> floor_heads_;
   std::vector<uint16_t> order_ports_;
@@ -230,7 +237,9 @@ int main(int argc, char** argv) {
   o.batch = args.whole("batch", 256, 1, bench::kSlots);
   o.rings = args.whole("rings", 1, 1, 16);
   o.seconds = args.number("seconds", 0.4, 0.01, 60);
+  o.between = args.flag("between");
   args.done();
+  if (o.between && o.macs < 2) bench::die(2, "--between is for --macs of two or more");
   if (o.macs > 1 && o.ports > 2) bench::die(2, "--macs is for two ports");
   bench::stop_on_signals();
   bench::pin(0);
