@@ -209,8 +209,8 @@ struct Rig {
   bool has_floor() const { return trial.kind != Kind::macs; }
 
   // The same bytes between the same buffers and nothing else. Frames of more than one line: memcpy.
-  // Small ones also get a descriptor; the buffer's line is asked for eight frames ahead. Frames that go
-  // nowhere: their slots and addresses are read.
+  // Small ones also get a descriptor; lines are asked for eight frames ahead where that helps. Frames
+  // that go nowhere: their slots and addresses are read.
   void floor_round(Meter* meter) {
     constexpr unsigned kAhead = 8;
     const unsigned slots = tx()->num_slots;
@@ -221,18 +221,8 @@ struct Rig {
       meter->time([&] { look(first); });
       return;
     }
-    // Of each copy: its port, and which of the ring's frames it is. A flood goes port by port, 64 frames
-    // at a time, as cheap as it gets.
-    const unsigned copies = trial.kind == Kind::flood ? trial.receivers : 1;
-    const unsigned all = trial.batch * copies;
-    std::vector<uint16_t> order(all + kAhead, 1), frame(all);
-    for (unsigned i = 0; i < all; i++) {
-      const unsigned chunk = i / (64 * copies) * 64, size = std::min(64u, trial.batch - chunk);
-      const unsigned at = i - chunk * copies;
-      const unsigned port = copies > 1 ? at / size : random.below(trial.receivers);
-      order[i] = static_cast<uint16_t>(1 + port);
-      frame[i] = static_cast<uint16_t>((first + chunk + at % size) % slots);
-    }
+    std::vector<uint16_t> order(trial.batch + kAhead);
+    for (uint16_t& port : order) port = static_cast<uint16_t>(1 + random.below(trial.receivers));
     struct Target {
       char* data;
       netmap_slot* slot;
@@ -248,26 +238,46 @@ struct Rig {
       bench::die(1, "a new ring's buffers were expected in a row");
     const uint32_t first_index = rx(1)->slot[0].buf_idx;
     const size_t stride = tx()->nr_buf_size;
-    meter->time([&] {
-      if (trial.size > 64) {
-        for (unsigned i = 0; i < all; i++) {
-          const size_t at = frame[i] * stride;
-          std::memcpy(base[1].data + at, source + at, trial.size);
-          asm volatile("" ::: "memory");
+    const auto copy = [&](unsigned port, unsigned from, unsigned size) {
+      const unsigned to = cursor[port];
+      cursor[port] = to + 1 == slots ? 0 : to + 1;
+      std::memcpy(base[port].data + to * stride, source + from * stride, 60);
+      const netmap_slot slot = {first_index + to, static_cast<uint16_t>(size), 0, 0};
+      std::memcpy(base[port].slot + to, &slot, sizeof slot);
+    };
+    const auto next = [&](unsigned at) { return at + 1 == slots ? 0 : at + 1; };
+    const auto large = [&] {
+      for (unsigned i = 0, from = first; i < trial.batch; i++, from = next(from)) {
+        std::memcpy(base[1].data + from * stride, source + from * stride, trial.size);
+        asm volatile("" ::: "memory");
+      }
+    };
+    // Port by port, 64 frames at a time: nothing need be asked for ahead.
+    const auto flood = [&] {
+      unsigned from = first, size = trial.size;
+      for (unsigned done = 0; done < trial.batch; done += 64) {
+        const unsigned chunk = std::min(64u, trial.batch - done), start = from;
+        for (unsigned port = 1; port <= trial.receivers; port++) {
+          from = start;
+          for (unsigned i = 0; i < chunk; i++, from = next(from)) copy(port, from, size);
         }
-        return;
       }
-      for (unsigned i = 0; i < all; i++) {
-        const unsigned next = order[i + kAhead];
-        bench::prefetch_for_write(base[next].data + cursor[next] * stride);
-        bench::prefetch_for_write(base[next].slot + cursor[next]);
-        const unsigned port = order[i], to = cursor[port];
-        cursor[port] = to + 1 == slots ? 0 : to + 1;
-        std::memcpy(base[port].data + to * stride, source + frame[i] * stride, 60);
-        const netmap_slot slot = {first_index + to, static_cast<uint16_t>(trial.size), 0, 0};
-        std::memcpy(base[port].slot + to, &slot, sizeof slot);
+    };
+    const auto single = [&] {
+      for (unsigned i = 0, from = first; i < trial.batch; i++, from = next(from)) {
+        const unsigned ahead = order[i + kAhead];
+        bench::prefetch_for_write(base[ahead].data + cursor[ahead] * stride);
+        bench::prefetch_for_write(base[ahead].slot + cursor[ahead]);
+        copy(order[i], from, trial.size);
       }
-    });
+    };
+    if (trial.size > 64) {
+      meter->time(large);
+    } else if (trial.kind == Kind::flood) {
+      meter->time(flood);
+    } else {
+      meter->time(single);
+    }
   }
 
   // Reads the slots of a batch and the addresses of its frames.
