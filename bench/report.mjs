@@ -26,7 +26,13 @@ const range = ({ median, min, max }, scale, digits) =>
     ? fixed(median * scale, digits)
     : `${fixed(median * scale, digits)} (${fixed(min * scale, digits)}..${fixed(max * scale, digits)})`;
 
+/** Of two builds: in how many pairs this one was the better one. */
+function comparedText({ metric }, { pairs, of }) {
+  return `better in ${metric === 'rate' ? pairs : of - pairs} of ${of}`;
+}
+
 function barText({ trial, result, verdict }) {
+  if (trial.compared && result) return comparedText(trial, result.above);
   if (trial.bar === undefined) return '';
   const { of, min, max } = trial.bar;
   const { scale, unit } = of === 'value' ? units[trial.metric] : { scale: 1, unit: '' };

@@ -58,9 +58,12 @@ export function summary(trial, kept) {
   let limitOf;
   if (trial.limit) limitOf = ({ limit }) => value(limit);
   else if (trial.floor) limitOf = ({ figure }) => figure[trial.floor.field] * scale;
+  const ratios = limitOf && kept.map((pair) => value(pair.figure) / limitOf(pair));
   return {
     value: spread(figures.map(value)),
-    ratio: limitOf && spread(kept.map((pair) => value(pair.figure) / limitOf(pair))),
+    ratio: ratios && spread(ratios),
+    // Of all pairs, those with more of the figure than of the limit.
+    above: ratios && { pairs: ratios.filter((ratio) => ratio > 1).length, of: ratios.length },
     limitValue: limitOf && spread(kept.map(limitOf)),
     // A frame's round trip in round trips of a line, window by window.
     ofLine: trial.ofLine
