@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A run as one picture: each curve with its floor, latency by how the ends wait, ours beside the peers.
-// Plain SVG without scripts or fonts of its own; axes are logarithmic, because what matters is factors.
+// A run as one picture: rates and costs beside their limits, each curve with its floor, latency by how the
+// ends wait, ours beside the peers. Ours is blue everywhere. Plain SVG without scripts or fonts of its own; axes are logarithmic, because what matters is factors.
 
-const WIDTH = 320; // of a panel, px
-const HEIGHT = 220;
+const WIDTH = 380; // of a panel, px
+const HEIGHT = 230;
 const BOX = { left: 48, right: 12, top: 30, bottom: 34 };
 const COLUMNS = 3;
 const COLOURS = ['#1f6feb', '#8b949e', '#d29922', '#2da44e'];
@@ -15,14 +15,20 @@ const short = (value) => {
   return String(Number(value.toPrecision(3)));
 };
 
+/** Of an axis: what was asked for, not about that. */
+const exact = (value) =>
+  value >= 10_000 && value % 1000 === 0 ? `${value / 1000}k` : String(value);
+
 /** A logarithmic scale from [least, most] to [from, to] px. */
 function logScale(values, from, to) {
   const least = Math.log10(Math.min(...values)) - 0.05;
   const most = Math.log10(Math.max(...values)) + 0.05;
   const at = (value) => from + ((Math.log10(value) - least) / (most - least)) * (to - from);
   const ticks = [];
+  const span = most - least;
+  const digits = span > 2.5 ? [1] : span > 0.9 ? [1, 2, 5] : [1, 2, 3, 4, 5, 6, 8];
   for (let power = Math.floor(least); power <= most; power++)
-    for (const digit of most - least > 2.5 ? [1] : [1, 2, 5]) {
+    for (const digit of digits) {
       const tick = digit * 10 ** power;
       if (Math.log10(tick) >= least && Math.log10(tick) <= most) ticks.push(tick);
     }
@@ -46,7 +52,7 @@ function curvePanel(title, unit, series) {
       line(BOX.left, y.at(tick), WIDTH - BOX.right, y.at(tick), '#eaeef2'),
       label(BOX.left - 5, y.at(tick) + 3, short(tick), 'end'),
     );
-  for (const at of new Set(xs)) parts.push(label(x.at(at), HEIGHT - BOX.bottom + 14, short(at)));
+  for (const at of new Set(xs)) parts.push(label(x.at(at), HEIGHT - BOX.bottom + 14, exact(at)));
   for (const [i, { name, points }] of series.entries()) {
     const path = points.map(([a, b]) => `${x.at(a).toFixed(1)},${y.at(b).toFixed(1)}`).join(' ');
     parts.push(
@@ -57,28 +63,70 @@ function curvePanel(title, unit, series) {
   return parts.join('\n');
 }
 
-/** rows: [{name, values}]: a bar each from the least of all, on one logarithmic axis. */
-function barPanel(title, unit, rows) {
+/**
+ * rows: [{name, values}]: a bar each from the least of all, on one logarithmic axis, and the values.
+ * @param names of the values, in their colours
+ */
+function barPanel(title, unit, names, rows) {
+  const left = WIDTH * 0.42;
   const x = logScale(
     rows.flatMap(({ values }) => values),
-    WIDTH * 0.5,
-    WIDTH - BOX.right - 30,
+    left,
+    WIDTH - BOX.right - 115,
   );
-  const step = (HEIGHT - BOX.top - 10) / rows.length;
+  const step = Math.min(26, (HEIGHT - BOX.top - 10) / rows.length);
+  const size = Math.min(10, step);
   const parts = [label(8, 16, `${title}, ${unit}`, 'start', 12, '#24292f')];
+  for (const [i, name] of names.entries())
+    parts.push(
+      label(WIDTH - BOX.right - 50 * (names.length - 1 - i), 16, name, 'end', 10, COLOURS[i]),
+    );
   for (const [i, { name, values }] of rows.entries()) {
     const y = BOX.top + step * (i + 0.5);
     const from = x.at(Math.min(...values));
     const to = x.at(Math.max(...values));
-    parts.push(label(WIDTH * 0.5 - 8, y + 3, name, 'end', Math.min(10, step)));
+    parts.push(label(left - 8, y + 3, name, 'end', size));
     if (to > from) parts.push(line(from, y, to, y, COLOURS[1]));
     for (const [n, value] of values.entries())
       parts.push(
         `<circle cx="${x.at(value).toFixed(1)}" cy="${y.toFixed(1)}" r="3" fill="${COLOURS[n]}"/>`,
       );
-    parts.push(label(to + 6, y + 3, short(Math.max(...values)), 'start', Math.min(10, step)));
+    parts.push(label(to + 6, y + 3, values.map(short).join(', '), 'start', size));
   }
   return parts.join('\n');
+}
+
+/** Rows that have a limit, beside it. */
+function limitPanel(title, unit, scale, limit, rows) {
+  const some = rows.filter((row) => row.value && row.limitValue);
+  if (some.length === 0) return [];
+  const values = (row) => [row.value.median * scale, row.limitValue.median * scale];
+  return [
+    barPanel(
+      title,
+      unit,
+      ['ours', limit],
+      some.map((row) => ({ name: row.name, values: values(row) })),
+    ),
+  ];
+}
+
+const startsWith = (rows, ...starts) =>
+  rows.filter(({ name }) => starts.some((start) => name.startsWith(start)));
+
+function figurePanels(rows) {
+  return [
+    ...limitPanel('two processors', 'Mpps', 1e-6, 'limit', startsWith(rows, 'two-')),
+    ...limitPanel(
+      'flooding, and who sleeps',
+      'Mpps',
+      1e-6,
+      'limit',
+      startsWith(rows, 'flood-', 'spin-', 'block-', 'same-core-'),
+    ),
+    ...limitPanel('one processor', 'ns a frame', 1e9, 'floor', startsWith(rows, 'sync-')),
+    ...limitPanel('generation', 'ns a frame', 1e9, 'bare', startsWith(rows, 'generate-')),
+  ];
 }
 
 function curvePanels(rows) {
@@ -103,8 +151,9 @@ function latencyPanel(rows) {
   if (some.length === 0) return [];
   return [
     barPanel(
-      'round trip: p50, p99, p99.9',
+      'round trip',
       'µs',
+      ['p50', 'p99', 'p99.9'],
       some.map((row) => ({
         name: row.name.slice('latency-'.length),
         values: [row.value.median, row.p99, row.p999].map((seconds) => seconds * 1e6),
@@ -114,32 +163,32 @@ function latencyPanel(rows) {
 }
 
 function peerPanels(rows) {
-  const some = rows.filter((row) => row.name.startsWith('peer-') && row.value);
-  const bySize = (size) => some.filter((row) => row.name.includes(`-${size}`));
-  const generators = some.filter((row) => row.name.startsWith('peer-testpmd'));
+  const peers = startsWith(rows, 'peer-').map((row) => ({
+    ...row,
+    name: row.name.slice('peer-'.length),
+    // Ours first, as everywhere.
+    value: row.limitValue,
+    limitValue: row.value,
+  }));
+  const generators = startsWith(peers, 'testpmd-');
+  const times = peers.filter(({ metric }) => metric === 'time');
+  const bySize = (size) => peers.filter(({ name }) => name.includes(`-${size}`));
   return [
-    ['60 B: peer, ours', bySize(60)],
-    ['1514 B: peer, ours', bySize(1514)],
-    ['generation: peer, ours', generators],
-  ].flatMap(([title, group]) =>
-    group.length === 0
-      ? []
-      : [
-          barPanel(
-            title,
-            'Mpps',
-            group.map((row) => ({
-              name: row.name.slice('peer-'.length),
-              values: [row.value.median * 1e-6, row.limitValue.median * 1e-6],
-            })),
-          ),
-        ],
-  );
+    ...limitPanel('peers, 60 bytes', 'Mpps', 1e-6, 'peer', bySize(60)),
+    ...limitPanel('peers, 1514 bytes', 'Mpps', 1e-6, 'peer', bySize(1514)),
+    ...limitPanel('peers, generation', 'Mpps', 1e-6, 'peer', generators),
+    ...limitPanel('peers, round trip', 'µs', 1e6, 'peer', times),
+  ];
 }
 
 /** The document of report.mjs as SVG; undefined when there is nothing to draw. */
 export function chart({ rows, time, commit }) {
-  const panels = [...curvePanels(rows), ...latencyPanel(rows), ...peerPanels(rows)];
+  const panels = [
+    ...figurePanels(rows),
+    ...curvePanels(rows),
+    ...latencyPanel(rows),
+    ...peerPanels(rows),
+  ];
   if (panels.length === 0) return undefined;
   const height = Math.ceil(panels.length / COLUMNS) * HEIGHT + 24;
   const width = Math.min(COLUMNS, panels.length) * WIDTH;
