@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The benchmark's command line. What it measures is not tested: nothing here is timed.
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
 function bench(args: string[], environment: Record<string, string> = {}) {
@@ -23,6 +24,40 @@ test('--list names every trial once, the peers among them', () => {
   );
 });
 
+/**
+ * Names that a text tells of: what is between backticks, with * or … for what follows and a word in capitals
+ * for what varies; of the curves, which are a row from one name to another, each by itself.
+ */
+function told(file: string) {
+  const words = [...readFileSync(file, 'utf8').matchAll(/`([^`\s]+)`/g)].map(
+    ([, word = '']) => word,
+  );
+  const patterns = [...words, 'macs-N', 'size-N', 'batch-N', 'senders-N-EACH'].map(
+    (word) =>
+      new RegExp(
+        `^${word
+          .replace(/[.+?^${}()|[\]\\]/g, '\\$&')
+          .replace(/[*…]/g, '.+')
+          .replace(/[A-Z]+/g, '.+')}$`,
+      ),
+  );
+  return (name: string) => patterns.some((pattern) => pattern.test(name));
+}
+
+test.each(['bench/README.md', 'docs/performance.md'])('%s tells of every trial', (file) => {
+  const names = bench(['--list'])
+    .stdout.trim()
+    .split('\n')
+    .map((line) => line.split('\t')[0] ?? '');
+  const isTold = told(file);
+  // The peers have a table of their own in the first: by their names.
+  const peer = (name: string) =>
+    name.replace(/^peer-/, '').replace(/^(ovs-dpdk|linux-bridge|[a-z]+).*/, '$1');
+  expect(
+    names.filter((name) => !isTold(name) && !(name.startsWith('peer-') && isTold(peer(name)))),
+  ).toEqual([]);
+});
+
 test.each([
   [['--only', 'nope'], 'nope'],
   [['--pairs', 'many'], 'many'],
@@ -38,14 +73,21 @@ test.each([
   expect(stderr).toContain(word);
 });
 
-test('a peer that is not installed is skipped by name, with what to install', () => {
-  const { status, stdout } = bench(['--only', 'peer-vde-60-own', '--json'], { PATH: '/nowhere' });
+test('peers that are not installed are skipped by name, with what to install', () => {
+  const peers = ['vde-60-own', 'memif-60', 'ovs-dpdk-60-own', 'testpmd-txonly', 'vhost-60'];
+  const { status, stdout } = bench(
+    [...peers.flatMap((peer) => ['--only', `peer-${peer}`]), '--json'],
+    { PATH: '/nowhere' },
+  );
   expect(status).toBe(0);
   const { schema, rows } = JSON.parse(stdout) as {
     schema: string;
     rows: { name: string; skipped?: string }[];
   };
   expect(schema).toBe('vale-bench/2');
-  expect(rows).toHaveLength(1);
-  expect(rows[0]?.skipped).toMatch(/vde_switch.*apt-get install vde2/);
+  expect(rows).toHaveLength(peers.length);
+  for (const { name, skipped } of rows)
+    expect(skipped).toMatch(
+      name.includes('vde') ? /vde_switch.*install vde2/ : /dpdk-testpmd.*install .*dpdk/,
+    );
 });
