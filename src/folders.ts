@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Making folders.
+// Where folders are, and making them.
 import { existsSync, mkdirSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { userInfo } from 'node:os';
+import { dirname, isAbsolute } from 'node:path';
+
+/** $HOME, or where that is no absolute path the home of whoever runs this. */
+export function homeFolder(home = process.env['HOME'] ?? ''): string {
+  return isAbsolute(home) ? home : userInfo().homedir;
+}
 
 /**
  * Makes a folder and those that it is in. Node's own way of that never returns in /proc, which says of every name

@@ -2,13 +2,13 @@
 // `vale extcap`: the protocol's sentences, the installation, and a real tshark that captures with it.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { packageRoot } from '../src/native.js';
-import { extcapFolders } from '../src/session/extcap.js';
+import { extcapFolders, launcher } from '../src/session/extcap.js';
 import { ALL, frame, mac, received, send } from './support/frames.js';
 import { needs } from './support/need.js';
 import { open, runtime, sw, useOwnSwitch } from './support/own-switch.js';
@@ -120,6 +120,9 @@ describe('the installation', () => {
     expect(extcapFolders({ HOME: '/h', XDG_CONFIG_HOME: '/c' })[0]).toBe('/c/wireshark/extcap');
     expect(extcapFolders({ HOME: '/h', WIRESHARK_CONFIG_DIR: '/w' })[0]).toBe('/w/extcap');
     expect(extcapFolders({ HOME: '/h', WIRESHARK_EXTCAP_DIR: '/e' })).toEqual(['/e']);
+    const own = join(userInfo().homedir, '.config', 'wireshark', 'extcap');
+    for (const HOME of ['', 'relative', undefined]) expect(extcapFolders({ HOME })[0]).toBe(own);
+    expect(launcher({ VALE_DIR: 'here' })).toContain(`"\${VALE_DIR:=${process.cwd()}/here}"`);
   });
 
   test('says where it may not be put', () => {

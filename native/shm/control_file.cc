@@ -56,7 +56,8 @@ Status Directory::make_control() {
   constexpr Arrays a = arrays();
   Status s = Status::good();
   if (ftruncate(fd, static_cast<off_t>(a.end)) != 0) {
-    s = Status::fail(errno, "cannot size %s/%s: %s", path_.c_str(), kControlName, strerror(errno));
+    s = Status::fail(errno, "cannot size %s/%s: %s", path_.c_str(), kControlName,
+                     explain(errno).c_str());
   }
   if (s.ok()) s = reserve(fd, 0, sizeof(Header), "the control file");
   if (s.ok()) {

@@ -82,6 +82,10 @@ std::string Directory::explain(int err) {
     case ENOSPC:
     case EDQUOT:
       return "no room for another file; remove some there or set VALE_DIR to another directory";
+    case EMFILE:
+      return std::string(strerror(err)) + "; allow more in this shell: ulimit -n 1024";
+    case EFBIG:
+      return std::string(strerror(err)) + "; allow more in this shell: ulimit -f unlimited";
     default:
       return strerror(err);
   }
@@ -231,10 +235,15 @@ Status Directory::check() {
     return Status::fail(EPERM, "%s may be written by everybody (mode %04o); run: chmod 700 %s",
                         path_.c_str(), st.st_mode & 07777, path_.c_str());
   }
+  if (st.st_uid == me && me != 0 && (st.st_mode & 0700) != 0700) {
+    return Status::fail(EACCES,
+                        "%s is not for its own user to write (mode %04o); run: chmod 700 %s",
+                        path_.c_str(), st.st_mode & 07777, path_.c_str());
+  }
   if (Status s = check_file_system(fd_); !s.ok()) return s;
   owner_ = st.st_uid;
   group_ = st.st_gid;
-  mode_ = st.st_mode & 0666;
+  mode_ = (st.st_mode & 0666) | 0600;  // root may write where the owner may not, for now
   return Status::good();
 }
 

@@ -146,7 +146,8 @@ Status make_file(Runtime& rt, uint32_t slot) {
     if (ftruncate(fd, static_cast<off_t>(r.memsize)) != 0) {
       s = Status::fail(errno == EFBIG ? ENOMEM : errno, "cannot size %s/%s to %llu bytes: %s",
                        rt.directory.path().c_str(), name,
-                       static_cast<unsigned long long>(r.memsize), strerror(errno));
+                       static_cast<unsigned long long>(r.memsize),
+                       Directory::explain(errno).c_str());
     }
     close(fd);
   }
@@ -162,7 +163,7 @@ Status finish(Runtime& rt, uint32_t slot) {
   if (s.ok()) {
     if (ftruncate(fd, static_cast<off_t>(r.buf_total)) != 0)
       s = Status::fail(errno, "cannot size a file in %s: %s", rt.directory.path().c_str(),
-                       strerror(errno));
+                       Directory::explain(errno).c_str());
     if (s.ok()) s = rt.directory.reserve(fd, 0, r.buf_total, "a port's buffer map");
     close(fd);
   }

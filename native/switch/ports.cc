@@ -134,7 +134,7 @@ Status switch_create(Runtime& rt, const std::string& name, uint32_t* out) {
   if (s.ok()) {
     if (ftruncate(fd, Fdb::kBytes) != 0) {
       s = Status::fail(errno, "cannot size %s/%s: %s", rt.directory.path().c_str(), file,
-                       strerror(errno));
+                       Directory::explain(errno).c_str());
     } else {
       s = rt.directory.reserve(fd, 0, Fdb::kBytes, "a switch");
     }

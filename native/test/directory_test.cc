@@ -130,6 +130,23 @@ TEST(a_directory_that_may_not_be_entered) {
   chmod(f.path.c_str(), 0700);
 }
 
+// For a moment, say by a chmod of more than was meant: nothing in it is left unusable.
+TEST(a_directory_that_its_owner_may_not_write) {
+  Folder f;
+  const uid_t other = 65534;
+  if (geteuid() == 0) CHECK(chown(f.path.c_str(), other, other) == 0);
+  const int result = in_child([&] {
+    if (geteuid() == 0 && (setgid(other) != 0 || setuid(other) != 0)) std::abort();
+    CHECK_OK(try_everything(f.path));
+    chmod(f.path.c_str(), 0500);
+    check_line(try_everything(f.path), EACCES, f.path,
+               ("(mode 0500); run: chmod 700 " + f.path).c_str());
+    chmod(f.path.c_str(), 0700);
+    CHECK_OK(try_everything(f.path));
+  });
+  CHECK_EQ(result, 0);
+}
+
 TEST(a_directory_that_holds_something_else) {
   Folder f;
   close(open(f.file("thesis.txt").c_str(), O_CREAT | O_WRONLY, 0600));

@@ -10,11 +10,10 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 import { ValeError } from '../errors.js';
-import { makeFolders } from '../folders.js';
+import { homeFolder, makeFolders } from '../folders.js';
 import { native, packageRoot } from '../native.js';
 import { quoted } from '../shell.js';
 import { errorText } from './errno.js';
@@ -49,7 +48,7 @@ export function extcapInterfaces(): ExtcapInterface[] {
 export function extcapFolders(env: NodeJS.ProcessEnv = process.env): string[] {
   const own = env['WIRESHARK_EXTCAP_DIR'];
   if (own) return [own];
-  const home = env['HOME'] || homedir();
+  const home = homeFolder(env['HOME'] ?? '');
   const config = env['XDG_CONFIG_HOME'] || join(home, '.config');
   const settings = env['WIRESHARK_CONFIG_DIR'] || join(config, 'wireshark');
   return [join(settings, 'extcap'), join(home, '.local', 'lib', 'wireshark', 'extcap')];
@@ -61,7 +60,7 @@ const MARK = '# Written by vale extcap install.';
 /** The program that Wireshark starts: this command, by this Node, on the runtime directory in use. */
 export function launcher(env: NodeJS.ProcessEnv = process.env): string {
   const bin = join(packageRoot(), 'bin', 'vale.js');
-  const directory = env['VALE_DIR'];
+  const directory = env['VALE_DIR'] && resolve(env['VALE_DIR']);
   return [
     '#!/bin/sh',
     MARK,

@@ -14,11 +14,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir, tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { basename, isAbsolute, join } from 'node:path';
 
 import { ValeError } from '../errors.js';
-import { makeFolders } from '../folders.js';
+import { homeFolder, makeFolders } from '../folders.js';
 import { errorText } from '../session/errno.js';
 import { archive, CHARACTER_DEVICE, DIRECTORY, LINK, PROGRAM, type Entry } from './cpio.js';
 import { INIT } from './init.js';
@@ -52,8 +52,7 @@ const MODULES = [
 /** Where the image is kept: $XDG_CACHE_HOME/vale/image-N; one that is no absolute path is as none, by XDG's rule. */
 function imageFolder(): string {
   const set = process.env['XDG_CACHE_HOME'] ?? '';
-  const home = isAbsolute(homedir()) ? homedir() : userInfo().homedir;
-  return join(isAbsolute(set) ? set : join(home, '.cache'), 'vale', `image-${VERSION}`);
+  return join(isAbsolute(set) ? set : join(homeFolder(), '.cache'), 'vale', `image-${VERSION}`);
 }
 
 /** The one that was built, if it was. */
