@@ -1,106 +1,37 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Attached network interfaces: what a user sees of them and of the processes that serve them.
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 
 import { packageRoot } from '../src/native.js';
-import { violations } from './support/json-schema.js';
-import { Lab, labTools, type Host } from './support/lab.js';
+import { labTools, type Host } from './support/lab.js';
 import { needs } from './support/need.js';
+import {
+  ctl,
+  directory,
+  failure,
+  folder,
+  gone,
+  good,
+  lab,
+  look,
+  pid,
+  ping,
+  row,
+  useOwnLab,
+  vale,
+} from './support/own-lab.js';
 import { transfer } from './support/transfer.js';
 import { freshSwitch, Vale } from './support/vale.js';
 
 const FILE_BYTES = 8 << 20;
-const schema = JSON.parse(
-  readFileSync(join(packageRoot(), 'docs', 'schema', 'ctl.json'), 'utf8'),
-) as Parameters<typeof violations>[1];
 
-interface PortJson {
-  name: string;
-  mac: string;
-  interface: {
-    name: string;
-    stalled: boolean;
-    process_id: number;
-    polling: unknown;
-    counters: { rx_frames: number; tx_frames: number };
-  } | null;
-  counters: { tx_frames: number; rx_frames: number };
-}
-
-needs(...labTools('ping', 'tc', 'flock', 'ethtool')).describe('attached interfaces', () => {
+needs(...labTools('ping', 'tc', 'flock')).describe('attached interfaces', () => {
   needs('user namespaces').describe('in a network namespace', () => {
     const cores = availableParallelism();
-    let lab: Lab;
-    let directory: string;
-    let folder: string;
-    beforeAll(async () => {
-      directory = mkdtempSync(join(process.env['VALE_DIR'] ?? '', 'agent-'));
-      folder = mkdtempSync(join(tmpdir(), 'vale-agent-'));
-      lab = await Lab.open();
-      await good('list');
-    });
-    afterAll(async () => {
-      for (const { name, interface: served } of await list())
-        if (served !== null && !name.endsWith('^')) {
-          await ctl('-P', name);
-          await ctl('-d', name);
-        }
-      lab.close();
-      rmSync(directory, { recursive: true, force: true });
-      rmSync(folder, { recursive: true, force: true });
-    });
-
-    const vale = (...args: string[]) => new Vale(args, { VALE_DIR: directory }, lab.inside);
-    const ctl = (...args: string[]) => vale('ctl', ...args).result();
-    /** Of a call that must succeed quietly. */
-    async function good(...args: string[]): Promise<string> {
-      const { code, stdout, stderr } = await ctl(...args);
-      expect({ code, stderr }, args.join(' ')).toEqual({ code: 0, stderr: '' });
-      return stdout;
-    }
-    async function failure(...args: string[]): Promise<string> {
-      const { code, stdout, stderr } = await ctl(...args);
-      expect({ code, stdout }, args.join(' ')).toEqual({ code: 1, stdout: '' });
-      expect(stderr.trim()).not.toContain('\n');
-      return stderr;
-    }
-    async function list(): Promise<PortJson[]> {
-      const found = JSON.parse(await good('--json')) as { ports: PortJson[] };
-      expect(violations(found, schema, 'snapshot')).toEqual([]);
-      return found.ports;
-    }
-    const row = async (name: string) => (await list()).find((port) => port.name === name);
-    const pid = async (name: string) => (await row(name))!.interface!.process_id;
-    const ping = async (host: Host, address: string, count = 3) =>
-      host.run('ping', '-n', '-c', String(count), '-i', '0.05', '-W', '5', address);
-    /** An interface's facts that attaching may change: flags, promiscuity, programs, qdiscs, routes. */
-    async function look(name: string): Promise<string> {
-      const { stdout } = await lab.run(
-        ...[
-          'sh',
-          '-c',
-          'ip -d link show "$1"; tc qdisc show; ip -4 route show table all',
-          'sh',
-          name,
-        ],
-      );
-      return stdout;
-    }
-    async function gone(process_: number): Promise<void> {
-      for (let turn = 0; turn < 500; turn += 1) {
-        try {
-          if (readFileSync(`/proc/${process_}/stat`, 'utf8').includes(') Z ')) return;
-        } catch {
-          return;
-        }
-        await sleep(10);
-      }
-      throw new Error(`process ${process_} does not end`);
-    }
+    useOwnLab();
 
     describe('of two hosts, on one switch', () => {
       let first: Host;
@@ -242,110 +173,6 @@ needs(...labTools('ping', 'tc', 'flock', 'ethtool')).describe('attached interfac
       });
     });
 
-    test('detached, an interface is as it was, and nothing is left', async () => {
-      await lab.host('ag3', '10.8.3.1/24');
-      const before = await look('ag3');
-      const files = readdirSync(directory);
-      const name = `${freshSwitch()}:ag3`;
-      await good('-a', name);
-      const process_ = await pid(name);
-      expect(await good('-d', name, '-v')).toBe('port_index: 0\n');
-      expect(await look('ag3')).toBe(before);
-      expect(await good('list')).not.toContain(':ag3');
-      expect(readdirSync(directory)).toEqual(files);
-      await gone(process_);
-      expect(await failure('-d', name)).toContain(
-        'No such device or address (ag3, a network interface, is attached to no switch)',
-      );
-    });
-
-    test('SIGTERM detaches, and is nothing to report; other signals do nothing', async () => {
-      await lab.host('ag4', '10.8.4.1/24');
-      const before = await look('ag4');
-      const files = readdirSync(directory);
-      const name = `${freshSwitch()}:ag4`;
-      await good('-a', name);
-      const process_ = await pid(name);
-      for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGALRM'] as const)
-        process.kill(process_, signal);
-      await sleep(50);
-      expect(await pid(name)).toBe(process_);
-      process.kill(process_, 'SIGTERM');
-      await gone(process_);
-      expect(readdirSync(directory)).toEqual(files);
-      expect(await look('ag4')).toBe(before);
-      expect(await good('list')).not.toContain(':ag4');
-    });
-
-    test('a killed agent is noticed, told of once, and cleaned up after', async () => {
-      await lab.host('ag5', '10.8.5.1/24');
-      const before = await look('ag5');
-      const files = readdirSync(directory);
-      const name = `${freshSwitch()}:ag5`;
-      await good('-a', name);
-      const process_ = await pid(name);
-      process.kill(process_, 'SIGKILL');
-      await gone(process_);
-      const { code, stdout, stderr } = await ctl('list');
-      expect(code).toBe(0);
-      expect(stdout).not.toContain(':ag5');
-      expect(stderr).toMatch(
-        /^vale: \S+:ag5: its agent was killed \(noticed at [\d:]+\), so it left its switch; its log: vale ctl log \S+:ag5\n$/,
-      );
-      expect(await look('ag5')).toBe(before);
-      await good('list');
-      expect(await good('log', name)).toContain('serving interface ag5');
-      expect(readdirSync(directory)).toEqual(files);
-      expect(await failure('log', name)).toContain('No such device or address');
-      await good('-a', name);
-      const follow = await vale('ctl', 'log', name, '--follow').says(/serving/);
-      process.kill(await pid(name), 'SIGKILL');
-      expect(await follow.result()).toMatchObject({
-        code: 0,
-        stderr: expect.stringMatching(/:ag5: its agent was killed /),
-      });
-      expect(await good('log', name)).toContain('serving interface ag5');
-      expect(readdirSync(directory)).toEqual(files);
-    });
-
-    test('an interface that is removed ends its agent, which says why', async () => {
-      await lab.must('ip link add ag6 type veth peer name ag6peer');
-      await lab.must('ip link set ag6 up');
-      const name = `${freshSwitch()}:ag6`;
-      await good('-a', name);
-      const process_ = await pid(name);
-      await lab.must('ip link del ag6');
-      await gone(process_);
-      const { stdout, stderr } = await ctl('list');
-      expect(stdout).not.toContain(':ag6');
-      expect(stderr).toMatch(
-        /:ag6: its agent ended: its interface ag6 was removed \(noticed at .*; its log: vale ctl log/,
-      );
-      expect(await good('log', name)).toContain('detaching');
-    });
-
-    test('so does one that was down all the time', async () => {
-      await lab.must('ip link add agb type veth peer name agbpeer');
-      await good('-a', `${freshSwitch()}:agb`);
-      await lab.must('ip link del agb');
-      const told = async () => (await ctl('list')).stderr;
-      await expect.poll(told, { timeout: 10_000 }).toContain('its interface agb was removed');
-    });
-
-    test('one that goes to another namespace is not called removed', async () => {
-      await lab.must('ip link add ag8 type veth peer name ag8peer');
-      await lab.must('ip link set ag8 up');
-      const name = `${freshSwitch()}:ag8`;
-      await good('-a', name);
-      const process_ = await pid(name);
-      const host = await lab.host('ag8x', '10.8.8.1/24');
-      await lab.must(`ip link set ag8 netns ${host.pid}`);
-      await gone(process_);
-      expect((await ctl('list')).stderr).toMatch(
-        /:ag8: its agent ended: its interface ag8 was moved to another network namespace \(/,
-      );
-    });
-
     test('a listing has its address, and its present name', async () => {
       await lab.must('ip link add ag9 address 02:00:00:00:99:01 type veth peer name ag9peer');
       await lab.must('ip link set ag9 up');
@@ -427,75 +254,6 @@ needs(...labTools('ping', 'tc', 'flock', 'ethtool')).describe('attached interfac
       );
       expect(login.stderr).toContain('but your login came in over it; use --force');
       expect(login.code).toBe(0);
-    });
-
-    test('a TAP device is on one switch, and its removal is noticed', async () => {
-      const sw = freshSwitch();
-      await good('-a', `${sw}:agt0`, '--backend', 'tap');
-      await lab.must('ip link set agt0 name agt1');
-      expect(await failure('-a', `${sw}x:agt1`)).toContain(`agt1 is attached as ${sw}:agt0; first`);
-      const process_ = await pid(`${sw}:agt0`);
-      await lab.must('ip link del agt1');
-      await gone(process_);
-      expect((await ctl('list')).stderr).toContain(
-        `${sw}:agt0: its agent ended: its interface agt1 was removed`,
-      );
-    });
-
-    test.each(['one_queue', 'pi', 'multi_queue vnet_hdr'])(
-      'a TAP device that was there (%s) is as it was, also after its agent was killed',
-      async (made) => {
-        const name = `${freshSwitch()}:agt2`;
-        await lab.must(`ip tuntap add dev agt2 mode tap ${made}`);
-        const offloads = 'ethtool -k agt2 | sed "s/ .requested on.//"';
-        const facts = async () =>
-          (await lab.run('sh', '-c', `ip -d link show agt2; ${offloads}`)).stdout;
-        const before = await facts();
-        const attach = async () => {
-          const { stderr } = await ctl('-a', name, '--backend', 'tap');
-          expect(stderr).toBe('vale: TAP device "agt2" is down; run: ip link set agt2 up\n');
-          const meanwhile = await facts();
-          expect(meanwhile).toMatch(/ vnet_hdr on /);
-          expect(meanwhile).toMatch(/^tx-checksumming: on$/m);
-        };
-        await attach();
-        await good('-d', name);
-        expect(await facts()).toBe(before);
-        await attach();
-        const process_ = await pid(name);
-        process.kill(process_, 'SIGKILL');
-        await gone(process_);
-        expect((await ctl('list')).stderr).toContain(`${name}: its agent was killed`);
-        expect(await facts()).toBe(before);
-        await lab.must('ip link del agt2');
-      },
-    );
-
-    test('a TAP device has one end for all runtime directories', async () => {
-      const name = `${freshSwitch()}:agt3`;
-      const elsewhere = mkdtempSync(join(process.env['VALE_DIR'] ?? '', 'agent-other-'));
-      const other = (...args: string[]) =>
-        new Vale(args, { VALE_DIR: elsewhere }, lab.inside).result();
-      try {
-        await good('-a', name, '--backend', 'tap');
-        const held = `is attached as ${name} by process ${await pid(name)}, of another runtime`;
-        for (const args of [
-          ['ctl', '-a', name, '--backend', 'tap'],
-          ['ctl', '-a', name],
-          ['pkt-gen', '-i', 'tap:agt3', '-f', 'tx', '-n', '1', '-w', '0'],
-        ]) {
-          const { code, stderr } = await other(...args);
-          expect({ code, held: stderr.includes(`interface "agt3" ${held}`) }, stderr).toEqual({
-            code: 1,
-            held: true,
-          });
-        }
-        await good('-d', name);
-        expect(await other('ctl', '-a', name, '--backend', 'tap')).toMatchObject({ code: 0 });
-        expect(await other('ctl', '-d', name)).toMatchObject({ code: 0 });
-      } finally {
-        rmSync(elsewhere, { recursive: true, force: true });
-      }
     });
 
     test('an interface inside another namespace is attached by the id of a process there', async () => {
