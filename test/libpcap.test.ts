@@ -147,20 +147,12 @@ describe('tcpreplay to tcpdump', () => {
     async () => {
       await using port = await runtime.openPort('vale0:live');
       writeFileSync(join(scratch, 'in.pcap'), pcap(frames.slice(0, 4)));
-      const listed = () => /^(\d+)\.vale0:live\/rt/m.exec(run('tcpdump', '-D').stdout)![1]!;
-      const open = (number: string) =>
-        start(/listening on/, ...['tcpdump', '-i', number, '-n', '-c', '4', '-w', 'out.pcap']);
-      // The numbers of ports follow those of the machine's interfaces, which come and go as others like:
-      // one that became another's is refused, or opens what it is of now, and is asked for again.
-      let dump: Awaited<ReturnType<typeof open>> | undefined;
-      for (let tries = 0; dump === undefined; tries++) {
-        const opened = await open(listed()).catch((error: unknown) => {
-          if (tries === 20) throw error;
-          return undefined;
-        });
-        if (opened?.said().includes('listening on vale0:live/rt') === true) dump = opened;
-        else opened?.child.kill('SIGKILL');
-      }
+      // The number is asked for anew each time: those of ports follow those of the machine's interfaces.
+      const number = /^(\d+)\.vale0:live\/rt/m.exec(run('tcpdump', '-D').stdout)![1]!;
+      const dump = await start(
+        /listening on vale0:live\/rt/,
+        ...['tcpdump', '-i', number, '-n', '-c', '4', '-w', 'out.pcap'],
+      );
       run('tcpreplay', '-t', '-i', 'sender0', 'in.pcap');
       expect((await dump.ended).code).toBe(0);
       expect(framesOf('out.pcap')).toEqual(frames.slice(0, 4).map((bytes) => hex(bytes)));
