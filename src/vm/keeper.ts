@@ -3,9 +3,10 @@
 import { spawn } from 'node:child_process';
 
 /**
- * Ends QEMUs, agents and what unpacks packages, which have the folder in their command lines or work in it, then
- * removes it. Its standard input ends with the
- * process that it waits for; the folder comes in the environment, so that its own command line does not name it.
+ * Ends QEMUs and what unpacks packages, which have the folder in their command lines or work in it, then removes it,
+ * which ends the agents that serve ports in it; one that still makes files has it removed again. Its standard input
+ * ends with the process that it waits for; the folder comes in the environment, so that its own command line does not
+ * name it.
  */
 const WAIT = `
 trap '' HUP INT TERM
@@ -18,11 +19,11 @@ for file in $(at_work 2>/dev/null); do
   one=\${file%/*}
   read -r name <"$one/comm" || continue
   case $name in
-    qemu-system-*|vale-agent) kill -KILL "\${one#/proc/}" ;;
+    qemu-system-*) kill -KILL "\${one#/proc/}" ;;
     apt-get|dpkg-deb) kill -s KILL -- "-\${one#/proc/}" ;; # its group, as it was started
   esac
 done
-rm -rf -- "$KEPT"
+for _ in 1 2 3 4 5; do rm -rf -- "$KEPT" && break; sleep 1; done
 `;
 
 /**
