@@ -12,7 +12,7 @@
 
 static struct {
   volatile int all, elsewhere, ready;
-  volatile int over;  // of `all`: the first thread has left the handler, and is preferred again
+  volatile int over;  // of `all`: the first thread has left the handler; -1: it is not in its loop yet
 }* seen;
 static pthread_t first;
 
@@ -43,10 +43,11 @@ int main(int argc, char** argv) {
   if (argc != 2) return 2;
   const pid_t self = getpid();
   seen = mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  seen->over = -1;  // starting a thread, it takes no signals
   first = pthread_self();
   signal(SIGUSR1, count);
   if (fork() == 0) {
-    while (seen->ready == 0) usleep(1000);
+    while (seen->ready == 0 || seen->over < 0) usleep(1000);
     for (int i = 1; i <= 300; i++) {
       kill(self, SIGUSR1);
       while (seen->over < i) usleep(50);
