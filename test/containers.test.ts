@@ -18,6 +18,13 @@ const allowed =
     ? ''
     : ' (skipped: user namespaces are not permitted here)';
 
+/** A time that began long before the machine's. */
+const LATER = ['unshare', '-UrT', '--monotonic', '1000000', '--'];
+const timeless =
+  spawnSync('unshare', [...LATER.slice(1), 'true']).status === 0
+    ? ''
+    : ' (skipped: time namespaces are not permitted here)';
+
 /** Users, processes, mounts and network of its own, as a container without root outside has it. */
 const CONTAINER = ['unshare', '-Urnpfm', '--mount-proc', '--kill-child', '--'];
 
@@ -103,6 +110,33 @@ needs(...labTools()).describe('containers', () => {
       expect(totals.txCopies).toBe(totals.rxFrames + drops);
       other.close();
     }, 40_000);
+
+    test.skipIf(timeless !== '')(
+      `a time of its own changes nothing${timeless}`,
+      async () => {
+        const env = { VALE_DIR: mkdtempSync('/dev/shm/vale-container-') };
+        const ctl = (inside: string[], ...args: string[]) =>
+          new Vale(['ctl', ...args], env, inside).result();
+        for (const [one, other] of [
+          [LATER, []],
+          [[], LATER],
+        ] as const) {
+          const attach = ['-a', 'vale0:vm', '--vhost-user', join(folder, 's')];
+          expect(await ctl([...one], ...attach)).toMatchObject({ code: 0, stderr: '' });
+          const args = ['-f', 'tx', '-R', '100', '-S', '02:00:00:00:00:07'];
+          const from = new Vale(['pkt-gen', '-i', 'vale0:x', ...args], env, [...one]);
+          running.push(from);
+          await from.says(/main_thread/);
+          expect((await ctl([...other], 'fdb', 'show', 'vale0')).stdout).toMatch(
+            /^vale0 02:00:00:00:00:07 vale0:x [0-9]\n$/,
+          );
+          expect(await ctl([...other], '-d', 'vale0:vm')).toMatchObject({ code: 0, stderr: '' });
+          await from.stop();
+        }
+        rmSync(env.VALE_DIR, { recursive: true });
+      },
+      40_000,
+    );
 
     test('a death outside is seen inside, where its process id means nothing', async () => {
       const outside = new Vale(['pkt-gen', '-i', `${sw}:mortal`, '-w', '0']);

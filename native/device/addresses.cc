@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "shm/machine_clock.h"
 #include "switch/names.h"
 #include "switch/ports.h"
 
@@ -13,7 +14,7 @@ Status addresses_of(Runtime& rt, uint32_t slot, std::vector<FdbRow>* out) {
   const SwitchRec& rec = c.sw(slot);
   const Fdb fdb = switch_fdb(rt, slot);
   if (!fdb.mapped()) return Status::fail(EIO, "%s: its address table cannot be mapped", rec.name);
-  const uint32_t now = now_seconds();
+  const uint32_t now = machine_seconds();
   out->clear();
   for (const Fdb::Row& row : fdb.rows(rec, now)) {
     FdbRow r;
@@ -44,7 +45,8 @@ Status bind_address(Runtime& rt, uint32_t slot, const uint8_t mac[6]) {
     return Status::fail(EIO, "%s: its switch's address table cannot be mapped", port.c_str());
   p.learned = 1;
   const uint32_t index = p.port_index.load();
-  fdb.add_static(rec, load_mac(mac), index, member_gen(rec.member[index].load()), now_seconds());
+  fdb.add_static(rec, load_mac(mac), index, member_gen(rec.member[index].load()),
+                 machine_seconds());
   return Status::good();
 }
 

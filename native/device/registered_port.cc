@@ -7,6 +7,7 @@
 #include "device/monitor_port.h"
 #include "device/pipe_port.h"
 #include "device/user_port.h"
+#include "shm/machine_clock.h"
 #include "shm/region.h"
 #include "switch/counters.h"
 #include "switch/ports.h"
@@ -118,7 +119,7 @@ void RegisteredPort::leave() {
 // The directory may be deleted under us (a logout), the region's file be cut short: noticed about once a
 // second.
 bool RegisteredPort::check_health() {
-  const uint32_t now = now_seconds();
+  const uint32_t now = machine_seconds();
   if (now != checked_) {
     checked_ = now;
     if (rt_->mapper->lost(port_->region)) gone_ = EIO;

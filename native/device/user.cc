@@ -6,6 +6,7 @@
 #include "device/addresses.h"
 #include "device/attach.h"
 #include "device/registered_port.h"
+#include "shm/machine_clock.h"
 #include "switch/agents.h"
 #include "switch/counters.h"
 #include "switch/listing.h"
@@ -103,7 +104,7 @@ Status UserDevice::switches(std::vector<SwitchRow>* out) {
     r.ports = sw.active.load();
     r.ageing_s = sw.ageing_s.load();
     if (const Fdb fdb = switch_fdb(*rt_, s); fdb.mapped())
-      r.fdb_entries = fdb.count(sw, now_seconds());
+      r.fdb_entries = fdb.count(sw, machine_seconds());
     r.totals = to_counters(switch_totals(c, s));
     out->push_back(std::move(r));
   }

@@ -8,7 +8,7 @@
 // Invariants. A reading that is used is at most a millisecond old, and rates that do not agree
 //   within a thousandth (a counter that stops or jumps, a clock that was set) are not used: then
 //   every call asks the system. Without a time-stamp counter it always does.
-// Not here. Ageing, which needs seconds only (switch/fdb.h now_seconds).
+// Not here. Ageing, which needs seconds only (machine_clock.h).
 #pragma once
 
 #include <time.h>

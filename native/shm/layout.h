@@ -284,7 +284,7 @@ struct alignas(64) AgentRec {
   Shared<uint32_t> sequence;
   AgentFacts facts[2];
   char socket[108];           // of a virtual machine; empty: it serves an interface
-  Shared<uint64_t> asked_at;  // ns of CLOCK_MONOTONIC: the first request that is not answered yet
+  Shared<uint64_t> asked_at;  // ns of machine_clock.h: the first request that is not answered yet
   char name[32];  // of its process, which serves others of this name as well; empty: it is alone
   Shared<uint32_t>
       tap;  // how its TAP device was before (nic/tap_device.h); 0: that, or it is put back

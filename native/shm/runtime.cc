@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "shm/runtime.h"
 
+#include "shm/machine_clock.h"
+
 namespace vale {
 namespace {
 
@@ -17,6 +19,7 @@ void leave(Runtime* rt) {
 Status Runtime::join(const char* path, std::shared_ptr<Runtime>* out) {
   std::shared_ptr<Runtime> rt(new Runtime, leave);
   if (Status s = rt->open(path); !s.ok()) return s;
+  machine_seconds();  // a process may give up reading files once its ports are open
   *out = std::move(rt);
   return Status::good();
 }

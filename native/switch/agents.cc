@@ -8,7 +8,7 @@
 
 #include <cstring>
 
-#include "shm/monotonic.h"
+#include "shm/machine_clock.h"
 
 namespace vale {
 namespace {
@@ -23,7 +23,7 @@ uint64_t wall_clock() {
   return static_cast<uint64_t>(ts.tv_sec);
 }
 
-uint32_t ticks() { return static_cast<uint32_t>(monotonic_ns() / kTick); }
+uint32_t ticks() { return static_cast<uint32_t>(machine_ns() / kTick); }
 
 bool is_open(const AgentRec& a, const AgentWish& wish) {
   return wish.what != AgentWish::What::nothing && wish.gen == static_cast<uint16_t>(a.gen) &&
@@ -219,7 +219,7 @@ void agent_answer_request(int fd, const std::string& line) {
 uint32_t agent_ask(Runtime& rt, uint32_t slot) {
   AgentRec& a = rt.control().agent(slot);
   if (agent_answered(a, a.asked.load(std::memory_order_relaxed)))
-    a.asked_at.store(monotonic_ns(), std::memory_order_relaxed);
+    a.asked_at.store(machine_ns(), std::memory_order_relaxed);
   const uint32_t asked = a.asked.fetch_add(1, std::memory_order_acq_rel) + 1;
   const int fd = rt.directory.open_file(agent_doorbell(slot, a.gen).text, O_RDWR | O_NONBLOCK);
   if (fd < 0) return asked;
@@ -265,7 +265,7 @@ bool agent_stopped(const AgentRec& a) {
 
 bool agent_overdue(const AgentRec& a) {
   return !agent_answered(a, a.asked.load(std::memory_order_acquire)) &&
-         monotonic_ns() - a.asked_at.load(std::memory_order_relaxed) > kSecond;
+         machine_ns() - a.asked_at.load(std::memory_order_relaxed) > kSecond;
 }
 
 bool agent_elsewhere(const AgentRec& a) { return a.pid_namespace != pid_namespace(); }

@@ -56,7 +56,7 @@ struct AgentWish {
   uint32_t cores = 0, first = 0;  // to poll on, at most 3 from at most kMostFirst; 0 cores: no more
                                   // of `serve`: 0, and the request's number
   uint16_t gen = 0;               // of the agent's record, its low bits
-  uint32_t until = 0;             // 64 ms of CLOCK_MONOTONIC
+  uint32_t until = 0;             // 64 ms of machine_clock.h
 
   uint64_t word() const {
     return static_cast<uint64_t>(what) | uint64_t{cores & 3} << 2 |

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "shm/machine_clock.h"
 #include "shm/owner_lock.h"
 #include "switch/account.h"
 #include "switch/forward.h"
@@ -19,7 +20,7 @@ bool DirectSender::begin() {
   if (!is_locked(locked)) return false;
   if (locked == Locked::taken) [[unlikely]]
     recover_tx(*s_.rt, s_.tx_index);
-  s_.now = now_seconds();
+  s_.now = machine_seconds();
   refused_ = false;
   const uint32_t from = word_position(t.take_word.load(std::memory_order_relaxed));
   const bool waits = __atomic_load_n(&s_.own_ring->head, __ATOMIC_ACQUIRE) != from;

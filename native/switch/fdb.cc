@@ -1,15 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "switch/fdb.h"
 
-#include <time.h>
-
 namespace vale {
-
-uint32_t now_seconds() {
-  timespec ts;
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-  return static_cast<uint32_t>(ts.tv_sec);
-}
 
 Fdb::Pair Fdb::sets_of(Mac48 mac) const {
   const uint64_t h = hash(mac);

@@ -58,7 +58,7 @@ constexpr uint32_t fdb_gen(uint64_t w) { return w & 0xff; }
 
 struct alignas(64) FdbSet {
   Shared<uint64_t> entry[kFdbWays];
-  Shared<uint32_t> seen[kFdbWays];  // s, CLOCK_MONOTONIC
+  Shared<uint32_t> seen[kFdbWays];  // s, machine_clock.h
 };
 static_assert(sizeof(FdbSet) == 64, "one cache line");
 
@@ -156,7 +156,5 @@ class Fdb {
 
   FdbSet* sets_;
 };
-
-uint32_t now_seconds();
 
 }  // namespace vale

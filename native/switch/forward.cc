@@ -3,6 +3,7 @@
 
 #include <sched.h>
 
+#include "shm/machine_clock.h"
 #include "shm/owner_lock.h"
 #include "switch/account.h"
 #include "switch/recover.h"
@@ -315,7 +316,7 @@ void forward(Sender& s) {
   s.no_room = false;
   if (head != from) {
     s.expect();
-    s.now = now_seconds();
+    s.now = machine_seconds();
     s.offsets = OffsetRule::of(t);
     const bool attached = find_switch(s);
     const bool one = head == (from + 1 == n ? 0 : from + 1);
