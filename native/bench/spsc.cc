@@ -2,7 +2,9 @@
 // The limit of handing over frames: one producer copies each payload into the consumer's buffer and
 // writes its 16-byte slot; nothing is classified, locked, counted or validated. Split as the switch
 // does it: the payloads of a chunk, then its slots, then one release store of the tail. The consumer
-// reads slots only (--headers: and the header of each frame) and returns the head once per look.
+// reads slots only (--headers: and the header of each frame) and returns the head once per look. When it
+// finds nothing it looks away for a moment (--rest), so that the producer gets a few lines ahead: at its
+// heels it is slower, and a limit should be the best there is.
 #include "abi/netmap.h"
 #include "bench/measure.h"
 
@@ -57,6 +59,7 @@ struct Producer {
 struct Consumer {
   Shared* s;
   bool headers = false;
+  unsigned rest = 0;  // pauses
   uint64_t head = 0, bytes = 0, seen = 0;
 
   // Reads everything published; false when there was nothing.
@@ -65,7 +68,10 @@ struct Consumer {
   template <bool kHeaders>
   bool take_as() {
     const uint64_t tail = s->tail.value.load(std::memory_order_acquire);
-    if (tail == head) return false;
+    if (tail == head) {
+      for (unsigned i = 0; i < rest; i++) bench::relax();
+      return false;
+    }
     for (; head != tail; head++) {
       netmap_slot slot;
       std::memcpy(&slot, &s->slots[head % kSlots], sizeof slot);
@@ -124,6 +130,7 @@ int main(int argc, char** argv) {
   const unsigned size = args.whole("size", 60, 1, kStride);
   const unsigned chunk = args.whole("chunk", 64, 1, kSlots / 2);
   const double seconds = args.number("seconds", 0.4, 0.01, 60);
+  const unsigned rest = args.whole("rest", 20, 0, 100000);
   const bool one_core = args.flag("one-core");
   const bool headers = args.flag("headers");
   args.done();
@@ -132,7 +139,7 @@ int main(int argc, char** argv) {
   Shared* s = bench::shared<Shared>();
   std::memset(s->source, 0x5a, sizeof s->source);
   Producer producer{s};
-  Consumer consumer{s, headers};
+  Consumer consumer{s, headers, rest};
   const auto produced = [&](pid_t peer, bench::Window* window) {
     const Run run = {size, chunk, seconds, peer == 0 ? &consumer : nullptr, peer};
     return size == 60 ? produce<60>(&producer, run, window) : produce<0>(&producer, run, window);
