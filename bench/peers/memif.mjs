@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // DPDK's memif, point to point: no switch. Two testpmd, a processor each; the client that sends has its
-// buffers mapped by neither (copy) or is the zero-copy one.
+// buffers mapped by neither (copy) or is the zero-copy one. Shared: a third testpmd hands on from the one to
+// the other, on two processors for all three.
 import { join } from 'node:path';
 
 import { ours } from '../peers.mjs';
@@ -32,6 +33,36 @@ const figure = (size, zeroCopy) => ({
     await tools.sleep(0.5);
     await sender.ask('start');
     await tools.sleep(0.3);
+    return () => receiver.rate('RX', tools.seconds);
+  },
+});
+
+/** Sender, one that forwards between two memifs, and receiver, wherever the system puts them. */
+const shared = (size) => ({
+  name: `${size}-shared`,
+  size,
+  ours: ours.shared(size),
+  start: async (tools) => {
+    const memif = (role, side) =>
+      `role=${role},socket=${join(tools.folder, side)},socket-abstract=no,rsize=10,bsize=2048`;
+    const end = (name, mode, vdevs, more = {}) =>
+      tools.testpmd({
+        ...{ name, mode, vdevs, main: '(0-1)', worker: '(0-1)' },
+        ...{ eal: ['--single-file-segments'], ...more },
+      });
+    const middle = await end('middle', 'io', [
+      `net_memif0,${memif('server', 'left')}`,
+      `net_memif1,${memif('server', 'right')}`,
+    ]);
+    await middle.ask('start');
+    const receiver = await end('receiver', 'rxonly', [`net_memif0,${memif('client', 'right')}`]);
+    await receiver.ask('start');
+    const sender = await end('sender', 'txonly', [`net_memif0,${memif('client', 'left')}`], {
+      args: [`--txpkts=${size}`],
+    });
+    await tools.sleep(0.5);
+    await sender.ask('start');
+    await receiver.flowing('RX');
     return () => receiver.rate('RX', tools.seconds);
   },
 });
@@ -74,5 +105,8 @@ export default {
   name: 'memif',
   title: 'DPDK memif, point to point, no switch',
   needs: { commands: ['dpdk-testpmd', 'stdbuf'], packages: 'dpdk', root: true },
-  figures: [...[60, 1514].flatMap((size) => [figure(size, true), figure(size, false)]), roundTrip],
+  figures: [
+    ...[60, 1514].flatMap((size) => [figure(size, true), figure(size, false), shared(size)]),
+    roundTrip,
+  ],
 };
