@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const NUMBER = '/proc/sys/vm/nr_hugepages';
+const COMPACT = '/proc/sys/vm/compact_memory';
 const NEEDED = 2.5 * 2 ** 30;
 
 /** Of /proc/meminfo: a number of pages, or bytes where it is given in kB. */
@@ -29,9 +30,15 @@ export function takeHugePages(tools) {
     if (meminfo('MemAvailable') < 2 * NEEDED || meminfo('Hugepagesize') === 0) return false;
     const before = readFileSync(NUMBER, 'utf8');
     const missing = Math.ceil((NEEDED - free()) / meminfo('Hugepagesize'));
-    writeFileSync(NUMBER, String(Number(before) + missing));
+    const wanted = String(Number(before) + missing);
     tools.finally(() => writeFileSync(NUMBER, before));
-    if (free() < NEEDED) return false; // memory is in pieces
+    writeFileSync(NUMBER, wanted);
+    if (free() < NEEDED) {
+      // Memory is in pieces, from whoever had it last.
+      writeFileSync(COMPACT, '1');
+      writeFileSync(NUMBER, wanted);
+    }
+    if (free() < NEEDED) return false;
   }
   if (!mounted()) {
     const place = join(tools.folder, 'huge');
