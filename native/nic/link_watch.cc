@@ -11,7 +11,8 @@ namespace vale {
 namespace {
 
 constexpr int kNewNamespace = 45;  // IFLA_NEW_NETNSID, Linux 5.1
-constexpr int kMomentMs = 50;
+// It says so once nobody looks at the interface any more, which a busy machine takes its time for.
+constexpr int kMomentMs = 1000;
 constexpr uint32_t kType = offsetof(nlmsghdr, nlmsg_type);
 constexpr uint32_t kIndex = NLMSG_HDRLEN + offsetof(ifinfomsg, ifi_index);
 
