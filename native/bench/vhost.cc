@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Frames a second from one virtual machine to another through whatever serves two vhost-user sockets, --a
 // and --b, without a machine: this process is both machines' and both drivers', on one processor, never
-// waits and asks for no interrupts. Buffers are written once and used again. --processes, with commas, are
-// the switch: what they spend of a processor is counted a frame.
+// waits and asks for no interrupts. Buffers are written once and used again. --pieces 2: each frame's header has
+// a buffer of its own. --processes, with commas, are the switch: what they spend of a processor is counted a frame.
 #include "bench/measure.h"
 #include "offload/vnet_header.h"
 #include "test/support/vhost_master.h"
@@ -10,6 +10,7 @@
 namespace {
 
 using master::Driver;
+using vale::vhost::kNext;
 using vale::vhost::UsedElement;
 
 constexpr uint32_t kQueue = 1024;
@@ -18,7 +19,7 @@ constexpr uint32_t kFarAway = 0x8000;  // from where a queue is: no interrupt is
 struct Options {
   std::string sockets[2];
   std::vector<pid_t> processes;
-  unsigned size, batch;
+  unsigned size, batch, pieces;
   double seconds;
 };
 
@@ -32,23 +33,33 @@ master::Options like_a_guest() {
 
 class Guest {
  public:
-  Guest(const std::string& socket, unsigned self, unsigned size) : master_(like_a_guest()) {
+  Guest(const std::string& socket, unsigned self, const Options& o) : master_(like_a_guest()) {
     if (!master_.meet(socket)) bench::die(1, "%s: nobody serves this socket", socket.c_str());
     Driver& tx = master_.tx();
-    for (uint16_t i = 0; i < kQueue; i++) {
+    const uint32_t header_bytes = master_.header_bytes();
+    tx.free.clear();
+    for (uint16_t i = 0; i < kQueue; i = static_cast<uint16_t>(i + o.pieces)) {
       const uint64_t at = tx.buffers + uint64_t{i} * bench::kStride;
       char* frame = master_.memory + at;
-      std::memset(frame, 0, master_.header_bytes());
-      frame += master_.header_bytes();
-      std::memset(frame, 0x5a, size);
+      std::memset(frame, 0, header_bytes);
+      frame += header_bytes;
+      std::memset(frame, 0x5a, o.size);
       // 02:00:00:00:00:01 and :02, of a protocol for experiments
       const char header[14] = {2,    0,  0, 0, 0, static_cast<char>(2 - self),
                                2,    0,  0, 0, 0, static_cast<char>(1 + self),
                                -120, -75};
       std::memcpy(frame, header, sizeof header);
-      tx.descriptors[i] = {master_.guest(at), master_.header_bytes() + size, 0, 0};
+      const uint64_t guest = master_.guest(at);
+      if (o.pieces == 1) {
+        tx.descriptors[i] = {guest, header_bytes + o.size, 0, 0};
+      } else {
+        const uint16_t second = static_cast<uint16_t>(i + 1);
+        tx.descriptors[i] = {guest, header_bytes, kNext, second};
+        tx.descriptors[second] = {guest + header_bytes, o.size, 0, 0};
+      }
+      tx.free.push_back(i);
     }
-    bytes_ = master_.header_bytes() + size;
+    bytes_ = header_bytes + o.size;
     master_.refill();
   }
 
@@ -135,6 +146,7 @@ int main(int argc, char** argv) {
   std::string processes = args.word("processes", "");
   o.size = args.whole("size", 60, 60, 1514);
   o.batch = args.whole("batch", 64, 1, kQueue);
+  o.pieces = args.whole("pieces", 1, 1, 2);
   o.seconds = args.number("seconds", 0.4, 0.01, 60);
   args.done();
   if (o.sockets[0].empty() || o.sockets[1].empty()) bench::die(2, "--a and --b: two sockets");
@@ -147,7 +159,7 @@ int main(int argc, char** argv) {
   bench::stop_on_signals();
   bench::pin(0);
 
-  Guest a(o.sockets[0], 0, o.size), b(o.sockets[1], 1, o.size);
+  Guest a(o.sockets[0], 0, o), b(o.sockets[1], 1, o);
   introduce(&a, &b);
   uint64_t sent = 0, received = 0, spent_before = 0;
   bench::Window window;
