@@ -5,7 +5,8 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import type { NativePort, PortCounters, PortInfo } from '../native-types.js';
 import { aborted, failure } from './failure.js';
 import { Region, Ring, SlotFlag } from './ring.js';
-import { RxBatch, type Extent } from './rx-batch.js';
+import type { Extent, RxBatch } from './rx-batch.js';
+import { BATCH, RxRings } from './rx-rings.js';
 import { TxQueue } from './tx-queue.js';
 
 const POLLIN = 1;
@@ -14,9 +15,6 @@ const POLLOUT = 4;
 const LOOK = 1000;
 /** ms: a loop that always finds frames lets timers and signals run this often. */
 const TURN = 5;
-const BATCH = 256;
-/** Part of a ring that may be read before its slots are given back to the senders. */
-const SHARE = 4;
 /** Bytes of the longest virtio-net header. */
 const MAX_HEADER = 12;
 
@@ -57,16 +55,10 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
   /** @internal */
   readonly native: NativePort;
   readonly #region: Region;
-  readonly #rx: Ring[] = [];
+  readonly #rx: RxRings;
   readonly #tx = new Map<number, TxQueue>();
   readonly #firstTx: TxQueue | undefined;
   readonly #memoryKey: bigint;
-  #batch: RxBatch | undefined;
-  #capacity = 0;
-  /** Slots read since the last sync. */
-  #owed = 0;
-  #header: number;
-  #turn = 0;
   #iterating = false;
   #closed = false;
   #lent = false;
@@ -77,13 +69,11 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
     this.native = native;
     this.info = native.info;
     this.#memoryKey = native.memoryKey;
-    this.#header = native.headerLength;
     this.#region = new Region(native.memory);
     this.bytes = this.#region.bytes;
     this.view = this.#region.view;
     const sync = () => native.txsync();
-    for (let i = native.firstRx; i < native.lastRx; i += 1)
-      this.#rx.push(new Ring(this.#region, i, native.rxRing(i)));
+    this.#rx = new RxRings(this, this.#region);
     for (let i = native.firstTx; i < native.lastTx; i += 1) {
       const ring = new Ring(this.#region, i, native.txRing(i));
       this.#tx.set(i, new TxQueue(ring, this.name, this.info.mtu + MAX_HEADER, sync));
@@ -118,7 +108,6 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
 
   set headerLength(bytes: number) {
     this.native.headerLength = bytes;
-    this.#header = bytes;
   }
 
   /** {@link batches} with its defaults. */
@@ -148,7 +137,7 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
           turned = performance.now();
           continue;
         }
-        const batch = this.#take(most);
+        const batch = this.#rx.take(most);
         if (batch !== undefined) {
           yield batch;
           continue;
@@ -173,7 +162,7 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
   receive(most = BATCH): RxBatch | undefined {
     this.#check();
     if (this.#iterating) throw this.#busy();
-    return this.#take(most);
+    return this.#rx.take(most);
   }
 
   /** Waits until receive() has something, at most `timeout` ms. @returns whether it has */
@@ -302,45 +291,14 @@ export class ValePort implements AsyncIterable<RxBatch>, AsyncDisposable, Dispos
     done.then(back, back);
   }
 
-  #take(most: number): RxBatch | undefined {
-    this.#release();
-    if (this.#batch === undefined || most > this.#capacity) this.#grow(most);
-    const batch = this.#batch!;
-    // Anyone may change it, from another process too.
-    this.#header = this.native.headerLength;
-    // Small batches must not keep a ring full of frames that were read long ago.
-    const full = this.#owed * SHARE >= this.info.rxSlots;
-    if (!full && this.#next(batch, most)) return batch;
-    this.native.rxsync();
-    this.#owed = 0;
-    return this.#next(batch, most) ? batch : undefined;
-  }
-
-  #grow(most: number): void {
-    if (!Number.isInteger(most) || most < 1 || most > 4096)
-      throw failure('EINVAL', `most: expected 1 to 4096 frames a batch but received ${most}`);
-    this.#capacity = Math.max(BATCH, most);
-    this.#batch = new RxBatch(this, this.#region, this.#capacity);
-  }
-
-  /** Each ring has its turn, so that none starves. */
-  #next(batch: RxBatch, most: number): boolean {
-    for (let tried = 0; tried < this.#rx.length; tried += 1) {
-      const ring = this.#rx[this.#turn]!;
-      this.#turn = (this.#turn + 1) % this.#rx.length;
-      if (batch.fill(ring, most, this.#header)) return true;
-    }
-    return false;
-  }
-
   #release(): void {
-    if (!this.#closed && !this.#lent) this.#owed += this.#batch?.release() ?? 0;
+    if (!this.#closed && !this.#lent) this.#rx.release();
   }
 
   #claim(): void {
     this.#check();
     if (this.#iterating) throw this.#busy();
-    if (this.#rx.length === 0)
+    if (this.#rx.count === 0)
       throw failure('EINVAL', `${this.name}: opened without rx rings; open it without "/T"`);
     this.#iterating = true;
   }
