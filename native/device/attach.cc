@@ -1,63 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "device/attach.h"
 
-#include <time.h>
 #include <unistd.h>
 
-#include <cstring>
-
+#include "device/agent_call.h"
 #include "device/launch.h"
-#include "nic/interface.h"
-#include "nic/tap_device.h"
-#include "shm/monotonic.h"
-#include "switch/agents.h"
-#include "switch/counters.h"
 #include "switch/ports.h"
 #include "switch/reap.h"
 
 namespace vale {
 namespace {
 
-constexpr uint64_t kMs = 1'000'000;
-constexpr uint64_t kActMs = 10'000, kFreshMs = 500, kSilentMs = 20, kStoppedMs = 300;
-// A wish outlives the wait for it, so that what its agent answered it has also done. Only that of an asker
-// that died meanwhile is ever too late.
-constexpr uint64_t kWishMs = kActMs + 1000;
 constexpr uint32_t kMostCores = 2;  // to poll one interface
 constexpr int kTries = 8;           // to meet an agent of a name while others come and go
-
-// Looks again and again, at first soon, until done() or the time is over.
-template <class Done>
-bool wait_until(uint64_t ms, Done&& done) {
-  const uint64_t end = monotonic_ns() + ms * kMs;
-  for (long nap = 50'000;; nap = nap < 5'000'000 ? nap * 2 : nap) {
-    if (done()) return true;
-    if (monotonic_ns() >= end) return false;
-    const timespec ts{0, nap};
-    nanosleep(&ts, nullptr);
-  }
-}
-
-// A look under the lock: who has died since is noticed.
-Status look(Runtime& rt, const char* what) {
-  DirLock lock;
-  if (Status s = lock.acquire(rt.directory, what); !s.ok()) return s;
-  reap(rt);
-  return Status::good();
-}
-
-Status stuck(const AgentRec& a, const char* then = "does not answer, and nothing was done") {
-  if (agent_elsewhere(a)) {
-    return Status::fail(EBUSY,
-                        "%s: its agent, process %u of another container, %s; run there: kill -CONT "
-                        "%u, or to end it kill -KILL %u",
-                        a.port, a.pid, then, a.pid, a.pid);
-  }
-  return Status::fail(EBUSY,
-                      "%s: its agent, process %u, %s; let it go on with kill -CONT %u or end it "
-                      "with kill -KILL %u",
-                      a.port, a.pid, then, a.pid, a.pid);
-}
 
 std::string all_of(int fd) {
   std::string text;
@@ -66,40 +21,6 @@ std::string all_of(int fd) {
   while ((n = pread(fd, part, sizeof part, static_cast<off_t>(text.size()))) > 0)
     text.append(part, static_cast<size_t>(n));
   return text;
-}
-
-// Until the agent has acted on the wish, or is gone; `gone` says whether it is. After an error it will not
-// act on it any more, unless the error says that it has begun.
-Status act(Runtime& rt, uint32_t slot, AgentWish wish, bool* gone) {
-  AgentRec& a = rt.control().agent(slot);
-  const uint32_t gen = a.gen;
-  const auto over = [&] {
-    const State s = a.state.load(std::memory_order_acquire);
-    return a.gen != gen || s == State::free || s == State::dying;
-  };
-  if (!wait_until(kActMs, [&] { return (*gone = over()) || agent_wish(a, kWishMs, &wish); }))
-    return stuck(a);
-  if (*gone) return Status::good();
-  const uint32_t asked = agent_ask(rt, slot);
-  uint64_t next_look = monotonic_ns() + 100 * kMs;
-  Status looked = Status::good();
-  // Now and then with a look for the dead: nobody else may be there to notice.
-  const auto settled = [&] {
-    if (looked.ok() && monotonic_ns() >= next_look) {
-      next_look = monotonic_ns() + 100 * kMs;
-      looked = look(rt, "waiting for an agent");
-    }
-    return (*gone = over()) || agent_answered(a, asked);
-  };
-  const uint64_t patience = monotonic_ns() + kStoppedMs * kMs;
-  wait_until(kActMs, [&] {
-    return settled() || !looked.ok() || (monotonic_ns() >= patience && agent_stopped(a));
-  });
-  if (*gone || agent_answered(a, asked)) return Status::good();
-  if (agent_take_back(a, wish)) return looked.ok() ? stuck(a) : looked;
-  // It is at it.
-  if (wait_until(kActMs, settled)) return Status::good();
-  return looked.ok() ? stuck(a, "has begun and does not end") : looked;
 }
 
 // Asks an agent that runs. *gone: it has ended before it did anything.
@@ -124,7 +45,7 @@ Status serve_too(Runtime& rt, uint32_t slot, const AttachRequest& q, uint32_t* p
     const std::vector<std::string> words = agent_words(q, rt.directory.path());
     if (Status s = agent_write_request(rt, slot, words, &wish.first, &file); !s.ok()) return s;
   }
-  Status status = act(rt, slot, wish, gone);
+  Status status = agent_act(rt, slot, wish, gone);
   agent_drop_request(rt, slot, gen, wish.first);
   std::string answer = all_of(file);
   close(file);
@@ -173,58 +94,27 @@ Status attach_interface(Runtime& rt, const AttachRequest& q, uint32_t* port_inde
                       q.port.name.c_str(), q.agent_name.c_str());
 }
 
-namespace {
-
-// A TAP device that an agent had, or still has.
-struct LeftTap {
-  LeftTap(const AgentRec& a, uint32_t at)
-      : slot(at),
-        gen(a.gen),
-        facts(a.netns_inode == network_inode() ? a.tap.load(std::memory_order_acquire) : 0),
-        interface(static_cast<int>(a.interface_index)) {}
-  uint32_t slot, gen;
-  TapFacts facts;  // 0: it is not for this process to put back
-  int interface;
-};
-
-// Agents that were killed could not put their TAP devices back as they were.
-Status put_back_all(Runtime& rt, const std::vector<LeftTap>& left) {
-  std::vector<LeftTap> done;
-  for (const LeftTap& one : left) {
-    if (put_back(one.interface, one.facts)) done.push_back(one);
-  }
-  if (done.empty()) return Status::good();
-  DirLock lock;
-  if (Status s = lock.acquire(rt.directory, "putting TAP devices back"); !s.ok()) return s;
-  for (const LeftTap& one : done) {
-    AgentRec& a = rt.control().agent(one.slot);
-    if (a.gen == one.gen) a.tap.store(0, std::memory_order_release);
-  }
-  return Status::good();
-}
-
-}  // namespace
-
 Status detach_interface(Runtime& rt, uint32_t slot) {
   AgentRec& a = rt.control().agent(slot);
   const uint32_t gen = a.gen;
-  const LeftTap tap(a, slot);
+  const TapFacts tap = left_tap(a);
+  const int interface = static_cast<int>(a.interface_index);
   if (a.poll_cores.load(std::memory_order_relaxed) != 0) {
     return Status::fail(EBUSY, "%s: it is being polled; first run: vale ctl -P %s", a.port, a.port);
   }
   bool gone;
-  if (Status s = act(rt, slot, {AgentWish::What::stop}, &gone); !s.ok()) return s;
+  if (Status s = agent_act(rt, slot, {AgentWish::What::stop}, &gone); !s.ok()) return s;
   // It has heard. It ends once the interface is as before.
   const bool ended = wait_until(kActMs, [&] {
     return a.gen != gen || a.state.load(std::memory_order_acquire) == State::free ||
-           (look(rt, "waiting for an agent").ok() &&
+           (notice_dead(rt, "waiting for an agent").ok() &&
             a.state.load(std::memory_order_acquire) == State::dying);
   });
-  if (!ended) return stuck(a, "has begun to detach and does not end");
+  if (!ended) return agent_stuck(a, "has begun to detach and does not end");
   // It has given up what opening a device of somebody else's takes; this process may have it.
-  if (tap.facts != 0 && tap_facts(tap.interface) != tap.facts) put_back(tap.interface, tap.facts);
+  if (tap != 0 && tap_facts(interface) != tap) put_back(interface, tap);
   // It leaves under the lock: whoever has had the lock since finds nothing of it.
-  return look(rt, "detaching a port");
+  return notice_dead(rt, "detaching a port");
 }
 
 namespace {
@@ -293,112 +183,9 @@ Status poll_interface(Runtime& rt, const std::string& port, uint32_t cores, uint
   }
   bool gone;
   const AgentWish wish = {AgentWish::What::poll, cores, first};
-  if (Status s = act(rt, static_cast<uint32_t>(slot), wish, &gone); !s.ok()) return s;
+  if (Status s = agent_act(rt, static_cast<uint32_t>(slot), wish, &gone); !s.ok()) return s;
   return gone ? Status::fail(ENXIO, "%s: its agent ended meanwhile; see: vale ctl log %s", n, n)
               : Status::good();
-}
-
-namespace {
-
-// Under the lock. *left: what dead ones have left behind.
-void list_records(Runtime& rt, std::vector<AgentRow>* out, std::vector<LeftTap>* left) {
-  const Control& c = rt.control();
-  out->clear();
-  for (uint32_t i = 0; i < c.agents(); i++) {
-    const AgentRec& a = c.agent(i);
-    const State state = a.state.load(std::memory_order_acquire);
-    if (state != State::live && state != State::dying) continue;
-    if (const LeftTap tap(a, i); state == State::dying && tap.facts != 0) left->push_back(tap);
-    const AgentFacts facts = agent_facts(a);
-    const std::string folder = rt.directory.path() + "/";
-    AgentRow r;
-    r.port = a.port;
-    r.interface = facts.interface[0] != 0 ? facts.interface : a.interface;
-    r.netns = a.netns;
-    r.socket = a.socket;
-    r.name = a.name;
-    r.netns_inode = a.netns_inode;
-    r.alive = state == State::live;
-    r.told = a.told != 0;
-    r.stalled = r.alive && (agent_stopped(a) || agent_overdue(a));
-    r.host = a.host != 0;
-    r.state.interface = r.interface;
-    std::memcpy(r.state.mac, facts.mac, sizeof r.state.mac);
-    r.state.backend = facts.backend;
-    r.state.take_over = facts.take_over;
-    r.state.up = facts.up != 0;
-    r.state.link = facts.link != 0;
-    r.state.speed_mbps = facts.speed_mbps;
-    r.state.mtu = facts.mtu;
-    r.state.link_downs = facts.link_downs;
-    r.state.unserved_queues = static_cast<uint32_t>(facts.unserved_queues);
-    r.state.unreachable = facts.unreachable != 0;
-    r.state.another_waits = facts.another_waits != 0;
-    r.state.kernel_drops = facts.kernel_drops;
-    r.state.nic_rx_dropped = facts.nic_rx_dropped;
-    r.state.nic_tx_dropped = facts.nic_tx_dropped;
-    r.pid = a.pid;
-    r.poll_cores = a.poll_cores.load(std::memory_order_relaxed);
-    r.poll_first = a.poll_first.load(std::memory_order_relaxed);
-    r.started = a.started;
-    r.ended = a.ended;
-    r.why = a.why;
-    r.older_log = folder + agent_older_log(i, a.gen).text;
-    r.log = folder + agent_log(i, a.gen).text;
-    r.wire = to_counters(facts.wire);
-    r.host_side = to_counters(facts.host);
-    out->push_back(std::move(r));
-  }
-}
-
-}  // namespace
-
-Status list_agents(Runtime& rt, std::vector<AgentRow>* out) {
-  const Control& c = rt.control();
-  std::vector<std::pair<uint32_t, uint32_t>> waiting;
-  const uint32_t count = c.agents();
-  for (uint32_t i = 0; i < count; i++) {
-    if (c.agent(i).state.load(std::memory_order_acquire) != State::live) continue;
-    const bool waits = !agent_stopped(c.agent(i)) && !agent_overdue(c.agent(i));
-    const uint32_t asked = agent_ask(rt, i);
-    if (waits) waiting.emplace_back(i, asked);
-  }
-  // Who has been killed does not answer, which is to be noticed by somebody.
-  uint64_t look_at = monotonic_ns() + kSilentMs * kMs;
-  wait_until(kFreshMs, [&] {
-    if (monotonic_ns() >= look_at) {
-      look_at = ~uint64_t{0};
-      look(rt, "listing");
-    }
-    while (!waiting.empty()) {
-      const auto [slot, asked] = waiting.back();
-      const AgentRec& a = c.agent(slot);
-      if (a.state.load(std::memory_order_acquire) == State::live && !agent_answered(a, asked))
-        return false;
-      waiting.pop_back();
-    }
-    return true;
-  });
-
-  std::vector<LeftTap> taps;
-  {
-    DirLock lock;
-    if (Status s = lock.acquire(rt.directory, "listing"); !s.ok()) return s;
-    reap(rt);
-    list_records(rt, out, &taps);
-  }
-  return put_back_all(rt, taps);
-}
-
-Status forget_agent(Runtime& rt, const std::string& port, bool log_shown) {
-  DirLock lock;
-  if (Status s = lock.acquire(rt.directory, "forgetting an agent"); !s.ok()) return s;
-  for (int32_t i; (i = agent_find_dead(rt.control(), port)) >= 0;) {
-    rt.control().agent(static_cast<uint32_t>(i)).told = 1;
-    if (!log_shown) break;
-    agent_destroy(rt, static_cast<uint32_t>(i));
-  }
-  return Status::good();
 }
 
 }  // namespace vale

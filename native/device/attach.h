@@ -4,15 +4,15 @@
 //   1. attach_interface(): look whether it can be, start the agent (launch.h), wait for its answer. An agent
 //      that has a name and runs already is asked to serve one more instead.
 //   2. detach_interface(), poll_interface(): write into its record, ring, wait until it has acted.
-//   3. list_agents(): ask all that live for fresh figures, wait a moment, read.
 //
 // Owns. Nothing. Takes and releases the directory lock itself: an agent needs it to answer.
 // Invariants. A call returns once what it asked for holds, or says why it does not; a stopped agent
-//   costs it a bounded wait, and a listing none.
-// Not here. What an agent does (agent/), its record (switch/agents.h).
+//   costs it a bounded wait.
+// Not here. How an agent is asked (agent_call.h), what it does (agent/), its record (switch/agents.h), which
+//   there are (agent_list.h).
 #pragma once
 
-#include <vector>
+#include <string>
 
 #include "shm/runtime.h"
 #include "types.h"
@@ -31,10 +31,5 @@ Status detach_interface(Runtime& rt, uint32_t slot);
 // cores 0 ends polling. EFAULT: it is (not) polled already. EINVAL: a core that is not there, or the
 // machine's only one. EOPNOTSUPP: more than two cores, of which one polls what comes in and one what goes out.
 Status poll_interface(Runtime& rt, const std::string& port, uint32_t cores, uint32_t first);
-
-// Those that live, and those that died and have not been forgotten.
-Status list_agents(Runtime& rt, std::vector<AgentRow>* out);
-// Its death was told, or (log_shown) its log was read: then it is forgotten.
-Status forget_agent(Runtime& rt, const std::string& port, bool log_shown);
 
 }  // namespace vale

@@ -4,6 +4,7 @@
 #include <net/if.h>
 
 #include "device/addresses.h"
+#include "device/agent_list.h"
 #include "device/attach.h"
 #include "device/registered_port.h"
 #include "shm/machine_clock.h"
