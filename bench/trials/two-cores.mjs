@@ -44,6 +44,13 @@ const compared = [
     limit: limits.spsc60Headers,
     bar: { of: 'ratio', min: 0.6 },
   },
+  {
+    name: 'two-1514-256-payload',
+    group,
+    metric: 'rate',
+    ...busy(1514, 256, { payload: true }),
+    limit: { name: 'two-1514-256', ...busy(1514, 256) },
+  },
 ];
 
 const floods = [3, 16].flatMap((to) =>

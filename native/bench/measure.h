@@ -85,6 +85,17 @@ inline uint64_t sum_of_header(const char* frame) {
   return words[0] ^ words[1];
 }
 
+// Of all words of it that are whole.
+inline uint64_t sum_of_words(const char* frame, unsigned length) {
+  uint64_t sum = 0;
+  for (unsigned i = 0; i + 8 <= length; i += 8) {
+    uint64_t word;
+    std::memcpy(&word, frame + i, sizeof word);
+    sum += word;
+  }
+  return sum;
+}
+
 // Set by SIGINT and SIGTERM, and when the peer ends, so that nobody spins for a dead one. The one
 // global: a signal handler has nowhere else to write.
 inline volatile sig_atomic_t stop_requested = 0;

@@ -89,12 +89,14 @@ class Sender {
   netmap_ring* ring_;
 };
 
-// Reads the slots and releases all of them at the next sync; the payloads only if `headers`: then both
-// addresses and the type of each frame, as whoever looks at what came must.
+// What is read of a frame: its slot; both addresses and the type, as whoever looks at what came must; all.
+enum class Reading { slots, headers, payload };
+
+// Reads the slots, and of the frames what it is to read, and releases all of them at the next sync.
 class Receiver {
  public:
-  explicit Receiver(const End& end, bool headers = false)
-      : port_(end.port.get()), ring_(end.rx()), headers_(headers) {}
+  explicit Receiver(const End& end, Reading reading = Reading::slots)
+      : port_(end.port.get()), ring_(end.rx()), reading_(reading) {}
   vale::Port* port() const { return port_; }
   uint64_t bytes() const { return bytes_; }
   uint64_t seen() const { return seen_; }
@@ -103,10 +105,13 @@ class Receiver {
     if (const int err = port_->rxsync(); err != 0) die(1, "rxsync: %s", std::strerror(err));
   }
   // How many frames were there.
-  unsigned take() { return headers_ ? take_as<true>() : take_as<false>(); }
+  unsigned take() {
+    if (reading_ == Reading::slots) return take_as<Reading::slots>();
+    return reading_ == Reading::headers ? take_as<Reading::headers>() : take_as<Reading::payload>();
+  }
 
  private:
-  template <bool kHeaders>
+  template <Reading kReading>
   unsigned take_as() {
     unsigned frames = 0;
     const unsigned tail = ring_->tail, slots = ring_->num_slots;
@@ -114,7 +119,9 @@ class Receiver {
     for (; at != tail; at = at + 1 == slots ? 0 : at + 1) {
       const netmap_slot slot = ring_->slot[at];
       bytes_ += slot.len;
-      if (kHeaders) seen_ += sum_of_header(NETMAP_BUF(ring_, slot.buf_idx));
+      if (kReading == Reading::headers) seen_ += sum_of_header(NETMAP_BUF(ring_, slot.buf_idx));
+      if (kReading == Reading::payload)
+        seen_ += sum_of_words(NETMAP_BUF(ring_, slot.buf_idx), slot.len);
       frames++;
     }
     ring_->head = ring_->cur = at;
@@ -123,7 +130,7 @@ class Receiver {
 
   vale::Port* port_;
   netmap_ring* ring_;
-  bool headers_;
+  Reading reading_;
   uint64_t bytes_ = 0, seen_ = 0;
 };
 

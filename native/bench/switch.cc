@@ -3,7 +3,7 @@
 // as two processes on two processors, or both ends in lockstep in one process (--one-core). Unicast, or
 // flooded to --to ports that the receiving process has all open. The sender never waits: what the
 // receiver cannot take is dropped, and reported beside; so is how often it slept. --headers: the receiver
-// reads the header of each frame. --same-core: both processes on one processor.
+// reads the header of each frame; --payload: all of it. --same-core: both processes on one processor.
 #include <sys/resource.h>
 
 #include "bench/ports.h"
@@ -26,7 +26,8 @@ struct Options {
   double seconds;
   uint64_t frames;  // one core: stop after so many instead of after `seconds`; 0 = by time
   bench::Waiting receiver;
-  bool headers, same_core;
+  bench::Reading reading;
+  bool same_core;
   cpu_set_t allowed;  // processors, before anybody was pinned
 };
 
@@ -54,7 +55,7 @@ void one_core(const Options& o) {
   bench::Receiver drain(a);
   bench::receive(&drain, bench::Waiting::busy);
   bench::Sender sender(a, 0, o.size);
-  bench::Receiver receiver(b, o.headers);
+  bench::Receiver receiver(b, o.reading);
 
   // What was read is released by the next rxsync: too late for a batch that needs the whole ring.
   const bool release = o.batch > sender.most() / 2;
@@ -79,7 +80,8 @@ void one_core(const Options& o) {
   window.close();
   if (receiver.bytes() % o.size != 0) bench::die(1, "frames arrived with a wrong length");
   // Also so that the headers must really be read.
-  if (o.headers && receiver.seen() == 0) bench::die(1, "frames arrived without a header");
+  if (o.reading != bench::Reading::slots && receiver.seen() == 0)
+    bench::die(1, "frames arrived without a header");
   print(o, 1, sent, received, window, 0, 0);
 }
 
@@ -117,7 +119,7 @@ uint64_t times_slept() {
     ends[i].open(i == 0 ? "valebench:rx" : ("valebench:rx" + std::to_string(i)).c_str());
   bench::meet(ends[0], 1, s->arrived);
   std::vector<bench::Receiver> receivers;
-  for (const bench::End& end : ends) receivers.emplace_back(end, o.headers);
+  for (const bench::End& end : ends) receivers.emplace_back(end, o.reading);
   bench::answer_round_trips(&s->turn);
   if (o.same_core) move_to(o, 0);
   const uint64_t slept = times_slept();
@@ -138,7 +140,8 @@ uint64_t times_slept() {
     seen |= receiver.seen();
   }
   if (bytes != received * o.size) bench::die(1, "frames arrived with a wrong length");
-  if (o.headers && received != 0 && seen == 0) bench::die(1, "frames arrived without a header");
+  if (o.reading != bench::Reading::slots && received != 0 && seen == 0)
+    bench::die(1, "frames arrived without a header");
   std::exit(0);
 }
 
@@ -188,7 +191,10 @@ int main(int argc, char** argv) {
   o.frames = static_cast<uint64_t>(args.number("frames", 0, 0, 1e12));
   o.receiver = bench::waiting(&args, "receiver");
   const bool single = args.flag("one-core");
-  o.headers = args.flag("headers");
+  const bool headers = args.flag("headers"), payload = args.flag("payload");
+  o.reading = payload   ? bench::Reading::payload
+              : headers ? bench::Reading::headers
+                        : bench::Reading::slots;
   o.same_core = args.flag("same-core");
   args.done();
   if (o.to != 1 && single) bench::die(2, "--to is for two cores");
