@@ -19,6 +19,7 @@ namespace vale {
 constexpr uint32_t kMaxFrames = 256;     // of a batch
 constexpr uint32_t kRunFrames = 256;     // of a run
 constexpr uint32_t kDeliverFrames = 64;  // copied, then published, at a time
+constexpr uint32_t kDeliverLarge = 256;  // of large frames, and of any at most
 constexpr uint32_t kMaxFragments = NETMAP_MAX_FRAGS;
 constexpr uint32_t kBatchFragments = 1024;
 

@@ -14,6 +14,16 @@ namespace {
 // So few that the tail's line, asked for before the copy, is still here after it.
 constexpr uint32_t kFewFrames = 4;
 
+// From here on copying a frame takes so long that its receiver has read the last ones before the next are there, and what
+// counts is how rarely the two cores need each other's lines.
+constexpr uint32_t kLarge = 1024;
+
+// How many frames like this one are copied before they are published. A part of the ring, so that its receiver can
+// release some while others come.
+uint32_t frames_at_a_time(uint32_t length, uint32_t slots) {
+  return length < kLarge ? kDeliverFrames : std::clamp(slots / 4, kDeliverFrames, kDeliverLarge);
+}
+
 struct Piece {
   const char* data;
   uint32_t length;
@@ -44,7 +54,7 @@ template <class Source>
 [[gnu::noinline]] uint32_t copy_simple(const RxRing& r, char* base, MoreBits& more, uint32_t tail,
                                        const Source& source, uint32_t first, uint32_t count,
                                        uint32_t next, uint64_t* bytes) {
-  SlotTarget target[kDeliverFrames];
+  SlotTarget target[kDeliverLarge];
   read_targets(r, base, tail, count, target);
   const uint32_t n = r.num_slots;
   prefetch_slots(slots_of(r, base), n, tail + count < n ? tail + count : tail + count - n, next);
@@ -260,12 +270,12 @@ inline void Sender::deliver_from(uint32_t dest, uint64_t member, uint32_t ring,
   }
   const uint32_t n = r.num_slots;
   const bool plain = simple && as_it_is && r.buf_size >= buf_size;
+  const uint32_t step = plain ? frames_at_a_time(source[0].length, n) : kDeliverFrames;
   uint32_t tail = word_position(r.tail_copy.load(std::memory_order_relaxed));
-  if (total > kFewFrames)
-    prefetch_slots(slots_of(r, base), n, tail, std::min(kDeliverFrames, total));
+  if (total > kFewFrames) prefetch_slots(slots_of(r, base), n, tail, std::min(step, total));
   bool delivered = false, refused = false;
-  for (uint32_t first = 0; first < total; first += kDeliverFrames) {
-    const uint32_t count = std::min(kDeliverFrames, total - first);
+  for (uint32_t first = 0; first < total; first += step) {
+    const uint32_t count = std::min(step, total - first);
     if (count <= kFewFrames) prefetch_for_write(&r.tail);
     intend(r, rx_index, count);
     uint32_t space = known_space(r, tail);
@@ -278,7 +288,7 @@ inline void Sender::deliver_from(uint32_t dest, uint64_t member, uint32_t ring,
       done.frames = done.slots = std::min(count, space);
       done.ring_full = count - done.frames;
       if (done.frames != 0) {
-        const uint32_t next = std::min(kDeliverFrames, total - first - count + more_slots);
+        const uint32_t next = std::min(step, total - first - count + more_slots);
         tail = count <= kFewFrames ? copy_few(r, base, c.more(rx_index), tail, source, first,
                                               done.frames, &done.bytes)
                                    : copy_simple(r, base, c.more(rx_index), tail, source, first,
