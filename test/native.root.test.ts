@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The native test programs that take over real interfaces, which only root may: native.test.ts, without
 // privileges, sees them skip.
-import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 import { packageRoot } from '../src/native.js';
+import { succeeds } from './support/native-program.js';
 import { needs } from './support/need.js';
 
 const root = packageRoot();
@@ -24,12 +24,7 @@ needs('root', 'ip', 'ping').describe('native tests that need root', () => {
   test.each(programs)(
     '%s',
     (program) => {
-      const { status, signal, stdout, stderr } = spawnSync(
-        join(root, 'build', 'native', 'test', program),
-        { encoding: 'utf8' },
-      );
-      expect({ status, signal }, stdout + stderr).toEqual({ status: 0, signal: null });
-      expect(stdout).not.toContain('needs root');
+      expect(succeeds(program)).not.toContain('needs root');
     },
     120_000,
   );

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The native test programs: each tells on its own what it found, and exits 0 when that is nothing.
-import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, test } from 'vitest';
 
 import { packageRoot } from '../src/native.js';
+import { succeeds } from './support/native-program.js';
 
 const root = packageRoot();
 // tsan_*: about races, which only a ThreadSanitizer build sees (.ci/run).
@@ -17,11 +17,7 @@ describe('native tests', () => {
   test.each(programs)(
     '%s',
     (program) => {
-      const { status, signal, stdout, stderr } = spawnSync(
-        join(root, 'build', 'native', 'test', program),
-        { encoding: 'utf8' },
-      );
-      expect({ status, signal }, stdout + stderr).toEqual({ status: 0, signal: null });
+      succeeds(program);
     },
     120_000,
   );

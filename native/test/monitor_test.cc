@@ -16,20 +16,6 @@ OpenRequest watch(uint64_t flags, uint32_t slots = 0) {
 }
 constexpr uint64_t kSent = NR_MONITOR_TX, kArriving = NR_MONITOR_RX, kBoth = kSent | kArriving;
 
-int error(Device& d, const std::string& name, OpenRequest q) {
-  std::unique_ptr<Port> port;
-  q.name = name;
-  return d.open(q, &port).err;
-}
-
-std::vector<std::string> names(Device& d) {
-  std::vector<PortRow> rows;
-  std::vector<std::string> out;
-  CHECK_OK(d.list(&rows));
-  for (const PortRow& row : rows) out.push_back(row.name);
-  return out;
-}
-
 using Frames = std::vector<std::string>;
 const std::string one = frame(mac(2), mac(1), 60, 1), two = frame(mac(1), mac(2), 1000, 2);
 
@@ -194,20 +180,20 @@ TEST(one_ring_of_several) {
   CHECK_EQ(f.receive(*m, 1), Frames{frame(mac(2), mac(1), 60, 1)});
   CHECK(f.receive(*m, 2).empty());
   w.ring_id = 3;
-  CHECK_EQ(error(*f.device, "vale0:a", w), EINVAL);
+  CHECK_EQ(opening(*f.device, "vale0:a", w).err, EINVAL);
 }
 
 TEST(what_cannot_be_watched_is_refused) {
   Fixture f;
-  CHECK_EQ(error(*f.device, "vale0:a", watch(kBoth)), EINVAL);
-  CHECK_EQ(error(*f.device, "nobody", watch(kBoth)), ENXIO);
+  CHECK_EQ(opening(*f.device, "vale0:a", watch(kBoth)).err, EINVAL);
+  CHECK_EQ(opening(*f.device, "nobody", watch(kBoth)).err, ENXIO);
   CHECK(names(*f.device).empty());
   auto a = f.open("vale0:a");
   auto m = f.open("vale0:a", watch(kBoth));
-  CHECK_EQ(error(*f.device, m->info().name, watch(kBoth)), EINVAL);
+  CHECK_EQ(opening(*f.device, m->info().name, watch(kBoth)).err, EINVAL);
   OpenRequest q = watch(kBoth);
   q.mode = NR_REG_SW;
-  CHECK_EQ(error(*f.device, "vale0:a", q), EINVAL);
+  CHECK_EQ(opening(*f.device, "vale0:a", q).err, EINVAL);
 }
 
 TEST(a_null_port_has_buffers_and_leads_nowhere) {
@@ -216,9 +202,9 @@ TEST(a_null_port_has_buffers_and_leads_nowhere) {
   OpenRequest q;
   q.mode = NR_REG_NULL;
   q.extra_bufs = 5;
-  CHECK_EQ(error(*f.device, "vale0:n", q), EINVAL);
+  CHECK_EQ(opening(*f.device, "vale0:n", q).err, EINVAL);
   q.mem_id = 999;
-  CHECK_EQ(error(*f.device, "vale0:n", q), EINVAL);
+  CHECK_EQ(opening(*f.device, "vale0:n", q).err, EINVAL);
   q.mem_id = a->info().mem_id;
   auto n = f.open("vale0:n", q);
   CHECK_EQ(n->info().tx_rings, 0);

@@ -16,12 +16,6 @@ OpenRequest with(uint64_t most, uint64_t initial = 0, uint32_t bits = 16) {
   return q;
 }
 
-Status error(Device& d, const std::string& name, OpenRequest q) {
-  std::unique_ptr<Port> port;
-  q.name = name;
-  return d.open(q, &port);
-}
-
 using Frames = std::vector<std::string>;
 
 // As Fixture::put, each fragment at an offset of its own.
@@ -239,12 +233,12 @@ TEST(monitors_read_and_write_at_offsets) {
 TEST(what_cannot_be_an_offset_is_refused) {
   Fixture f;
   const uint32_t buf = kDefaultBufSize;
-  CHECK_EQ(error(*f.device, "vale0:a", with(buf + 1)).err, EINVAL);
-  CHECK_EQ(error(*f.device, "vale0:a", with(buf + 1)).option, 5);
-  CHECK_EQ(error(*f.device, "vale0:a", with(16, 0, 4)).err, EINVAL);
-  CHECK_EQ(error(*f.device, "vale0:a", with(15, 0, 4)).err, 0);
-  CHECK_EQ(error(*f.device, "vale0:a", with(15, 16, 16)).err, EINVAL);
-  CHECK_EQ(error(*f.device, "vale0:a", with(15, 0, 65)).err, EINVAL);
+  CHECK_EQ(opening(*f.device, "vale0:a", with(buf + 1)).err, EINVAL);
+  CHECK_EQ(opening(*f.device, "vale0:a", with(buf + 1)).option, 5);
+  CHECK_EQ(opening(*f.device, "vale0:a", with(16, 0, 4)).err, EINVAL);
+  CHECK_EQ(opening(*f.device, "vale0:a", with(15, 0, 4)).err, 0);
+  CHECK_EQ(opening(*f.device, "vale0:a", with(15, 16, 16)).err, EINVAL);
+  CHECK_EQ(opening(*f.device, "vale0:a", with(15, 0, 65)).err, EINVAL);
   for (const uint32_t bits : {0u, 64u}) {
     auto a = f.open("vale0:a", with(buf, buf, bits));
     CHECK_EQ(a->rx_ring(0)->offset_mask, ~uint64_t{0});
@@ -252,8 +246,8 @@ TEST(what_cannot_be_an_offset_is_refused) {
   }
   // Who comes later gets what is there, if that is enough.
   auto a = f.open("vale0:a", with(100, 10, 8));
-  CHECK_EQ(error(*f.device, "vale0:a", with(101, 0, 8)).err, EBUSY);
-  CHECK_EQ(error(*f.device, "vale0:a", with(100, 0, 9)).err, EBUSY);
+  CHECK_EQ(opening(*f.device, "vale0:a", with(101, 0, 8)).err, EBUSY);
+  CHECK_EQ(opening(*f.device, "vale0:a", with(100, 0, 9)).err, EBUSY);
   auto again = f.open("vale0:a", with(50, 5, 7));
   CHECK_EQ(again->info().offsets->most, 100u);
   CHECK_EQ(again->info().offsets->bits, 8u);

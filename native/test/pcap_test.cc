@@ -48,25 +48,15 @@ struct File {
     return block(1, part().u16(link).u16(0).u32(snap).bytes);
   }
   File& enhanced(uint32_t interface, const std::string& frame) {
-    return block(6, part()
-                        .u32(interface)
-                        .u32(0)
-                        .u32(0)
-                        .u32(uint32_t(frame.size()))
-                        .u32(9999)
-                        .text(frame)
-                        .bytes);
+    return packet(6, part().u32(interface), frame);
   }
   File& obsolete(unsigned interface, const std::string& frame) {
-    return block(2, part()
-                        .u16(interface)
-                        .u16(0)
-                        .u32(0)
-                        .u32(0)
-                        .u32(uint32_t(frame.size()))
-                        .u32(9999)
-                        .text(frame)
-                        .bytes);
+    return packet(2, part().u16(interface).u16(0), frame);
+  }
+  // A block that begins with its interface, of which the time is 0.
+  File& packet(uint32_t type, File head, const std::string& frame) {
+    head.u32(0).u32(0).u32(uint32_t(frame.size())).u32(9999).text(frame);
+    return block(type, head.bytes);
   }
   File& simple(uint32_t original, const std::string& frame) {
     return block(3, part().u32(original).text(frame).bytes);

@@ -25,12 +25,6 @@ OpenRequest zero_copy(uint32_t slots = 0) {
   return q;
 }
 
-Status error(Device& d, const std::string& name, OpenRequest q) {
-  std::unique_ptr<Port> port;
-  q.name = name;
-  return d.open(q, &port);
-}
-
 using Frames = std::vector<std::string>;
 
 // Every buffer in use is named by one slot or list of extra buffers, and each slot names one.
@@ -202,15 +196,15 @@ TEST(pipes_are_watched_when_slots_come_back) {
 
 TEST(what_cannot_be_watched_so_is_refused) {
   Fixture f;
-  CHECK_EQ(error(*f.device, "vale0:a", zero_copy()).err, EINVAL);
+  CHECK_EQ(opening(*f.device, "vale0:a", zero_copy()).err, EINVAL);
   auto a = f.open("vale0:a"), b = f.open("vale0:b");
   OpenRequest q = zero_copy();
   q.mem_id = b->info().mem_id;
-  CHECK_EQ(error(*f.device, "vale0:a", q).err, EINVAL);
+  CHECK_EQ(opening(*f.device, "vale0:a", q).err, EINVAL);
   q.mem_id = a->info().mem_id;
-  CHECK_EQ(error(*f.device, "vale0:a", q).err, 0);
+  CHECK_EQ(opening(*f.device, "vale0:a", q).err, 0);
   q.offsets = Offsets{};
-  CHECK_EQ(error(*f.device, "vale0:a", q).err, EOPNOTSUPP);
+  CHECK_EQ(opening(*f.device, "vale0:a", q).err, EOPNOTSUPP);
   // As many as the memory has rings for.
   std::vector<std::unique_ptr<Port>> all;
   for (int err = 0; err == 0;) {

@@ -38,6 +38,22 @@ inline std::string frame(const std::string& to, const std::string& from, size_t 
   return s;
 }
 
+// What opening a port comes to.
+inline vale::Status opening(vale::Device& d, const std::string& name, vale::OpenRequest q = {}) {
+  std::unique_ptr<vale::Port> port;
+  q.name = name;
+  return d.open(q, &port);
+}
+
+// Of all ports, as they are listed.
+inline std::vector<std::string> names(vale::Device& d) {
+  std::vector<vale::PortRow> rows;
+  std::vector<std::string> out;
+  CHECK_OK(d.list(&rows));
+  for (const vale::PortRow& row : rows) out.push_back(row.name);
+  return out;
+}
+
 struct Fixture {
   std::string dir;
   bool own = true;
