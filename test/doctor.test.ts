@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { packageRoot } from '../src/native.js';
-import type { Check } from '../src/session/doctor.js';
+import type { Check } from '../src/session/doctor-check.js';
 import { Lab } from './support/lab.js';
 import { needs } from './support/need.js';
 import { violations } from './support/json-schema.js';

@@ -47,7 +47,8 @@ export default class Completion extends BaseCommand {
   }
 
   private async names([kind = '', typed = '']: string[]): Promise<void> {
-    const { KINDS, liveNames } = await import('../session/completion.js');
+    const { liveNames } = await import('../session/completion.js');
+    const { KINDS } = await import('../session/completion-words.js');
     const known = KINDS.find((one) => one === kind);
     for (const name of known === undefined ? [] : liveNames(known, typed)) this.log(name);
   }

@@ -2,28 +2,8 @@
 // Scripts that complete the command line, from the verbs' own definitions. Names of ports and
 // interfaces are asked for when they are needed: `vale completion names KIND WORD`, which is for these
 // scripts alone.
-import type { Kind } from '../session/completion.js';
+import type { Kind, Option, Verb } from '../session/completion-words.js';
 import { quoted } from '../shell.js';
-
-/** What a script knows of a verb, or of an action of one ("ctl fdb"). */
-export interface Verb {
-  /** Words after `vale`. */
-  path: string;
-  summary: string;
-  /** Words that may follow. */
-  actions: string[];
-  options: Option[];
-  /** What its arguments name, if they name what is there. */
-  argument?: Kind | undefined;
-}
-
-export interface Option {
-  /** As typed: "-i", "--interface". */
-  spelled: string[];
-  summary: string;
-  /** undefined: it takes no value. */
-  value?: { kind: Kind } | 'file' | 'other' | readonly string[];
-}
 
 const spellings = (verb: Verb) => verb.options.flatMap(({ spelled }) => spelled).join(' ');
 

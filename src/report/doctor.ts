@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What `vale doctor` found: lines, a table, JSON (docs/schema/doctor.json).
-import type { Check, Verdict } from '../session/doctor.js';
+import type { Check, Verdict } from '../session/doctor-check.js';
 import type { Look, Style } from './table.js';
 
 /** "VERDICT ID FOUND", with what to do behind where there is something to do. */

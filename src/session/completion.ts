@@ -5,8 +5,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { native } from '../native.js';
 import type { AgentRow, PortRow } from '../native-types.js';
 import { openDevice } from '../port/device.js';
+import type { Kind, Option, Verb } from './completion-words.js';
 import { networkInode } from './mtu.js';
-import type { Option, Verb } from '../report/completion.js';
 import { runtimeDirectory } from './runtime-directory.js';
 
 interface Flag {
@@ -24,20 +24,6 @@ export interface Definition {
   flags: Record<string, Flag>;
   args: Record<string, { options?: string[] }>;
 }
-
-/** What a word on the command line names, where it names something that is there. */
-export const KINDS = [
-  'ports',
-  'attachable',
-  'attached',
-  'interfaces',
-  'persistent',
-  'switches',
-  'members',
-  'namespaces',
-  'agents',
-] as const;
-export type Kind = (typeof KINDS)[number];
 
 /** Which, by the id of a verb and the name of its option or argument. */
 export const NAMED: Record<string, Record<string, Kind>> = {

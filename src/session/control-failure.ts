@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Why a request of `vale ctl` failed, in the words that scripts know.
 import { NameError } from '../port/name.js';
-import { errorText } from './errno.js';
+import { errorText } from '../errno.js';
 
 /** strerror's text, as scripts know it, and in brackets what explains it. */
 export function reason(error: unknown, name = ''): string {

@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import type { DirectoryFacts } from '../native-types.js';
 import { byteCount } from '../report/units.js';
 import type { Caller } from './doctor-caller.js';
-import type { Check } from './doctor.js';
+import type { Check } from './doctor-check.js';
 
 const TMPFS = 0x01021994;
 /** Bytes that the directory, a switch and two default ports occupy. */

@@ -6,8 +6,8 @@ import { getSystemErrorName } from 'node:util';
 
 import type { NativeBinding } from '../native-types.js';
 import type { Caller, Capability } from './doctor-caller.js';
-import type { Check } from './doctor.js';
-import { errorText } from './errno.js';
+import type { Check } from './doctor-check.js';
+import { errorText } from '../errno.js';
 
 const OPENING: Capability[] = ['CAP_NET_ADMIN', 'CAP_NET_RAW', 'CAP_BPF'];
 

@@ -8,25 +8,10 @@ import type { NativeBinding } from '../native-types.js';
 import { byteCount } from '../report/units.js';
 import { deviceWish, type DeviceWish } from '../port/device.js';
 import { read, thisCaller, type Caller } from './doctor-caller.js';
+import type { Check } from './doctor-check.js';
 import { directory, room } from './doctor-directory.js';
 import { wires } from './doctor-wires.js';
 import { runtimeDirectory } from './runtime-directory.js';
-
-/** good; limited: something works less well or not at all; missing: switch ports need it. */
-export type Verdict = 'good' | 'limited' | 'missing';
-
-export interface Check {
-  /** Stable: for programs. */
-  id: string;
-  title: string;
-  verdict: Verdict;
-  /** What was found. */
-  found: string;
-  /** What it is for, where it is not all well. */
-  matters?: string;
-  /** The command, or the change, that mends it. */
-  mend?: string;
-}
 
 const DESCRIPTORS = 1024;
 /** Bytes that AF_XDP locks of an attached interface's port of default size. */

@@ -16,7 +16,7 @@ import { ValeError } from '../errors.js';
 import { homeFolder, makeFolders } from '../folders.js';
 import { native, packageRoot } from '../native.js';
 import { quoted } from '../shell.js';
-import { errorText } from './errno.js';
+import { errorText } from '../errno.js';
 import { openRuntime } from './open.js';
 
 /** One entry of Wireshark's list. */

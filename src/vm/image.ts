@@ -19,7 +19,7 @@ import { basename, isAbsolute, join } from 'node:path';
 
 import { ValeError } from '../errors.js';
 import { homeFolder, makeFolders } from '../folders.js';
-import { errorText } from '../session/errno.js';
+import { errorText } from '../errno.js';
 import { archive, CHARACTER_DEVICE, DIRECTORY, LINK, PROGRAM, type Entry } from './cpio.js';
 import { INIT } from './init.js';
 import { keep } from './keeper.js';
