@@ -2,7 +2,7 @@
 // A container with the runtime directory mounted is a full citizen: namespaces of users, processes,
 // mounts and networks change nothing for its ports, not even for who notices its death.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -110,6 +110,22 @@ needs(...labTools()).describe('containers', () => {
       expect(totals.txCopies).toBe(totals.rxFrames + drops);
       other.close();
     }, 40_000);
+
+    test('whose root is an ordinary user outside has the runtime directory of that user', async () => {
+      const user = process.geteuid!() || 65534;
+      const become = ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups'];
+      const inside = [...(process.geteuid!() === 0 ? become : []), 'unshare', '-Urn', '--'];
+      const found = async (XDG_RUNTIME_DIR: string) => {
+        const env = { VALE_DIR: undefined, XDG_RUNTIME_DIR };
+        const { stdout } = await new Vale(['doctor', '--plain'], env, inside).result();
+        return /^\w+ directory ([^;,]*)/m.exec(stdout)?.[1];
+      };
+      const own = `/dev/shm/vale-${user}`;
+      if (process.geteuid!() === 0) chownSync(folder, user, user);
+      expect(await found('')).toBe(own);
+      expect(await found('relative')).toBe(own);
+      expect(await found(folder)).toBe(join(folder, 'vale'));
+    });
 
     test.skipIf(timeless !== '')(
       `a time of its own changes nothing${timeless}`,

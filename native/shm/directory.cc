@@ -91,6 +91,19 @@ std::string Directory::explain(int err) {
   }
 }
 
+// Root of a user namespace, as `unshare -Ur` makes one, is somebody else outside, and has that user's directory.
+unsigned Directory::user_outside() {
+  const unsigned user = geteuid();
+  std::FILE* const map = user == 0 ? std::fopen("/proc/self/uid_map", "re") : nullptr;
+  if (map == nullptr) return user;
+  unsigned inside, outside, count, found = user;
+  while (std::fscanf(map, "%u %u %u", &inside, &outside, &count) == 3) {
+    if (user >= inside && user - inside < count) found = outside + (user - inside);
+  }
+  std::fclose(map);
+  return found;
+}
+
 Status Directory::choose(const char* path) {
   if (path != nullptr && *path != 0) {
     path_ = path;
@@ -98,12 +111,12 @@ Status Directory::choose(const char* path) {
   } else if (const char* dir = env("VALE_DIR")) {
     path_ = dir;
     chosen_by_user_ = true;
-  } else if (geteuid() == 0) {
+  } else if (const unsigned user = user_outside(); user == 0) {
     path_ = "/run/vale";
-  } else if (const char* run = env("XDG_RUNTIME_DIR")) {
+  } else if (const char* run = env("XDG_RUNTIME_DIR"); run != nullptr && run[0] == '/') {
     path_ = std::string(run) + "/vale";
   } else {
-    path_ = "/dev/shm/vale-" + std::to_string(geteuid());
+    path_ = "/dev/shm/vale-" + std::to_string(user);
   }
   while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
   if (path_[0] != '/') {

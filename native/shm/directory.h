@@ -37,7 +37,7 @@ class Directory {
   Directory& operator=(const Directory&) = delete;
 
   // path nullptr or empty: $VALE_DIR, else /run/vale for root, else $XDG_RUNTIME_DIR/vale, else
-  // /dev/shm/vale-<uid>. ENOENT, ENOTEMPTY (holds something else), EACCES, EPERM, EROFS, ENOMEM (no room), EPROTO (another layout),
+  // /dev/shm/vale-<uid>; root of a user namespace is who that is outside. ENOENT, ENOTEMPTY (holds something else), EACCES, EPERM, EROFS, ENOMEM (no room), EPROTO (another layout),
   // EUCLEAN (corrupt).
   Status open(const char* path);
   // What open() would say, making nothing: good too where there is no directory and one can be made.
@@ -84,6 +84,7 @@ class Directory {
   }
 
  private:
+  static unsigned user_outside();
   Status choose(const char* path);
   Status cannot_create(int err) const;
   Status enter();
