@@ -23,7 +23,7 @@
 #include <vector>
 
 #include "abi/netmap.h"
-#include "device/ring_view.h"
+#include "ring_view.h"
 #include "status.h"
 #include "types.h"
 

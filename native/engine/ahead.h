@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "device/ring_view.h"
+#include "ring_view.h"
 
 namespace vale {
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "device/ring_view.h"
+#include "ring_view.h"
 
 namespace vale {
 

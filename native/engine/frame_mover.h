@@ -10,7 +10,7 @@
 
 #include <cstdint>
 
-#include "device/ring_view.h"
+#include "ring_view.h"
 
 namespace vale {
 

@@ -14,7 +14,7 @@
 #include <cstring>
 #include <vector>
 
-#include "device/ring_view.h"
+#include "ring_view.h"
 
 namespace vale {
 

@@ -19,8 +19,8 @@
 #include <vector>
 
 #include "abi/netmap.h"
-#include "device/ring_view.h"
 #include "nic/mapping.h"
+#include "ring_view.h"
 #include "status.h"
 
 namespace vale {

@@ -18,7 +18,7 @@
 //   the rings.
 #pragma once
 
-#include "device/ring_view.h"
+#include "ring_view.h"
 #include "switch/slot_target.h"
 
 namespace vale {

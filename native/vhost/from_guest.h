@@ -16,7 +16,7 @@
 
 #include <vector>
 
-#include "device/ring_view.h"
+#include "ring_view.h"
 #include "vhost/counts.h"
 #include "vhost/crossing.h"
 #include "vhost/plain.h"

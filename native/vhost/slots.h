@@ -11,7 +11,7 @@
 
 #include <sys/uio.h>
 
-#include "device/ring_view.h"
+#include "ring_view.h"
 #include "vhost/counts.h"
 
 namespace vale::vhost {

@@ -15,7 +15,7 @@
 
 #include <vector>
 
-#include "device/ring_view.h"
+#include "ring_view.h"
 #include "switch/convert.h"
 #include "vhost/counts.h"
 #include "vhost/plain.h"

@@ -10,7 +10,7 @@
 //   buffer() is a place in the mapping with buf_size bytes behind it. The fields that netmap_ring holds for
 //   applications (num_slots, nr_buf_size, buf_ofs) are never read: who may write the region may write
 //   them too.
-// Not here. What frames mean (engine/), syncs (device.h).
+// Not here. What frames mean (engine/), syncs (device/device.h).
 #pragma once
 
 #include <algorithm>
