@@ -3,12 +3,7 @@
 
 namespace vale {
 
-Fdb::Pair Fdb::sets_of(Mac48 mac) const {
-  const uint64_t h = hash(mac);
-  const uint64_t one = h >> (64 - kFdbSetBits);
-  const uint64_t two = h >> (64 - 2 * kFdbSetBits) & (kFdbSets - 1);
-  return {{&sets_[one], &sets_[two != one ? two : one ^ 1]}};  // always two: put() compares them
-}
+Fdb::Pair Fdb::sets_of(Mac48 mac) const { return {{home(mac), second(mac)}}; }
 
 FdbRef Fdb::find(const SwitchRec& sw, Mac48 mac, uint32_t now) const {
   const uint64_t word = fdb_word(mac, false, 0, 0);

@@ -107,6 +107,13 @@ class Fdb {
   // Where find() looks first. peek() looks only there, and for the first candidate only: word 0 says
   // nothing, and a word found has still to be checked with valid().
   FdbSet* home(Mac48 mac) const { return &sets_[hash(mac) >> (64 - kFdbSetBits)]; }
+  // And where after that.
+  FdbSet* second(Mac48 mac) const {
+    const uint64_t h = hash(mac);
+    const uint64_t one = h >> (64 - kFdbSetBits);
+    const uint64_t two = h >> (64 - 2 * kFdbSetBits) & (kFdbSets - 1);
+    return &sets_[two != one ? two : one ^ 1];  // always another: put() compares them
+  }
   static FdbRef peek(FdbSet* home, Mac48 mac) {
     const uint64_t word = fdb_word(mac, false, 0, 0);
     const uint32_t i = likely(*home, word);

@@ -115,8 +115,7 @@ uint32_t Sender::Classifier::plain(uint32_t slot, uint32_t head) {
   Addresses of[kChunk];
 
   uint32_t count = 0, length = 0;
-  uint64_t flags = 0, differ = 0;
-  uint32_t differ_more = 0;
+  uint64_t flags = 0, differ_dest = 0, differ_source = 0;
   for (; count < most; count++) {
     const uint64_t w = load_slot(from[count]);
     if (!plain_slot(w)) break;
@@ -129,9 +128,9 @@ uint32_t Sender::Classifier::plain(uint32_t slot, uint32_t head) {
     length += slot_length(w);
     Addresses& a = of[count];
     a.read(data + skip);
-    differ |= a.dest_and_more ^ of[0].dest_and_more;
-    differ_more |= a.more ^ of[0].more;
-    a.home = fdb.home(a.dest());
+    differ_dest |= a.dest ^ of[0].dest;
+    differ_source |= a.source ^ of[0].source;
+    a.home = fdb.home(a.dest);
     __builtin_prefetch(a.home);
   }
   if (count == 0) return slot;
@@ -139,19 +138,19 @@ uint32_t Sender::Classifier::plain(uint32_t slot, uint32_t head) {
   fetch_buffers(slot, head);
   s.seen |= flags;
   bytes += length;
-  if ((differ | differ_more) == 0) b.steady += count;
+  const bool sources = differ_source << 16 != 0;
+  if (differ_dest << 16 == 0 && !sources) b.steady += count;
 
-  const bool sources = differ >> 48 != 0 || differ_more != 0;
   FdbSet* home[kChunk];
   for (uint32_t i = 0; sources && i < count; i++) {
-    home[i] = fdb.home(of[i].source());
+    home[i] = fdb.home(of[i].source);
     __builtin_prefetch(home[i]);
   }
-  if (!sources && !is_group(of[0].source())) s.learn(of[0].source());
+  if (!sources && !is_group(of[0].source)) s.learn(of[0].source & kMacMask);
   uint32_t others = 0;
   for (uint32_t i = 0; i < count; i++) {
-    if (sources && !is_group(of[i].source())) s.learn(home[i], of[i].source());
-    const Mac48 dest = of[i].dest();
+    if (sources && !is_group(of[i].source)) s.learn(home[i], of[i].source & kMacMask);
+    const Mac48 dest = of[i].dest;
     uint16_t to = is_group(dest) ? uint16_t{kFlood} : destination(of[i].home, dest);
     if (to == kFlood || to == s.self) [[unlikely]]
       to = place(to);

@@ -30,27 +30,25 @@ constexpr uint32_t slot_length(uint64_t word) { return word >> 32 & 0xffff; }
 struct PlainSlot {
   uint32_t bound, shortest, range;
   bool operator()(uint64_t word) const {
-    return (word & kSpecialSlot) == 0 && static_cast<uint32_t>(word) - 2 < bound - 2 &&
-           slot_length(word) - shortest <= range;
+    return (word & kSpecialSlot) == 0 && is_buffer(word) && slot_length(word) - shortest <= range;
   }
+  bool is_buffer(uint64_t word) const { return static_cast<uint32_t>(word) - 2 < bound - 2; }
   // The same, when `like` is one: most slots of a ring have the same length and flags.
   bool operator()(uint64_t word, uint64_t like) const {
-    return word >> 32 == like >> 32 ? static_cast<uint32_t>(word) - 2 < bound - 2 : (*this)(word);
+    return word >> 32 == like >> 32 ? is_buffer(word) : (*this)(word);
   }
 };
 
 // The addresses of a frame, and where the destination's entry is looked for.
 struct Addresses {
-  uint64_t dest_and_more;  // 16 bits of the source
-  uint32_t more;           // and the other 32
+  // Eight bytes each, of which a lookup does not mind the last two: the source's, and the type.
+  Mac48 dest, source;
   FdbSet* home;
 
   void read(const char* frame) {
-    std::memcpy(&dest_and_more, frame, 8);
-    std::memcpy(&more, frame + 8, 4);
+    std::memcpy(&dest, frame, 8);
+    std::memcpy(&source, frame + 6, 8);
   }
-  Mac48 dest() const { return dest_and_more; }  // and what a lookup does not mind
-  Mac48 source() const { return dest_and_more >> 48 | static_cast<uint64_t>(more) << 16; }
 };
 
 }  // namespace vale
