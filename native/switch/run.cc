@@ -31,7 +31,7 @@ struct Chunk {
   uint32_t count;
   bool sources;        // some are not that of the frame before
   uint64_t flags;      // of slots that are not like the first,
-  uint32_t in_excess;  // and how much longer than it they are in all, modulo 2^32
+  uint64_t in_excess;  // and how much longer than it they are in all, modulo 2^64
 
   void find_homes(Fdb table) {
     for (uint32_t i = 0; i < count; i++) {
@@ -51,14 +51,14 @@ template <bool kSources>
   const char* const base = run.base;
   const size_t stride = run.stride;
   const Fdb table = run.table;
-  uint64_t differ = 0, flags = 0;
-  uint32_t excess = 0, n = 0;
+  uint64_t differ = 0, flags = 0, excess = 0;
+  uint32_t n = 0;
   for (; n < most; n++) {
     const uint64_t w = load_slot(from[n]);
     if (w >> 32 != like >> 32) [[unlikely]] {
       if (!plain(w)) break;
       flags |= w;
-      excess += slot_length(w) - slot_length(like);
+      excess += uint64_t{slot_length(w)} - slot_length(like);
     } else if (!plain.is_buffer(w)) {
       break;
     }
@@ -196,7 +196,7 @@ uint32_t Sender::extend_run(const netmap_slot* from, uint32_t count, uint32_t mo
   const int32_t limit = ageing == 0 || fdb_static(place) ? INT32_MAX : static_cast<int32_t>(ageing);
   const uint32_t today = now;
   const Expected expected{table, fdb_word(0, false, self, self_gen), place, today, limit};
-  const uint32_t length = slot_length(run[0]);
+  const uint64_t length = slot_length(run[0]);
   Chunk chunk;
   chunk.sources = false;
   for (uint32_t size = kFirstChunk; count < most; size = kChunk) {
@@ -225,8 +225,7 @@ uint32_t Sender::extend_run(const netmap_slot* from, uint32_t count, uint32_t mo
       if (++i == n) break;
     }
     if (i == n) {
-      *bytes += static_cast<uint64_t>(n) * length +
-                static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(chunk.in_excess)));
+      *bytes += n * length + chunk.in_excess;
     } else {
       for (uint32_t k = 0; k < i; k++) *bytes += slot_length(run[count + k]);
     }

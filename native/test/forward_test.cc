@@ -74,6 +74,55 @@ TEST(none_of_100000_addresses_is_forgotten) {
   CHECK_EQ(f.receive(*c).size(), size_t{kBatch} / 2);
 }
 
+// To and from many, of unequal lengths; also with one in the middle for somebody else.
+TEST(frames_of_many_sources_are_learned_and_counted_to_the_byte) {
+  constexpr uint32_t kFrames = 250, kSources = 50;
+  Fixture f;
+  auto a = f.open("vale0:a"), b = f.open("vale0:b"), c = f.open("vale0:c");
+  for (uint32_t i = 0; i < kSources; i++) f.put(*b, frame(mac(500 + i), mac(500 + i), 60, i));
+  b->txsync();
+  f.send(*c, frame(mac(999), mac(999), 60, 0));
+  f.receive(*a);
+  f.receive(*b);
+  f.receive(*c);
+  const uint64_t before = a->counters().tx_bytes;
+  const auto batch = [&](uint32_t for_c) {
+    uint64_t bytes = 0;
+    std::vector<std::string> sent;
+    for (uint32_t i = 0; i < kFrames; i++) {
+      const bool other = i == for_c;
+      // Most are as long as the first.
+      const size_t length = i % 7 == 3 ? 60 + i : 100;
+      const auto to = mac(other ? 999 : 500 + i * 13 % kSources);
+      const std::string one = frame(to, mac(100 + i * 31 % kSources), length, i);
+      f.put(*a, one);
+      bytes += length;
+      if (!other) sent.push_back(one);
+    }
+    a->txsync();
+    CHECK(f.receive(*b) == sent);
+    CHECK_EQ(f.receive(*c).size(), size_t{for_c < kFrames});
+    return bytes;
+  };
+  const auto ages = [&] {
+    std::vector<FdbRow> rows;
+    CHECK_OK(f.device->fdb_show("vale0", &rows));
+    std::vector<uint32_t> out;
+    for (const FdbRow& row : rows) {
+      if (row.port == "vale0:a") out.push_back(row.age_s);
+    }
+    return out;
+  };
+  uint64_t bytes = batch(180);
+  CHECK_EQ(ages().size(), size_t{kSources});
+  CHECK_EQ(a->counters().tx_bytes - before, bytes);
+  // Who was seen again is as young as at first.
+  sleep(3);
+  bytes += batch(kFrames);
+  for (const uint32_t age : ages()) CHECK(age <= 1);
+  CHECK_EQ(a->counters().tx_bytes - before, bytes);
+}
+
 TEST(mixed_destinations_stay_in_order) {
   Fixture f;
   std::vector<std::unique_ptr<Port>> ports;
@@ -293,6 +342,19 @@ TEST(static_entries_hold_and_dynamic_ones_age) {
   sleep(3);
   f.send(*a, frame(mac(7), mac(1), 60, 0));
   CHECK_EQ(f.receive(*b).size(), size_t{1});
+  // Nor does it hold among frames to another address of that port.
+  f.send(*c, frame(kBroadcast, mac(8), 60, 0));
+  f.receive(*a);
+  f.receive(*b);
+  f.receive(*c);
+  for (uint32_t i = 0; i < 20; i++) f.put(*a, frame(mac(7 + i % 2), mac(1), 60, i));
+  a->txsync();
+  CHECK_EQ(f.receive(*b).size(), size_t{10});
+  CHECK_EQ(f.receive(*c).size(), size_t{20});
+  for (uint32_t i = 0; i < 20; i++) f.put(*a, frame(mac(8 - i % 2), mac(1), 60, i));
+  a->txsync();
+  CHECK_EQ(f.receive(*b).size(), size_t{10});
+  CHECK_EQ(f.receive(*c).size(), size_t{20});
 }
 
 TEST(rings_keep_their_number) {
