@@ -38,11 +38,13 @@ inline std::string frame(const std::string& to, const std::string& from, size_t 
   return s;
 }
 
-// What opening a port comes to.
+// What opening a port comes to: if it fails, one line says why.
 inline vale::Status opening(vale::Device& d, const std::string& name, vale::OpenRequest q = {}) {
   std::unique_ptr<vale::Port> port;
   q.name = name;
-  return d.open(q, &port);
+  const vale::Status s = d.open(q, &port);
+  if (!s.ok()) CHECK(s.text.find('\n') == std::string::npos && !s.text.empty());
+  return s;
 }
 
 // Of all ports, as they are listed.
