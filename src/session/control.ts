@@ -103,9 +103,11 @@ export class Control {
       });
       if (warning !== '') this.warn(warning);
       const { config } = wishes;
-      const made = this.runtime.list().find((row) => row.name === spec.fullName);
-      const rings = made && otherRings(spec, made.info, config);
-      if (rings !== undefined) this.warn(rings);
+      if ((config ?? spec.options.conf) !== undefined) {
+        const made = this.runtime.list().find((row) => row.name === spec.fullName);
+        const rings = made && otherRings(spec, made.info, config);
+        if (rings !== undefined) this.warn(rings);
+      }
       const agents = this.runtime.agents();
       const attached = agents.find((row) => row.alive && row.port === spec.fullName);
       const mtus = attached && unequalOnSwitch(attached, agents);
