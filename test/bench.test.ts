@@ -25,11 +25,11 @@ test('--list names every trial once, the peers among them', () => {
 });
 
 /**
- * Names that a text tells of: what is between backticks, with * or … for what follows and a word in capitals
- * for what varies; of the curves, which are a row from one name to another, each by itself.
+ * Names that a text tells of: what is between backticks and no word in capitals alone, with * or … for what follows
+ * and a word in capitals for what varies; of the curves, which are a row from one name to another, each by itself.
  */
 function told(file: string) {
-  const words = [...readFileSync(file, 'utf8').matchAll(/`([^`\s]+)`/g)].map(
+  const words = [...readFileSync(file, 'utf8').matchAll(/`([a-z][^`\s]+)`/g)].map(
     ([, word = '']) => word,
   );
   const patterns = [...words, 'macs-N', 'size-N', 'batch-N', 'senders-N-EACH'].map(
@@ -38,7 +38,7 @@ function told(file: string) {
         `^${word
           .replace(/[.+?^${}()|[\]\\]/g, '\\$&')
           .replace(/[*…]/g, '.+')
-          .replace(/[A-Z]+/g, '.+')}$`,
+          .replace(/[A-Z]+/g, '[^-]+')}$`,
       ),
   );
   return (name: string) => patterns.some((pattern) => pattern.test(name));
