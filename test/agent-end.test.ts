@@ -20,17 +20,31 @@ import {
 } from './support/own-lab.js';
 import { freshSwitch } from './support/vale.js';
 
+/** A host's interface, attached, and what was there before. */
+async function attachedHost(host: string, address: string) {
+  await lab.host(host, address);
+  const before = await look(host);
+  const files = readdirSync(directory);
+  const name = `${freshSwitch()}:${host}`;
+  await good('-a', name);
+  return { before, files, name, process_: await pid(name) };
+}
+
+/** An interface that leads nowhere, up and attached. */
+async function attachedVeth(veth: string) {
+  await lab.must(`ip link add ${veth} type veth peer name ${veth}peer`);
+  await lab.must(`ip link set ${veth} up`);
+  const name = `${freshSwitch()}:${veth}`;
+  await good('-a', name);
+  return { name, process_: await pid(name) };
+}
+
 needs(...labTools('tc')).describe('the end of attached interfaces', () => {
   needs('user namespaces').describe('in a network namespace', () => {
     useOwnLab();
 
     test('detached, an interface is as it was, and nothing is left', async () => {
-      await lab.host('ag3', '10.8.3.1/24');
-      const before = await look('ag3');
-      const files = readdirSync(directory);
-      const name = `${freshSwitch()}:ag3`;
-      await good('-a', name);
-      const process_ = await pid(name);
+      const { before, files, name, process_ } = await attachedHost('ag3', '10.8.3.1/24');
       expect(await good('-d', name, '-v')).toBe('port_index: 0\n');
       expect(await look('ag3')).toBe(before);
       expect(await good('list')).not.toContain(':ag3');
@@ -42,12 +56,7 @@ needs(...labTools('tc')).describe('the end of attached interfaces', () => {
     });
 
     test('SIGTERM detaches, and is nothing to report; other signals do nothing', async () => {
-      await lab.host('ag4', '10.8.4.1/24');
-      const before = await look('ag4');
-      const files = readdirSync(directory);
-      const name = `${freshSwitch()}:ag4`;
-      await good('-a', name);
-      const process_ = await pid(name);
+      const { before, files, name, process_ } = await attachedHost('ag4', '10.8.4.1/24');
       for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGALRM'] as const)
         process.kill(process_, signal);
       await sleep(50);
@@ -60,12 +69,7 @@ needs(...labTools('tc')).describe('the end of attached interfaces', () => {
     });
 
     test('a killed agent is noticed, told of once, and cleaned up after', async () => {
-      await lab.host('ag5', '10.8.5.1/24');
-      const before = await look('ag5');
-      const files = readdirSync(directory);
-      const name = `${freshSwitch()}:ag5`;
-      await good('-a', name);
-      const process_ = await pid(name);
+      const { before, files, name, process_ } = await attachedHost('ag5', '10.8.5.1/24');
       process.kill(process_, 'SIGKILL');
       await gone(process_);
       const { code, stdout, stderr } = await ctl('list');
@@ -91,11 +95,7 @@ needs(...labTools('tc')).describe('the end of attached interfaces', () => {
     });
 
     test('an interface that is removed ends its agent, which says why', async () => {
-      await lab.must('ip link add ag6 type veth peer name ag6peer');
-      await lab.must('ip link set ag6 up');
-      const name = `${freshSwitch()}:ag6`;
-      await good('-a', name);
-      const process_ = await pid(name);
+      const { name, process_ } = await attachedVeth('ag6');
       await lab.must('ip link del ag6');
       await gone(process_);
       const { stdout, stderr } = await ctl('list');
@@ -115,11 +115,7 @@ needs(...labTools('tc')).describe('the end of attached interfaces', () => {
     });
 
     test('one that goes to another namespace is not called removed', async () => {
-      await lab.must('ip link add ag8 type veth peer name ag8peer');
-      await lab.must('ip link set ag8 up');
-      const name = `${freshSwitch()}:ag8`;
-      await good('-a', name);
-      const process_ = await pid(name);
+      const { process_ } = await attachedVeth('ag8');
       const host = await lab.host('ag8x', '10.8.8.1/24');
       await lab.must(`ip link set ag8 netns ${host.pid}`);
       await gone(process_);
